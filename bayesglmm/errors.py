@@ -1,0 +1,133 @@
+"""Every exception the package raises on purpose, and the helpers that word them.
+
+    BayesGLMMError
+    ├── FormulaError      a formula that cannot be read wholly (carries text and position)
+    ├── DataError         data that cannot be what the formula says
+    │   └── ResponseError a response outside the family's support
+    ├── FamilyError       an unknown family or link
+    ├── PriorError        an unknown, malformed or impossible prior
+    ├── OptionError       an argument outside what is allowed
+    ├── SpecError         a spec file that cannot be read wholly
+    ├── SamplingError     a sampler that could not run
+    └── StorageError      a saved fit that cannot be written or read
+
+Each message says what was given, what is allowed and what to do.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "BayesGLMMError",
+    "BayesGLMMWarning",
+    "DataError",
+    "FamilyError",
+    "FormulaError",
+    "OptionError",
+    "PriorError",
+    "ResponseError",
+    "SamplingError",
+    "SpecError",
+    "StorageError",
+    "choose",
+    "listing",
+    "suggest",
+]
+
+
+class BayesGLMMError(Exception):
+    """Root of every exception the package raises on purpose."""
+
+
+class BayesGLMMWarning(UserWarning):
+    """A result that stands, with something the reader must know."""
+
+
+class FormulaError(BayesGLMMError, ValueError):
+    """A formula that cannot be read wholly.
+
+    Parameters
+    ----------
+    reason
+        What is wrong and what to write instead.
+    text
+        The formula as given.
+    position
+        Character offset in `text` that the caret points at, or None.
+    """
+
+    def __init__(self, reason: str, text: str = "", position: int | None = None) -> None:
+        self.reason = reason
+        self.text = text
+        self.position = position
+        super().__init__(_with_caret(reason, text, position))
+
+
+class DataError(BayesGLMMError, ValueError):
+    """Data that cannot be what the formula says."""
+
+
+class ResponseError(DataError):
+    """A response outside the support of its family."""
+
+
+class FamilyError(BayesGLMMError, ValueError):
+    """An unknown family, or a link the family does not have."""
+
+
+class PriorError(BayesGLMMError, ValueError):
+    """An unknown, malformed or impossible prior."""
+
+
+class OptionError(BayesGLMMError, ValueError):
+    """An argument outside what is allowed."""
+
+
+class SpecError(BayesGLMMError, ValueError):
+    """A spec file that cannot be read wholly."""
+
+
+class SamplingError(BayesGLMMError, RuntimeError):
+    """A sampler that could not run or returned nothing."""
+
+
+class StorageError(BayesGLMMError, OSError):
+    """A saved fit that cannot be written, or that is damaged or of an unknown version."""
+
+
+def suggest(given: str, known: Iterable[str]) -> str:
+    """Word the nearest known name and the list of all of them."""
+    names = list(known)
+    lowered = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(given.lower(), list(lowered), n=1)
+    listed = f"known: {listing(names)}" if names else "there are none"
+    return f"did you mean '{lowered[near[0]]}'? {listed}" if near else listed
+
+
+def listing(items: Iterable[object], limit: int = 12) -> str:
+    """Join items with commas, the overflow counted instead of shown."""
+    shown = [str(item) for item in items]
+    if len(shown) <= limit:
+        return ", ".join(shown)
+    return ", ".join(shown[:limit]) + f" … ({len(shown) - limit} more)"
+
+
+def choose[T: str](option: str, value: T, allowed: Sequence[T]) -> T:
+    """Return `value` if it is one of `allowed`.
+
+    Raises
+    ------
+    OptionError
+        Naming the option, what was given and what is allowed.
+    """
+    if isinstance(value, str) and value in allowed:
+        return value
+    raise OptionError(f"{option}={value!r} is not an option; {suggest(str(value), allowed)}")
+
+
+def _with_caret(reason: str, text: str, position: int | None) -> str:
+    if position is None or not text:
+        return f"{reason}\n  in: {text}" if text else reason
+    start = max(0, position - 60)
+    window = text[start : position + 60].replace("\n", " ").replace("\t", " ")
+    return f"{reason}\n  {window}\n  {' ' * (position - start)}^"
