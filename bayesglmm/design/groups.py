@@ -1,0 +1,109 @@
+"""Grouping factors: an index per row and the observed levels, never dummies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesglmm.design.columns import Columns, rows_text
+from bayesglmm.design.evaluate import evaluate
+from bayesglmm.design.levels import factorize, label, relabel
+from bayesglmm.errors import DataError, listing
+from bayesglmm.formula import Call, Name, Term, column_names, render
+
+__all__ = ["Grouping"]
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """The levels of a grouping factor, as observed; an interaction has only the combinations observed.
+
+    Parameters
+    ----------
+    group
+        The factor, or several joined by colons.
+    levels
+        One label a level; for an interaction the labels joined by colons.
+    """
+
+    group: Term
+    levels: tuple[Any, ...]
+    _factor_levels: tuple[tuple[Any, ...], ...]
+    _position: Mapping[tuple[int, ...], int]
+
+    @classmethod
+    def learn(cls, group: Term, columns: Columns) -> tuple["Grouping", NDArray[np.int64]]:
+        """Learn the levels and index the rows.
+
+        Returns
+        -------
+        grouping, index
+            The index has shape (n,), with values in 0 … len(levels) − 1.
+
+        Raises
+        ------
+        DataError
+            For fractional labels, or a single level.
+        """
+        factors = [_labels(factor, columns) for factor in group.factors]
+        codes = np.column_stack([factor.codes.astype(np.int64) for factor in factors])
+        observed, index = np.unique(codes, axis=0, return_inverse=True)
+        names = [tuple(factor.categories) for factor in factors]
+        levels = [tuple(names[j][code] for j, code in enumerate(combination)) for combination in observed]
+        if len(levels) < 2:
+            raise DataError(
+                f"grouping factor '{group}' has a single level ({_label(levels[0])}): a standard deviation between "
+                "groups cannot be learned from one; drop the block"
+            )
+        labels = tuple(_label(level) for level in levels)
+        if len({str(text) for text in labels}) < len(labels):
+            raise DataError(f"grouping factor '{group}' has levels whose labels read the same; rename them in the data")
+        position = {tuple(int(code) for code in combination): i for i, combination in enumerate(observed)}
+        return cls(group, labels, tuple(names), position), index.reshape(-1).astype(np.int64)
+
+    def index(self, columns: Columns) -> NDArray[np.int64]:
+        """Index the rows of new data, shape (n,): −1 for a level never observed, or where the column is absent."""
+        if any(name not in columns for name in column_names(*self.group.factors)):
+            return np.full(columns.n, -1, dtype=np.int64)
+        codes = np.column_stack(
+            [
+                relabel(_labels(factor, columns), levels)
+                for factor, levels in zip(self.group.factors, self._factor_levels, strict=True)
+            ]
+        )
+        combinations, inverse = np.unique(codes, axis=0, return_inverse=True)
+        known = np.array([self._position.get(tuple(int(c) for c in row), -1) for row in combinations], dtype=np.int64)
+        return known[inverse.reshape(-1)]
+
+    def labels(self, columns: Columns) -> NDArray[np.object_]:
+        """Return the label of every row of new data, known or not, shape (n,)."""
+        parts = [np.asarray(_labels(factor, columns), dtype=object) for factor in self.group.factors]
+        return np.array([_label(tuple(row)) for row in zip(*parts, strict=True)], dtype=object)
+
+
+def _labels(factor: Name | Call, columns: Columns) -> pd.Categorical:
+    """Return a factor's values as labels; a plain column of fractions is no grouping factor."""
+    inner = factor.args[0] if isinstance(factor, Call) and factor.function in ("factor", "C") else factor
+    column = evaluate(inner, columns, columns.n)
+    if inner is factor and not isinstance(column, pd.Categorical) and column.dtype.kind == "f":
+        bad = column != np.floor(column)
+        if bad.any():
+            raise DataError(
+                f"grouping factor '{render(factor)}' holds fractions ({listing(column[bad][:3])} in "
+                f"{rows_text(columns.rows[bad])}); groups are labelled by text or whole numbers: write "
+                f"factor({render(factor)}) if every distinct value is a group"
+            )
+    return factorize(column)
+
+
+def _label(level: tuple[Any, ...]) -> Any:
+    """Return an int or a text for one level, and joined texts for a combination."""
+    if len(level) > 1:
+        return ":".join(label(part) for part in level)
+    (only,) = level
+    if isinstance(only, bool | np.bool_):
+        return label(bool(only))
+    return int(only) if isinstance(only, int | np.integer) else label(only)
