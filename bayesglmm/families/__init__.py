@@ -1,0 +1,51 @@
+"""The families, one file each: a module of this folder that holds a `Family` is in the table."""
+
+import importlib
+import pkgutil
+
+from bayesglmm.errors import FamilyError, listing, suggest
+from bayesglmm.families.base import Family, Parameter, Rule
+
+__all__ = ["FAMILIES", "Family", "Parameter", "Rule", "get_family"]
+
+FAMILIES: dict[str, Family] = {
+    value.name: value
+    for module in pkgutil.iter_modules(__path__, f"{__name__}.")
+    for value in vars(importlib.import_module(module.name)).values()
+    if isinstance(value, Family)
+}
+"""Every family of the package, by name."""
+
+_ELSEWHERE = {
+    "normal": "gaussian",
+    "logistic": "bernoulli",
+    "binary": "bernoulli",
+    "t": "student",
+    "negbinomial": "negative_binomial",
+    "neg_binomial_2": "negative_binomial",
+    "nbinom2": "negative_binomial",
+    "nbinom1": "negative_binomial1",
+}
+"""What a family is called in other packages."""
+
+
+def get_family(family: str | Family, link: str | None = None) -> Family:
+    """Return a family with a link, its first for None.
+
+    Raises
+    ------
+    FamilyError
+        For an unknown family, or a link it does not have.
+    """
+    if isinstance(family, Family):
+        return family.with_link(link)
+    if not isinstance(family, str):
+        raise FamilyError(
+            f"family is a name such as 'poisson', not {type(family).__name__}; known: {listing(FAMILIES)}"
+        )
+    if family in FAMILIES:
+        return FAMILIES[family].with_link(link)
+    there = _ELSEWHERE.get(family.lower())
+    if there is not None:
+        raise FamilyError(f"family={family!r} is called '{there}' here; known: {listing(FAMILIES)}")
+    raise FamilyError(f"family={family!r} is not a family; {suggest(family, FAMILIES)}")

@@ -1,0 +1,185 @@
+"""What a family is: its links, its parameters, its support, its moments, its draws and its PyMC distribution."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesglmm.errors import FamilyError, ResponseError, listing, suggest
+from bayesglmm.links import Link, get_link
+
+__all__ = ["Array", "Family", "Parameter", "Pointer", "Rule", "whole"]
+
+type Array = NDArray[np.float64]
+type Pointer = Any
+"""An array, or a C pointer to doubles once compiled."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A family parameter.
+
+    Parameters
+    ----------
+    name
+        Its usual name.
+    about
+        What it is, with the variance it implies.
+    default
+        Its prior in string form; `{scale}` stands for the residual scale of the response.
+    presets
+        Its prior in other packages' defaults, by preset.
+    """
+
+    name: str
+    about: str
+    default: str
+    presets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition every row of the response obeys.
+
+    Parameters
+    ----------
+    broken
+        From outcome (n,) and trials (n,), which rows break it.
+    reason
+        What is wrong with these rows and what to do.
+    """
+
+    broken: Callable[[Array, Array], NDArray[np.bool_]]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of distributions with its link.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    link
+        The link in use.
+    links
+        The links it may have, the canonical or usual one first.
+    kind
+        What an outcome is, which decides how it may be given.
+    parameters
+        Its parameters beside the mean.
+    rules
+        The support of its outcomes.
+    variance
+        From μ, the parameters by name and the trials, the variance of an outcome.
+    draw
+        From a generator, μ, the parameters and the trials, an outcome of the shape of μ.
+    distribution
+        From the linear predictor as a tensor, the link, the parameters and the trials, the keyword
+        arguments of the PyMC distribution.
+    pymc
+        The name of the PyMC distribution.
+    rows
+        The log likelihood of n rows up to a constant, with derivatives: from n, y and trials (n,), the
+        four arrays of the link's `rows` and the parameters in order, writes ∂/∂η (n,) and adds to
+        ∂/∂parameters. Plain scalar Python that numba compiles as it stands.
+    effect
+        What exp(β) is called under each link where it has a name.
+    notation
+        The distribution in mathematical notation, `{mu}` standing for the mean.
+    """
+
+    name: str
+    link: Link
+    links: tuple[str, ...]
+    kind: Literal["continuous", "count", "binary", "trials"]
+    parameters: tuple[Parameter, ...]
+    rules: tuple[Rule, ...]
+    variance: Callable[[Array, Mapping[str, Array], Array], Array]
+    draw: Callable[[np.random.Generator, Array, Mapping[str, Array], Array], Array]
+    distribution: Callable[[Any, Link, Mapping[str, Any], Any], Mapping[str, Any]]
+    pymc: str
+    notation: str
+    rows: Callable[..., float]
+    effect: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return the name and the link; the functions say nothing in print."""
+        return f"Family({self.name!r}, link={self.link.name!r})"
+
+    def with_link(self, link: str | None) -> "Family":
+        """Return the family with another of its links, itself for None.
+
+        Raises
+        ------
+        FamilyError
+            If the family does not have that link.
+        """
+        if link is None:
+            return self
+        if not isinstance(link, str) or link not in self.links:
+            raise FamilyError(f"the {self.name} family has no link {link!r}; {suggest(str(link), self.links)}")
+        return replace(self, link=get_link(link))
+
+    def check(self, name: str, y: Array, trials: Array | None, levels: tuple[str, ...] | None, rows: Any) -> None:
+        """Refuse a response outside the support.
+
+        Parameters
+        ----------
+        name
+            The response as written.
+        y, trials, levels
+            As in `Outcome`.
+        rows
+            (n,) positions of the rows in the data as given.
+
+        Raises
+        ------
+        ResponseError
+            Naming the rows and their values.
+        """
+        self._check_kind(name, trials, levels)
+        counted = np.ones_like(y) if trials is None else trials
+        for rule in self.rules:
+            bad = np.flatnonzero(rule.broken(y, counted))
+            if len(bad):
+                values = listing(
+                    (f"{y[i]:.15g}" if trials is None else f"{y[i]:.15g} of {counted[i]:.15g}" for i in bad), 5
+                )
+                where = listing((int(rows[i]) for i in bad), 5)
+                raise ResponseError(
+                    f"{self.name} response '{name}': {rule.reason}; found {values} in "
+                    f"row{'s' if len(bad) > 1 else ''} {where} (counting from 0)"
+                )
+
+    def _check_kind(self, name: str, trials: Array | None, levels: tuple[str, ...] | None) -> None:
+        if trials is not None and self.kind != "trials":
+            raise ResponseError(
+                f"response '{name}' has trials, which the {self.name} family has not; use family=\"binomial\""
+            )
+        if trials is None and self.kind == "trials":
+            raise ResponseError(
+                f"the {self.name} family needs the number of trials: write p({name}, trials); for single outcomes "
+                'of 0 and 1 use family="bernoulli"'
+            )
+        if levels is None:
+            return
+        if self.kind != "binary":
+            raise ResponseError(
+                f"response '{name}' holds labels ({listing(levels, 5)}); the {self.name} family needs numbers: "
+                'recode it, or use family="bernoulli" for two outcomes'
+            )
+        if len(levels) != 2:
+            many = "1 category" if len(levels) == 1 else f"{len(levels)} categories"
+            raise ResponseError(
+                f"response '{name}' has {many} ({listing(levels, 5)}); the {self.name} family needs two: recode it, "
+                "for instance as 0 and 1"
+            )
+
+
+def whole(values: Array) -> NDArray[np.bool_]:
+    """Return which values are whole numbers that PyMC can hold."""
+    return np.asarray((values == np.floor(values)) & (np.abs(values) < 2**31))

@@ -1,0 +1,78 @@
+"""Proportions strictly between 0 and 1: V = μ(1 − μ)/(1 + φ)."""
+
+import math
+
+import numpy as np
+
+from bayesglmm.families.base import Array, Family, Parameter, Pointer, Rule
+from bayesglmm.links import get_link
+from bayesglmm.special import digamma
+
+__all__ = ["BETA"]
+
+_LEAST = np.finfo(float).tiny
+_MOST = 1 - np.finfo(float).epsneg
+
+
+def _draw(rng: np.random.Generator, mu: Array, phi: Array) -> Array:
+    """Draw proportions, kept off 0 and 1 where floating point would round them there."""
+    drawn = rng.beta(np.maximum(mu * phi, _LEAST), np.maximum((1 - mu) * phi, _LEAST))
+    return np.clip(drawn, _LEAST, _MOST)
+
+
+def _rows(
+    n: int,
+    y: Pointer,
+    trials: Pointer,
+    a: Pointer,
+    b: Pointer,
+    da: Pointer,
+    db: Pointer,
+    parameters: Pointer,
+    d_eta: Pointer,
+    d_parameters: Pointer,
+) -> float:
+    phi = parameters[0]
+    constant, slope = math.lgamma(phi), digamma(phi)
+    total, d_phi = 0.0, 0.0
+    for i in range(n):
+        p, q = math.exp(a[i]), math.exp(b[i])
+        log_y, log_1y = math.log(y[i]), math.log1p(-y[i])
+        d_p, d_q = log_y - digamma(p * phi), log_1y - digamma(q * phi)
+        total += constant - math.lgamma(p * phi) - math.lgamma(q * phi) + p * phi * log_y + q * phi * log_1y
+        d_eta[i] = phi * (d_p - d_q) * p * da[i]
+        d_phi += slope + p * d_p + q * d_q
+    d_parameters[0] += d_phi
+    return total
+
+
+BETA = Family(
+    name="beta",
+    link=get_link("logit"),
+    links=("logit",),
+    kind="continuous",
+    parameters=(
+        Parameter(
+            "phi",
+            "precision; V = μ(1 − μ)/(1 + φ)",
+            "lognormal(2, 1.5)",
+            {"brms": "gamma(0.01, 0.01)", "rstanarm": "exponential({rate})"},
+        ),
+    ),
+    rules=(
+        Rule(
+            lambda y, trials: (y <= 0) | (y >= 1),
+            "outcomes lie strictly between 0 and 1; counts of successes are binomial: p(successes, trials)",
+        ),
+    ),
+    variance=lambda mu, parameters, trials: mu * (1 - mu) / (1 + parameters["phi"]),
+    draw=lambda rng, mu, parameters, trials: _draw(rng, mu, parameters["phi"]),
+    distribution=lambda eta, link, parameters, trials: {
+        "alpha": link.tensor(eta) * parameters["phi"],
+        "beta": link.tensor(-eta) * parameters["phi"],
+    },
+    pymc="Beta",
+    notation="Beta(mean {mu}, precision φ)",
+    rows=_rows,
+    effect={"logit": "odds ratio of means"},
+)

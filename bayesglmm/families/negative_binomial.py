@@ -1,0 +1,62 @@
+"""Overdispersed counts, quadratic variance: V = μ + μ²/φ (glmmTMB's nbinom2, brms' negbinomial)."""
+
+import math
+
+from bayesglmm.families.base import Family, Parameter, Pointer
+from bayesglmm.families.poisson import COUNT_RULES, draw_counts
+from bayesglmm.links import get_link
+from bayesglmm.special import digamma
+
+__all__ = ["NEGATIVE_BINOMIAL"]
+
+
+def _rows(
+    n: int,
+    y: Pointer,
+    trials: Pointer,
+    a: Pointer,
+    b: Pointer,
+    da: Pointer,
+    db: Pointer,
+    parameters: Pointer,
+    d_eta: Pointer,
+    d_parameters: Pointer,
+) -> float:
+    phi = parameters[0]
+    constant, slope = math.lgamma(phi), digamma(phi)
+    total, d_phi = 0.0, 0.0
+    for i in range(n):
+        excess = math.log1p(a[i] / phi)  # log(φ + μ) − log φ
+        share = (y[i] + phi) / (a[i] + phi)
+        total += math.lgamma(y[i] + phi) - constant - phi * excess
+        total += y[i] * (b[i] - math.log(phi) - excess) if y[i] > 0.0 else 0.0
+        d_eta[i] = y[i] * db[i] - share * da[i]
+        d_phi += digamma(y[i] + phi) - slope - excess + 1.0 - share
+    d_parameters[0] += d_phi
+    return total
+
+
+NEGATIVE_BINOMIAL = Family(
+    name="negative_binomial",
+    link=get_link("log"),
+    links=("log", "sqrt"),
+    kind="count",
+    parameters=(
+        Parameter(
+            "phi",
+            "shape; V = μ + μ²/φ, Poisson as φ grows",
+            "inv_gamma(0.4, 0.3)",
+            {"rstanarm": "exponential({rate})"},
+        ),
+    ),
+    rules=COUNT_RULES,
+    variance=lambda mu, parameters, trials: mu + mu**2 / parameters["phi"],
+    draw=lambda rng, mu, parameters, trials: draw_counts(
+        rng, mu * rng.gamma(parameters["phi"], 1 / parameters["phi"], mu.shape)
+    ),
+    distribution=lambda eta, link, parameters, trials: {"mu": link.tensor(eta), "alpha": parameters["phi"]},
+    pymc="NegativeBinomial",
+    notation="NegativeBinomial({mu}, φ)",
+    rows=_rows,
+    effect={"log": "rate ratio"},
+)

@@ -1,0 +1,59 @@
+"""Counts: V = μ."""
+
+import numpy as np
+
+from bayesglmm.families.base import Array, Family, Pointer, Rule, whole
+from bayesglmm.links import get_link
+
+__all__ = ["COUNT_RULES", "POISSON", "draw_counts"]
+
+COUNT_RULES = (
+    Rule(
+        lambda y, trials: ~whole(y),
+        "counts are whole numbers below 2^31; give a rate as its count, with offset(log(exposure))",
+    ),
+    Rule(lambda y, trials: y < 0, "counts are not negative; correct or drop these rows"),
+)
+
+_LARGE = 1e15
+
+
+def draw_counts(rng: np.random.Generator, rate: Array) -> Array:
+    """Draw Poisson counts; above 10^15, where numpy ends, a count is its rate to seven figures."""
+    return np.where(rate < _LARGE, rng.poisson(np.minimum(rate, _LARGE)), rate).astype(float)
+
+
+def _rows(
+    n: int,
+    y: Pointer,
+    trials: Pointer,
+    a: Pointer,
+    b: Pointer,
+    da: Pointer,
+    db: Pointer,
+    parameters: Pointer,
+    d_eta: Pointer,
+    d_parameters: Pointer,
+) -> float:
+    total = 0.0
+    for i in range(n):
+        total += (y[i] * b[i] if y[i] > 0.0 else 0.0) - a[i]
+        d_eta[i] = y[i] * db[i] - da[i]
+    return total
+
+
+POISSON = Family(
+    name="poisson",
+    link=get_link("log"),
+    links=("log", "sqrt"),
+    kind="count",
+    parameters=(),
+    rules=COUNT_RULES,
+    variance=lambda mu, parameters, trials: mu,
+    draw=lambda rng, mu, parameters, trials: draw_counts(rng, mu),
+    distribution=lambda eta, link, parameters, trials: {"mu": link.tensor(eta)},
+    pymc="Poisson",
+    notation="Poisson({mu})",
+    rows=_rows,
+    effect={"log": "rate ratio"},
+)

@@ -1,0 +1,72 @@
+"""Student-t outcomes: V = σ² ν / (ν − 2) where ν > 2."""
+
+import math
+
+import numpy as np
+
+from bayesglmm.families.base import Array, Family, Parameter, Pointer
+from bayesglmm.links import get_link
+from bayesglmm.special import digamma
+
+__all__ = ["STUDENT"]
+
+
+def _variance(nu: Array, sigma: Array) -> Array:
+    return np.where(nu > 2, sigma**2 * nu / np.where(nu > 2, nu - 2, 1.0), np.inf)
+
+
+def _rows(
+    n: int,
+    y: Pointer,
+    trials: Pointer,
+    a: Pointer,
+    b: Pointer,
+    da: Pointer,
+    db: Pointer,
+    parameters: Pointer,
+    d_eta: Pointer,
+    d_parameters: Pointer,
+) -> float:
+    sigma, nu = parameters[0], parameters[1]
+    constant = math.lgamma((nu + 1.0) / 2.0) - math.lgamma(nu / 2.0) - 0.5 * math.log(nu) - math.log(sigma)
+    slope = digamma((nu + 1.0) / 2.0) - digamma(nu / 2.0) - 1.0 / nu
+    total, d_sigma, d_nu = 0.0, 0.0, 0.0
+    for i in range(n):
+        residual = (y[i] - a[i]) / sigma
+        distance = residual * residual / nu
+        weight = (nu + 1.0) / (nu * (1.0 + distance))
+        total += constant - 0.5 * (nu + 1.0) * math.log1p(distance)
+        d_eta[i] = weight * residual / sigma * da[i]
+        d_sigma += (weight * residual * residual - 1.0) / sigma
+        d_nu += 0.5 * (slope - math.log1p(distance) + weight * distance)
+    d_parameters[0] += d_sigma
+    d_parameters[1] += d_nu
+    return total
+
+
+STUDENT = Family(
+    name="student",
+    link=get_link("identity"),
+    links=("identity",),
+    kind="continuous",
+    parameters=(
+        Parameter(
+            "sigma",
+            "scale, in units of the response; V = σ² ν / (ν − 2)",
+            "half_student_t(3, 0, {scale})",
+            {"brms": "half_student_t(3, 0, {brms})", "rstanarm": "exponential({rate})"},
+        ),
+        Parameter("nu", "degrees of freedom; the smaller, the heavier the tails", "gamma(2, 0.1)"),
+    ),
+    rules=(),
+    variance=lambda mu, parameters, trials: _variance(parameters["nu"], parameters["sigma"]) + 0 * mu,
+    draw=lambda rng, mu, parameters, trials: mu + parameters["sigma"] * rng.standard_t(parameters["nu"], mu.shape),
+    distribution=lambda eta, link, parameters, trials: {
+        "mu": link.tensor(eta),
+        "sigma": parameters["sigma"],
+        "nu": parameters["nu"],
+    },
+    pymc="StudentT",
+    notation="Student-t(ν, {mu}, σ)",
+    rows=_rows,
+)
