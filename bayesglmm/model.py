@@ -1,0 +1,172 @@
+"""`Model`: formula, family, priors and design, checked together; everything else is a function of them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from bayesglmm import graph
+from bayesglmm.design import Design, Outcome
+from bayesglmm.errors import DataError, PriorError, ResponseError, listing
+from bayesglmm.families import Family, get_family
+from bayesglmm.formula import Formula, parse, render
+from bayesglmm.mathematics import describe, describe_html, prior_rows
+from bayesglmm.priors import Flat, Priors
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+__all__ = ["Model", "glmm"]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A generalized linear mixed model, not yet sampled.
+
+    Parameters
+    ----------
+    formula
+        What was asked for.
+    family
+        The distribution of the outcome given the linear predictor, with its link.
+    priors
+        The prior of every parameter, with where it comes from.
+    design
+        The formula's numbers on the data.
+    """
+
+    formula: Formula
+    family: Family
+    priors: Priors
+    design: Design
+
+    def __str__(self) -> str:
+        """Return the model's mathematics and every prior with where it comes from."""
+        return describe(self.design, self.family, self.priors)
+
+    def __repr__(self) -> str:
+        """Return the same as `str()`: this is what a notebook or a prompt shows."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return describe_html(self.design, self.family, self.priors)
+
+    @property
+    def event(self) -> str | None:
+        """The label that counts as the event (1) of a binary outcome given as text, None otherwise."""
+        outcome = self.design.outcome
+        return outcome.levels[1] if outcome is not None and outcome.levels is not None else None
+
+    def to_pymc(self, *, prior_only: bool = False) -> "pm.Model":
+        """Return the model as a PyMC graph: add to it and sample it as any other.
+
+        Parameters
+        ----------
+        prior_only
+            Whether to leave the likelihood out.
+
+        Raises
+        ------
+        PriorError
+            If the prior alone is wanted and has no distribution, being improper.
+        """
+        if prior_only and not self.priors.proper:
+            names = [name for name, prior, _ in prior_rows(self.design, self.priors) if prior == str(Flat())]
+            raise PriorError(
+                f"the prior alone cannot be drawn from: {listing(names)} has the improper prior flat(); "
+                "give a proper one, such as priors={'slopes': 'normal(0, 2.5)'}"
+            )
+        return graph.build(self, prior_only=prior_only)
+
+
+def glmm(
+    formula: str | Formula,
+    data: Any,
+    family: str | Family = "gaussian",
+    *,
+    link: str | None = None,
+    priors: Any = None,
+    missing: Literal["error", "drop"] = "error",
+) -> Model:
+    """Build a model without sampling it.
+
+    Parameters
+    ----------
+    formula
+        For example `"count ~ trt*time + offset(log(weeks)) + (1 + time | id)"`.
+    data
+        Any eager dataframe that narwhals reads (pandas, polars, pyarrow …), or a mapping of columns.
+    family
+        The name of a family, or a `Family`.
+    link
+        The name of one of the family's links; None for its first.
+    priors
+        Priors by class, coefficient or block, or the name of a preset; see `Priors.build`.
+    missing
+        `"error"` refuses missing values, `"drop"` leaves their rows out and says how many.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    BayesGLMMError
+        If the formula, the data, the family or a prior cannot be what they say.
+    """
+    parsed = formula if isinstance(formula, Formula) else parse(formula)
+    chosen = get_family(family, link)
+    design = Design.build(parsed, data, missing=missing)
+    outcome = design.outcome
+    assert outcome is not None
+    chosen.check(outcome.name, outcome.y, outcome.trials, outcome.levels, design.columns.rows)
+    _check_outcome(outcome, chosen)
+    _check_offset(design, chosen)
+    _check_groups(design, chosen)
+    return Model(parsed, chosen, Priors.build(priors, design, chosen), design)
+
+
+_FURTHEST = 100.0
+"""The largest offset taken under a log link: an exposure of e^100 of any unit is not one."""
+
+
+_LARGEST = 1e100
+"""The largest response taken: beyond it a square leaves floating point."""
+
+
+def _check_outcome(outcome: Outcome, family: Family) -> None:
+    """Refuse a continuous response without spread, whose likelihood grows without bound, or of enormous numbers."""
+    if np.abs(outcome.y).max() > _LARGEST:
+        raise ResponseError(f"response '{outcome.name}' reaches beyond 1e100; rescale it, such as to other units")
+    if family.kind == "continuous" and (outcome.y == outcome.y[0]).all():
+        raise ResponseError(
+            f"response '{outcome.name}' is {outcome.y[0]:.15g} in every row: the {family.name} family has no spread "
+            "to learn from; check the column"
+        )
+
+
+def _check_offset(design: Design, family: Family) -> None:
+    """Refuse an exposure whose logarithm was forgotten."""
+    if family.link.name != "log" or np.abs(design.offset).max() <= _FURTHEST:
+        return
+    names = listing(render(offset) for offset in design.formula.offsets)
+    largest = design.offset[np.abs(design.offset).argmax()]
+    raise DataError(
+        f"the offset {names} reaches {largest:.6g} on the log scale, a factor of e^{largest:.6g}; "
+        "write the logarithm of an exposure: offset(log(…))"
+    )
+
+
+def _check_groups(design: Design, family: Family) -> None:
+    """Refuse the response as a grouping factor, and groups of one row each where the residual has that variance."""
+    for block in design.blocks:
+        if design.formula.response.outcome in block.grouping.group.factors:
+            raise DataError(f"'{block.factor}' is the response and a grouping factor at once; group by another column")
+    if not any(parameter.name == "sigma" for parameter in family.parameters):
+        return
+    for block in design.blocks:
+        if "Intercept" in block.columns and len(block.levels) == design.n:
+            raise DataError(
+                f"every row is a group of its own in '{block.factor}': under the {family.name} family the spread "
+                "between groups cannot be told from the residual; drop the block or group the rows"
+            )
