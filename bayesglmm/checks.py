@@ -1,0 +1,183 @@
+"""`check(draws) -> Check`: what the sampler's diagnostics say, enumerated, each finding with its advice.
+
+References
+----------
+Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), Bayesian Analysis 16, 667-718 (R-hat, ESS).
+Betancourt (2016), arXiv:1604.00695 (E-BFMI).
+"""
+
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from bayesglmm.errors import listing
+
+__all__ = ["LIMITS", "Check", "Finding", "Kind", "check"]
+
+Kind = Literal["interrupted", "few_chains", "r_hat", "ess_bulk", "ess_tail", "divergences", "energy", "tree_depth"]
+
+LIMITS = {"r_hat": 1.01, "ess": 400.0, "energy": 0.3}
+"""R-hat at most, effective sample size at least, E-BFMI at least."""
+
+_ADVICE: dict[Kind, str] = {
+    "interrupted": "sample again to the end before reporting",
+    "few_chains": "sample at least 2 chains, better 4: one chain cannot show that it did not mix",
+    "r_hat": "the chains disagree: sample longer, and look at the trace plots of these parameters",
+    "ess_bulk": "means are uncertain: sample longer",
+    "ess_tail": "interval ends are uncertain: sample longer",
+    "divergences": "the sampler could not follow the posterior everywhere and may have missed a part of it: "
+    "raise target_accept to 0.99; if it stays, look at the sd parameters and their priors",
+    "energy": "the chains explore the energy slowly, as with heavy tails: sample longer, tighten the priors of sds",
+    "tree_depth": "trajectories were cut short, which costs efficiency: raise max_treedepth, or scale the predictors",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing the diagnostics say.
+
+    Parameters
+    ----------
+    kind
+        Which diagnostic.
+    message
+        What was found, with figures.
+    advice
+        What to do.
+    parameters
+        The parameters concerned, the worst first; empty where it concerns all.
+    """
+
+    kind: Kind
+    message: str
+    advice: str
+    parameters: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the message and the advice."""
+        return f"{self.message}: {self.advice}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the diagnostics of a fit say.
+
+    Parameters
+    ----------
+    findings
+        Empty if all is well.
+    figures
+        The figures behind the verdict: largest R-hat, smallest ESS, number of divergences.
+    """
+
+    findings: tuple[Finding, ...]
+    figures: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is nothing to say."""
+        return not self.findings
+
+    @property
+    def verdict(self) -> str:
+        """One line: that the sampler worked, or that and how it failed."""
+        if self.ok:
+            return f"sampling: no problems found ({self.figures})"
+        return f"SAMPLING FAILED its checks, do not report: {'; '.join(f.message for f in self.findings)}"
+
+    def __str__(self) -> str:
+        """Return the verdict, then a line a finding."""
+        return "\n".join([self.verdict, *(f"  - {finding}" for finding in self.findings)])
+
+    def __repr__(self) -> str:
+        """Return the same as `str()`."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        items = "".join(f"<li>{escape(str(finding))}</li>" for finding in self.findings)
+        style = "color:inherit" if self.ok else "color:#fff;background:#b00020;padding:0.5em;font-weight:bold"
+        return f'<div><p style="{style}">{escape(self.verdict)}</p>{f"<ul>{items}</ul>" if items else ""}</div>'
+
+
+def check(draws: xr.DataTree) -> Check:
+    """Check the draws of a fit.
+
+    Parameters
+    ----------
+    draws
+        Groups `posterior` and `sample_stats`, as `sample` returns them.
+
+    Returns
+    -------
+    Check
+        With findings for an R-hat above 1.01, a bulk or tail effective sample size under 400, any
+        divergence, an E-BFMI under 0.3, a trajectory cut at the largest depth, a single chain, an
+        interruption.
+    """
+    import arviz as az
+
+    posterior = draws["posterior"].to_dataset()
+    n_chains = posterior.sizes["chain"]
+    findings: list[Finding] = []
+    if draws.attrs.get("interrupted"):
+        wanted = f"{draws.attrs.get('chains')} × {draws.attrs.get('draws')}"
+        message = f"interrupted after {n_chains} × {posterior.sizes['draw']} draws of {wanted} (chains × draws)"
+        findings.append(Finding("interrupted", message, _ADVICE["interrupted"]))
+    if n_chains < 2:
+        findings.append(Finding("few_chains", "a single chain", _ADVICE["few_chains"]))
+    r_hat = _flat(az.rhat(posterior)) if n_chains > 1 else {}
+    bulk, tail = _flat(az.ess(posterior, method="bulk")), _flat(az.ess(posterior, method="tail"))
+    findings += _beyond("r_hat", r_hat, LIMITS["r_hat"], "R-hat", above=True)
+    findings += _beyond("ess_bulk", bulk, LIMITS["ess"], "bulk ESS", above=False)
+    findings += _beyond("ess_tail", tail, LIMITS["ess"], "tail ESS", above=False)
+    divergences, statistics = _statistics(draws["sample_stats"].to_dataset())
+    findings += statistics
+    worst = f"R-hat ≤ {max(r_hat.values()):.3f}, " if r_hat else ""
+    figures = f"{worst}bulk ESS ≥ {min(bulk.values()):,.0f}, tail ESS ≥ {min(tail.values()):,.0f}"
+    return Check(tuple(findings), f"{figures}, {divergences or 'no'} divergences")
+
+
+def _flat(values: xr.Dataset) -> dict[str, float]:
+    """Return one figure a parameter, by its label; parameters that never move have none."""
+    flat: dict[str, float] = {}
+    for name, variable in values.data_vars.items():
+        if variable.ndim == 0:
+            flat[str(name)] = float(variable)
+            continue
+        labels = [np.asarray(variable[dim].values) for dim in variable.dims]
+        for position in np.ndindex(variable.shape):
+            where = ", ".join(str(label[i]) for label, i in zip(labels, position, strict=True))
+            flat[f"{name}[{where}]"] = float(variable.values[position])
+    return {name: value for name, value in flat.items() if np.isfinite(value)}
+
+
+def _beyond(kind: Kind, values: dict[str, float], limit: float, name: str, *, above: bool) -> list[Finding]:
+    sign = 1 if above else -1
+    bad = sorted((n for n, v in values.items() if sign * v > sign * limit), key=lambda n: -sign * values[n])
+    if not bad:
+        return []
+    figure = f"{values[bad[0]]:.3f}" if above else f"{values[bad[0]]:,.0f}"
+    side = "above" if above else "under"
+    message = f"{name} {side} {limit:g} for {len(bad)} of {len(values)} parameters (worst {figure}: {listing(bad, 3)})"
+    return [Finding(kind, message, _ADVICE[kind], tuple(bad))]
+
+
+def _statistics(statistics: xr.Dataset) -> tuple[int, list[Finding]]:
+    findings: list[Finding] = []
+    divergences = int(statistics["diverging"].sum())
+    total = statistics["diverging"].size
+    if divergences:
+        message = f"{divergences} of {total} draws diverged"
+        findings.append(Finding("divergences", message, _ADVICE["divergences"]))
+    energy = statistics["energy"].values
+    bfmi = np.square(np.diff(energy, axis=1)).mean(axis=1) / energy.var(axis=1)
+    if (low := bfmi[bfmi < LIMITS["energy"]]).size:
+        message = f"E-BFMI under {LIMITS['energy']:g} in {low.size} of {bfmi.size} chains (lowest {low.min():.2f})"
+        findings.append(Finding("energy", message, _ADVICE["energy"]))
+    if cut := int(statistics["reached_max_treedepth"].sum()):
+        message = f"{cut} of {total} trajectories reached the largest depth"
+        findings.append(Finding("tree_depth", message, _ADVICE["tree_depth"]))
+    return divergences, findings

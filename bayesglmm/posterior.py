@@ -1,0 +1,178 @@
+"""`Fit`: a model and its draws; thin methods, each one line into the module that does the work. `fit` makes one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import xarray as xr
+
+from bayesglmm import checks, predictions, storage, summaries
+from bayesglmm.checks import Check
+from bayesglmm.families import Family
+from bayesglmm.formula import Formula
+from bayesglmm.frames import Frame
+from bayesglmm.mathematics import size
+from bayesglmm.model import Model, glmm
+from bayesglmm.sampling import Backend, Sampler, sample
+
+__all__ = ["Fit", "fit", "load"]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted model: the model and the draws of its posterior. Everything else is a function of the two.
+
+    Parameters
+    ----------
+    model
+        What was fitted.
+    draws
+        An ArviZ-schema DataTree: `posterior` (`beta`, `b_<g>`, `sd_<g>`, `corr_<g>`, family parameters),
+        `sample_stats`, `observed_data`, `constant_data`.
+    """
+
+    model: Model
+    draws: xr.DataTree
+
+    @property
+    def posterior(self) -> xr.Dataset:
+        """The draws of the parameters, dims `chain`, `draw` and those of each parameter."""
+        return self.draws["posterior"].to_dataset()
+
+    def summary(self, ci_prob: float = 0.95) -> pd.DataFrame:
+        """Summarise the parameters: see `bayesglmm.summaries.summary`."""
+        return summaries.summary(self.model, self.draws, ci_prob)
+
+    def covariance(self, ci_prob: float = 0.95) -> pd.DataFrame:
+        """Summarise the random-effects covariance: see `bayesglmm.summaries.covariance`."""
+        return summaries.covariance(self.model, self.draws, ci_prob)
+
+    def check(self) -> Check:
+        """Return what the sampler's diagnostics say, with advice: see `bayesglmm.checks.check`."""
+        return self._check
+
+    @cached_property
+    def _check(self) -> Check:
+        return checks.check(self.draws)
+
+    def predict(
+        self,
+        new_data: Any = None,
+        *,
+        frame: Frame | Mapping[str, Frame] = "population",
+        kind: predictions.Kind = "mean",
+        seed: int | None = None,
+    ) -> xr.DataArray:
+        """Predict for the rows fitted or new ones, in a frame: see `bayesglmm.predictions.predict`."""
+        return predictions.predict(self.model, self.posterior, new_data, frame=frame, kind=kind, seed=seed)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the fit into a folder, which `bayesglmm.load` reads: see `bayesglmm.storage.write`."""
+        return storage.write(self.model, self.draws, folder)
+
+    def __str__(self) -> str:
+        """Return the verdict on the sampling, what was fitted, and the table of parameters."""
+        table = self.summary().to_string(formatters=_FORMATS)
+        return "\n".join([self.check().verdict, *self._headings(), "", table])
+
+    def __repr__(self) -> str:
+        """Return the same as `str()`: this is what a notebook or a prompt shows."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        headings = "".join(f"<p>{escape(line)}</p>" for line in self._headings())
+        table = self.summary().to_html(formatters=_FORMATS, border=0)
+        return f"<div>{self.check()._repr_html_()}{headings}{table}</div>"
+
+    def _headings(self) -> list[str]:
+        family, attrs, posterior = self.model.family, self.draws.attrs, self.draws["posterior"]
+        source = "the prior alone, without the data" if attrs.get("prior_only") else "the posterior"
+        chains, kept = posterior.sizes["chain"], posterior.sizes["draw"]
+        how = f"{attrs.get('backend')} backend, seed {attrs.get('seed')}"
+        return [
+            f"{self.model.formula}",
+            f"{family.name} family, {family.link.name} link; {size(self.model.design)}",
+            f"{chains} chains of {kept:,} draws from {source} ({how})",
+            f"coefficients are conditional (typical subject, b = 0), on the scale of the {family.link.name} link; "
+            "95 % equal-tailed intervals",
+        ]
+
+
+def fit(
+    formula: str | Formula,
+    data: Any,
+    family: str | Family = "gaussian",
+    *,
+    link: str | None = None,
+    priors: Any = None,
+    missing: Literal["error", "drop"] = "error",
+    progress: bool = True,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    cores: int | None = None,
+    seed: int | None = None,
+    target_accept: float = 0.9,
+    max_treedepth: int = 10,
+    prior_only: bool = False,
+    backend: Backend = "auto",
+) -> Fit:
+    """Fit a generalized linear mixed model.
+
+    Parameters
+    ----------
+    formula, data, family, link, priors, missing
+        As in `bayesglmm.glmm`.
+    progress
+        Whether to show a progress bar.
+    draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend
+        As in `bayesglmm.Sampler`.
+
+    Returns
+    -------
+    Fit
+        Look at `fit.check()` before reporting anything.
+
+    Raises
+    ------
+    BayesGLMMError
+        If the formula, the data, the family, a prior or a setting cannot be what it says; nothing is
+        sampled then.
+
+    Examples
+    --------
+    >>> import bayesglmm as bg
+    >>> seizure = bg.datasets.load("seizure")
+    >>> f = bg.fit("count ~ trt*time + offset(log(weeks)) + (1 + time | id)", seizure,
+    ...            family="poisson", seed=1, progress=False)  # doctest: +SKIP
+    """
+    sampler = Sampler(draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend)
+    model = glmm(formula, data, family, link=link, priors=priors, missing=missing)
+    return Fit(model, sample(model, sampler, progress=progress))
+
+
+def load(folder: str | Path) -> Fit:
+    """Read a fit that `Fit.save` wrote.
+
+    Raises
+    ------
+    StorageError
+        If there is none, it is damaged, or of another format.
+    """
+    return Fit(*storage.read(folder))
+
+
+def _significant(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+_FORMATS: Any = {
+    **dict.fromkeys(("mean", "sd", "lower", "upper"), _significant),
+    "ess_bulk": "{:,.0f}".format,
+    "ess_tail": "{:,.0f}".format,
+    "r_hat": "{:.3f}".format,
+}

@@ -1,0 +1,310 @@
+"""`sample(model, sampler) -> DataTree`: NUTS on a model's density, and its draws under the names of the package.
+
+The seam: whatever nutpie can sample (an object with a compiled log density and an expansion into the
+posterior's variables) gives draws of the same names and statistics; `_compile` is where one is made, from
+the compiled density of `bayesglmm.density` or from the PyMC graph.
+
+References
+----------
+Hoffman & Gelman (2014), Journal of Machine Learning Research 15, 1593-1623.
+"""
+
+import os
+import time
+import warnings
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+import numpy as np
+import xarray as xr
+
+from bayesglmm.errors import OptionError, PriorError, SamplingError, choose
+from bayesglmm.graph import variable_names
+from bayesglmm.model import Model
+from bayesglmm.priors import WHOLE_LINE
+from bayesglmm.priors.scales import scales
+from bayesglmm.progress import status
+
+__all__ = ["Sampler", "sample"]
+
+type Backend = Literal["auto", "density", "pymc"]
+
+_STATISTICS = {
+    "logp": "lp",
+    "energy": "energy",
+    "diverging": "diverging",
+    "depth": "tree_depth",
+    "maxdepth_reached": "reached_max_treedepth",
+    "n_steps": "n_steps",
+    "mean_tree_accept": "acceptance_rate",
+    "step_size": "step_size",
+}
+"""What is kept of the sampler's statistics: nutpie's names and ArviZ's."""
+
+_RESCALE = "check the scales of predictors, offsets and priors"
+
+_FEWEST = 4  # ArviZ computes no diagnostic from fewer draws
+_FLAGS = ("diverging", "reached_max_treedepth")
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How to sample.
+
+    Parameters
+    ----------
+    draws
+        Draws kept in each chain.
+    tune
+        Warm-up draws in each chain, not kept.
+    chains
+        The number of chains.
+    cores
+        How many chains run at once, None for as many as the machine has; the draws do not depend on it.
+    seed
+        The seed, None to have one chosen; the fit records it.
+    target_accept
+        The acceptance rate the step size is adapted to, between 0.5 and 1.
+    max_treedepth
+        The largest depth of a trajectory's tree: at most 2 to its power steps.
+    prior_only
+        Whether to leave the likelihood out and sample the prior.
+    backend
+        What computes the log density: `"density"`, the package's own, compiled once for all models;
+        `"pymc"`, the PyMC graph, compiled for each; `"auto"`, the first. The posterior is the same.
+
+    Raises
+    ------
+    OptionError
+        For a value out of range.
+    """
+
+    draws: int = 1000
+    tune: int = 1000
+    chains: int = 4
+    cores: int | None = None
+    seed: int | None = None
+    target_accept: float = 0.9
+    max_treedepth: int = 10
+    prior_only: bool = False
+    backend: Backend = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        bounds = {"draws": (_FEWEST, 10**7), "tune": (1, 10**7), "chains": (1, 1000), "max_treedepth": (1, 20)}
+        for name, (least, most) in bounds.items():
+            _check_integer(name, getattr(self, name), least, most)
+        if self.cores is not None:
+            _check_integer("cores", self.cores, 1, 10_000)
+        if self.seed is not None:
+            _check_integer("seed", self.seed, 0, 2**63 - 1)
+        if not isinstance(self.target_accept, int | float) or not 0.5 <= self.target_accept < 1:
+            raise OptionError(f"target_accept={self.target_accept!r} is not between 0.5 and 1; try 0.9")
+        if not isinstance(self.prior_only, bool):
+            raise OptionError(f"prior_only={self.prior_only!r} is neither True nor False")
+        choose("backend", self.backend, get_args(Backend.__value__))
+
+    def seeded(self) -> "Sampler":
+        """Return the settings with a seed: the one given, or one drawn now."""
+        if self.seed is not None:
+            return self
+        chosen = int(np.random.SeedSequence().generate_state(1)[0])
+        return Sampler(**{**asdict(self), "seed": chosen})
+
+    @classmethod
+    def options(cls) -> tuple[str, ...]:
+        """Return the names of the settings."""
+        return tuple(field.name for field in fields(cls))
+
+
+def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataTree:
+    """Draw from the posterior of a model.
+
+    Parameters
+    ----------
+    model
+        The model.
+    sampler
+        The settings; with a seed the draws are the same on any number of cores.
+    progress
+        Whether to show a progress bar, in a terminal or a notebook.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups `posterior`, `sample_stats`, `observed_data`, `constant_data` of ArviZ's schema. The
+        attributes of the root hold the settings, the backend, the seconds it took and whether it was
+        interrupted.
+
+    Raises
+    ------
+    PriorError
+        If the prior alone is to be sampled and is improper.
+    SamplingError
+        If no chain finds a point to start from, or none of the draws is finite.
+    KeyboardInterrupt
+        If interrupted before the warm-up was over; later the draws so far are returned.
+    """
+    if sampler.prior_only and not model.priors.proper:
+        raise PriorError("the prior cannot be sampled: it is improper; replace flat() by a proper prior")
+    sampler = sampler.seeded()
+    start = time.perf_counter()
+    with status("compiling the model", shown=progress):
+        compiled = _compile(model, sampler)
+    compiled_after = time.perf_counter()
+    trace, interrupted = _run(compiled, sampler, progress)
+    tree = _tidy(trace, model)
+    tree.attrs = {
+        **{name: value for name, value in asdict(sampler).items() if value is not None},
+        "prior_only": int(sampler.prior_only),
+        "backend": "density" if sampler.backend == "auto" else sampler.backend,
+        "interrupted": int(interrupted),
+        "seconds_compiling": compiled_after - start,
+        "seconds_sampling": time.perf_counter() - compiled_after,
+    }
+    return tree
+
+
+def _check_integer(name: str, value: Any, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+        raise OptionError(f"{name}={value!r} is not a whole number from {least} to {most}")
+
+
+def _compile(model: Model, sampler: Sampler) -> Any:
+    """Return what nutpie samples."""
+    if sampler.backend == "pymc":
+        return _compile_graph(model, sampler.prior_only)
+    from bayesglmm.density import compile_density
+
+    return compile_density(model, _starts(model), prior_only=sampler.prior_only)
+
+
+def _compile_graph(model: Model, prior_only: bool) -> Any:
+    """Compile the graph's density; without fast-math, so that a cached and a fresh compilation agree to the bit."""
+    import nutpie
+    import pytensor
+
+    graph = model.to_pymc(prior_only=prior_only)
+    free = {rv.name for rv in graph.free_RVs}
+    starts = {} if prior_only else {name: start for name, start in _starts(model).items() if name in free}
+    jittered = {rv for rv in graph.free_RVs if prior_only or rv.name not in ("intercept", "slopes")}
+    with pytensor.config.change_flags(numba__fastmath=False):
+        return nutpie.compile_pymc_model(
+            graph, var_names=list(variable_names(model)), jitter_rvs=jittered, initial_points=starts
+        )
+
+
+def _starts(model: Model) -> dict[str, Any]:
+    """Return where the coefficients start: at the level of the response, a tenth of a unit of η along each predictor.
+
+    Exactly at the mode of a prior a gradient may vanish, which the sampler takes for a fault; a fixed
+    jitter would be far off where a predictor has large values. A coefficient whose prior is bounded
+    has no start here.
+    """
+    found, priors = scales(model.design, model.family), model.priors
+    nudge = 0.1 * found.response
+    starts: dict[str, Any] = {}
+    if priors.intercept is not None and priors.intercept.prior.bounds == WHOLE_LINE:
+        starts["intercept"] = found.centre + nudge
+    if priors.slopes and all(assigned.prior.bounds == WHOLE_LINE for assigned in priors.slopes):
+        starts["slopes"] = nudge / np.array(found.slopes)
+    return starts
+
+
+def _run(compiled: Any, sampler: Sampler, progress: bool) -> tuple[xr.DataTree, bool]:
+    """Run the chains; return their draws and whether they were interrupted."""
+    import nutpie
+
+    running = nutpie.sample(
+        compiled,
+        draws=sampler.draws,
+        tune=sampler.tune,
+        chains=sampler.chains,
+        cores=min(sampler.cores or os.cpu_count() or 1, sampler.chains),
+        seed=sampler.seed,
+        target_accept=sampler.target_accept,
+        maxdepth=sampler.max_treedepth,
+        save_warmup=False,
+        progress_bar=progress,
+        blocking=False,
+    )
+    try:
+        return running.wait(), False
+    except KeyboardInterrupt:
+        with warnings.catch_warnings():  # ArviZ supposes that few draws are a mistaken dimension
+            warnings.simplefilter("ignore", UserWarning)
+            partial = running.abort()
+        if "posterior" not in partial.children or partial["posterior"].sizes.get("draw", 0) < _FEWEST:
+            raise
+        return partial, True
+    except RuntimeError as error:
+        raise SamplingError(f"the sampler stopped: {_first_lines(error)}; {_RESCALE}") from error
+
+
+def _first_lines(error: Exception) -> str:
+    """Return what nutpie says without the stack of its Rust code."""
+    text = str(error).partition("Stack backtrace")[0]
+    return ": ".join(line.strip() for line in text.splitlines() if line.strip() not in ("", "Caused by:"))
+
+
+def _tidy(trace: xr.DataTree, model: Model) -> xr.DataTree:
+    """Keep what the package names, under ArviZ's names."""
+    posterior = trace["posterior"].to_dataset()[list(variable_names(model))]
+    complete = _complete(posterior)
+    posterior = posterior.isel(complete)
+    if not np.isfinite(posterior["beta"].values).all():
+        raise SamplingError(f"a draw of the coefficients is not finite; {_RESCALE}")
+    statistics = trace["sample_stats"].to_dataset()[list(_STATISTICS)].rename(_STATISTICS).isel(complete)
+    statistics = statistics.assign({name: statistics[name].astype(bool) for name in _FLAGS}).drop_attrs()
+    return xr.DataTree.from_dict(
+        {
+            "posterior": posterior.assign_attrs(_about(model)),
+            "sample_stats": statistics,
+            "observed_data": _observed(model),
+            "constant_data": _constant(model),
+        }
+    )
+
+
+def _complete(posterior: xr.Dataset) -> dict[str, Any]:
+    """Return the chains and draws to keep: interrupted chains end at different lengths, the rest is missing.
+
+    Of all ways to keep some chains up to the end of the shortest, the one with the most draws.
+    """
+    there = np.isfinite(posterior["beta"].values).all(axis=2)
+    ends = np.array([chain.size - np.argmax(chain[::-1]) if chain.any() else 0 for chain in there])
+    total = [np.sum(ends >= end) * end for end in ends]
+    shortest = int(ends[np.argmax(total)])
+    if shortest == 0:
+        raise SamplingError(f"no chain has a finite draw; {_RESCALE}")
+    return {"chain": np.flatnonzero(ends >= shortest), "draw": slice(0, shortest)}
+
+
+def _about(model: Model) -> dict[str, str]:
+    return {
+        "formula": str(model.formula),
+        "family": model.family.name,
+        "link": model.family.link.name,
+        "scale": "link",
+        "beta": "conditional coefficients: of the typical subject, b = 0",
+    }
+
+
+def _observed(model: Model) -> xr.Dataset:
+    outcome = model.design.outcome
+    assert outcome is not None
+    values = {"y": ("row", outcome.y)}
+    if outcome.trials is not None:
+        values["trials"] = ("row", outcome.trials)
+    return xr.Dataset(values, coords={"row": model.design.columns.rows})
+
+
+def _constant(model: Model) -> xr.Dataset:
+    design = model.design
+    values: dict[str, Any] = {"x": (("row", "coef"), design.x), "offset": ("row", design.offset)}
+    coords: dict[str, Any] = {"row": design.columns.rows, "coef": list(design.coef)}
+    for block in design.blocks:
+        values[f"index_{block.name}"] = ("row", block.index)
+        values[f"columns_{block.name}"] = (("row", f"{block.name}_coef"), block.z)
+        coords[f"{block.name}_coef"] = list(block.columns)
+    return xr.Dataset(values, coords=coords)

@@ -1,0 +1,117 @@
+"""Imports run one way, heavy libraries wait until they are used, exports are complete."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bayesglmm as bg
+
+PACKAGE = Path(bg.__file__).parent
+
+LAYERS = (
+    ("errors", "special"),
+    ("formula",),
+    ("design", "links", "datasets", "progress"),
+    ("families",),
+    ("priors",),
+    ("graph", "integrate", "mathematics"),
+    ("model", "frames"),
+    ("density",),
+    ("sampling", "checks", "summaries", "storage", "predictions", "interop"),
+    ("posterior",),
+    ("plots",),
+    ("report", "spec"),
+    ("cli",),
+    ("__main__",),
+)
+"""From the bottom up; a module imports from layers below its own, or from its own subpackage."""
+
+
+def depth(module: str) -> int:
+    return next(level for level, names in enumerate(LAYERS) if module in names)
+
+
+def modules() -> list[Path]:
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+
+
+def top(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """The package's own modules that a file imports, wherever in the file."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "bayesglmm":
+            parts = node.module.split(".")[1:]
+            found |= {parts[0]} if parts else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("bayesglmm.")}
+    return found
+
+
+def test_every_module_has_a_layer():
+    assert {top(path) for path in modules()} == {name for names in LAYERS for name in names}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path):
+    above = {name for name in imported(path) if name != top(path) and depth(name) >= depth(top(path))}
+    assert not above
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_package_is_imported_as_a_relative_or_star(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            assert all(alias.name != "*" for alias in node.names)
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys\n{statement}\nsys.stdout.write(' '.join(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in run.stdout.split()}
+
+
+HEAVY = {"pymc", "pytensor", "arviz", "arviz_plots", "arviz_stats", "matplotlib", "nutpie", "bambi", "numba"}
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert not loaded_by("import bayesglmm") & HEAVY
+
+
+def test_building_a_model_loads_no_sampler():
+    statement = "import bayesglmm as bg\nbg.glmm('count ~ trt + (1 | id)', bg.datasets.load('seizure'), 'poisson')"
+    assert not loaded_by(statement) & HEAVY
+
+
+def test_exports_are_complete_sorted_and_there():
+    assert list(bg.__all__) == sorted(bg.__all__)
+    assert set(bg._HOME) | {"datasets", "errors", "families", "plots", "priors"} == set(bg.__all__)
+    assert all(getattr(bg, name) is not None for name in bg.__all__)
+    assert dir(bg) == list(bg.__all__)
+    with pytest.raises(AttributeError, match="glm2"):
+        bg.glm2  # noqa: B018
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_module_names_its_exports_and_has_them(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    public = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    }
+    named = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+    ]
+    if path.name != "__main__.py":
+        assert len(named) == 1
+        assert public <= set(named[0])

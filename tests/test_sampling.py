@@ -1,0 +1,147 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import bayesglmm as bg
+from bayesglmm import sampling
+from bayesglmm.errors import OptionError, PriorError, SamplingError
+from bayesglmm.sampling import Sampler
+
+SHORT = {"draws": 100, "tune": 200, "seed": 3}
+
+
+@pytest.fixture(scope="module", params=["density", "pymc"])
+def compiled(request, seizure_model):
+    return sampling._compile(seizure_model, Sampler(backend=request.param))
+
+
+def test_same_seed_same_draws_on_any_number_of_cores(compiled):
+    one, _ = sampling._run(compiled, Sampler(**SHORT, cores=1), progress=False)
+    two, _ = sampling._run(compiled, Sampler(**SHORT, cores=2), progress=False)
+    other, _ = sampling._run(compiled, Sampler(**{**SHORT, "seed": 4}), progress=False)
+    assert one["posterior"].to_dataset().equals(two["posterior"].to_dataset())
+    assert not np.allclose(one["posterior"]["beta"], other["posterior"]["beta"])
+
+
+def test_a_seed_is_chosen_and_recorded():
+    chosen = Sampler().seeded()
+    assert chosen.seed is not None
+    assert chosen.seeded() == chosen
+
+
+def interrupt_after(seconds: float) -> None:
+    def fire() -> None:
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=fire).start()
+
+
+def test_interruption_returns_the_draws_so_far(compiled, seizure_model, monkeypatch):
+    monkeypatch.setattr(sampling, "_compile", lambda *_: compiled)
+    interrupt_after(5.0)
+    draws = sampling.sample(seizure_model, Sampler(draws=1_000_000, tune=300, seed=1, cores=2), progress=False)
+    fit = bg.Fit(seizure_model, draws)
+    assert draws.attrs["interrupted"] == 1
+    assert 4 <= draws["posterior"].sizes["draw"] < 1_000_000
+    assert np.isfinite(draws["posterior"]["beta"]).all()
+    assert fit.check().findings[0].kind == "interrupted"
+    assert "interrupted" in str(fit)
+
+
+def test_interruption_in_warm_up_is_an_interruption(compiled, seizure_model, monkeypatch):
+    monkeypatch.setattr(sampling, "_compile", lambda *_: compiled)
+    interrupt_after(1.0)
+    with pytest.raises(KeyboardInterrupt):
+        sampling.sample(seizure_model, Sampler(draws=10, tune=1_000_000, seed=1), progress=False)
+
+
+def test_interrupted_chains_keep_the_most_draws():
+    beta = np.full((4, 10, 1), np.nan)
+    for chain, end in enumerate((10, 8, 1, 0)):
+        beta[chain, :end] = 1.0
+    kept = sampling._complete(xr.Dataset({"beta": (("chain", "draw", "coef"), beta)}))
+    assert list(kept["chain"]) == [0, 1]
+    assert kept["draw"] == slice(0, 8)
+    with pytest.raises(SamplingError, match="no chain"):
+        sampling._complete(xr.Dataset({"beta": (("chain", "draw", "coef"), np.full((2, 5, 1), np.nan))}))
+
+
+def test_draws_have_the_names_dims_and_statistics_of_the_package(seizure_fit):
+    posterior, statistics = seizure_fit.posterior, seizure_fit.draws["sample_stats"]
+    assert list(posterior.data_vars) == ["beta", "sd_id", "corr_id", "b_id"]
+    assert posterior["b_id"].dims == ("chain", "draw", "id", "id_coef")
+    assert list(posterior["coef"].values) == ["Intercept", "trt", "time", "trt:time"]
+    assert set(statistics.data_vars) == set(sampling._STATISTICS.values())
+    assert statistics["diverging"].dtype == bool
+    assert seizure_fit.draws["observed_data"]["y"].sum() == bg.datasets.load("seizure")["count"].sum()
+    assert seizure_fit.draws["constant_data"]["x"].shape == (295, 4)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("draws", 0),
+        ("draws", 2.5),
+        ("tune", -1),
+        ("chains", True),
+        ("cores", 0),
+        ("seed", -1),
+        ("seed", "one"),
+        ("target_accept", 1.0),
+        ("target_accept", "high"),
+        ("max_treedepth", 99),
+        ("prior_only", "yes"),
+        ("backend", "stan"),
+    ],
+)
+def test_settings_out_of_range_name_the_setting(option, value):
+    with pytest.raises(OptionError, match=option):
+        Sampler(**{option: value})
+
+
+def test_an_improper_prior_is_not_sampled_alone():
+    model = bg.glmm("count ~ trt + (1 | id)", bg.datasets.load("seizure"), "poisson", priors="brms")
+    with pytest.raises(PriorError, match="improper"):
+        sampling.sample(model, Sampler(prior_only=True), progress=False)
+
+
+def test_backends_have_one_posterior(seizure_fit):
+    """Within five Monte Carlo standard errors of the difference, under the same names."""
+    model = seizure_fit.model
+    graph = bg.Fit(model, sampling.sample(model, Sampler(draws=2000, seed=9, backend="pymc"), progress=False))
+    assert [child.dims for child in graph.posterior.values()] == [v.dims for v in seizure_fit.posterior.values()]
+    ours, theirs = seizure_fit.summary(), graph.summary()
+    error = np.hypot(ours["sd"] / np.sqrt(ours["ess_bulk"]), theirs["sd"] / np.sqrt(theirs["ess_bulk"]))
+    assert (np.abs(ours["mean"] - theirs["mean"]) < 5 * error).all()
+
+
+def test_silence(compiled, seizure_model, monkeypatch, capfd):
+    monkeypatch.setattr(sampling, "_compile", lambda *_: compiled)
+    sampling.sample(seizure_model, Sampler(**SHORT), progress=False)
+    assert capfd.readouterr() == ("", "")
+
+
+CHILD = """
+import sys, hashlib
+import bayesglmm as bg
+f = bg.fit("incidence ~ herd + (1 | period)", bg.datasets.load("cbpp"), "poisson",
+           draws=50, tune=50, seed=1, progress=False, backend=sys.argv[1])
+sys.stdout.write(hashlib.sha256(f.posterior["beta"].values.tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("backend", ["density", pytest.param("pymc", marks=pytest.mark.slow)])
+def test_same_seed_same_draws_on_a_cold_and_a_warm_cache(tmp_path, backend):
+    environment = {**os.environ, "PYTENSOR_FLAGS": f"base_compiledir={tmp_path}", "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", CHILD, backend]
+    cold, warm = (subprocess.run(command, env=environment, capture_output=True, check=True).stdout for _ in range(2))
+    assert cold == warm
+    assert len(cold) == 64
