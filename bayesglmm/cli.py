@@ -1,0 +1,190 @@
+"""The command line: `bayesglmm run`, `bayesglmm check`, `bayesglmm data`.
+
+Exit codes: 0 done; 1 an error, one message on stderr; 2 wrong usage; 3 everything is written but the sampling
+failed its checks; 130 interrupted. What is heavy is imported by the commands that need it.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bayesglmm.errors import BayesGLMMError
+
+if TYPE_CHECKING:
+    from bayesglmm.posterior import Fit
+    from bayesglmm.spec import Spec
+
+__all__ = ["main"]
+
+_DONE, _FAILED, _UNRELIABLE, _INTERRUPTED = 0, 1, 3, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv
+        The arguments, without the program's name; None for the process's own.
+
+    Returns
+    -------
+    int
+        The exit code.
+
+    Raises
+    ------
+    SystemExit
+        With code 2 for wrong usage, 0 for `--help` and `--version`.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except BayesGLMMError as error:
+        _complain(f"bayesglmm: error: {error}")
+        return _FAILED
+    except KeyboardInterrupt:
+        _complain("bayesglmm: interrupted; nothing more was written")
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        sys.stderr.close()
+        return _DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bayesglmm", description="Bayesian generalized linear mixed models that say whose number each number is."
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="fit a spec; write the fit, tables, figures and a report")
+    check = commands.add_parser("check", help="build a spec's model and print it, without sampling")
+    for command in (run, check):
+        command.add_argument("spec", type=Path, metavar="SPEC", help="a spec file, such as models/seizure.toml")
+        command.add_argument("--data", metavar="PATH", help="a CSV or Parquet file instead of the spec's data")
+    run.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: results/<name of the spec>)")
+    for name, text in (
+        ("seed", "the seed of the sampler"),
+        ("draws", "draws kept in each chain"),
+        ("chains", "number of chains"),
+        ("cores", "chains that run at once"),
+    ):
+        run.add_argument(f"--{name}", type=int, metavar="N", help=text)
+    run.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    run.set_defaults(command=_run)
+    check.set_defaults(command=_check)
+    data = commands.add_parser("data", help="list the shipped data sets, or describe one")
+    data.add_argument("name", nargs="?", metavar="NAME", help="a shipped data set")
+    data.set_defaults(command=_data)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Print the version and leave; the version is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        _say(f"bayesglmm {version('bayesglmm')}")
+        parser.exit()
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from bayesglmm.report import Wanted, prepare, write_results
+    from bayesglmm.spec import read_spec
+
+    spec = _overridden(read_spec(arguments.spec), arguments)
+    data = spec.load_data(arguments.data)
+    model = spec.model(data)  # refuses what cannot work before anything is sampled
+    wanted = Wanted(spec.drawn(model), spec.focal, spec.by, spec.labels, spec.title, spec.description)
+    folder = arguments.out if arguments.out is not None else Path("results") / spec.name
+    prepare(folder)
+    fitted = _fit(spec, data, quiet=arguments.quiet)
+    if not arguments.quiet:
+        _say(f"{fitted}\n")
+    for written in write_results(fitted, wanted, folder):
+        if not arguments.quiet:
+            _say(f"wrote {written}")
+    check = fitted.check()
+    if check.ok:
+        return _DONE
+    _complain(f"\n{'!' * 80}\n{check}\nThe results are in '{folder}', marked as unreliable.\n{'!' * 80}")
+    return _INTERRUPTED if fitted.draws.attrs.get("interrupted") else _UNRELIABLE
+
+
+def _overridden(spec: "Spec", arguments: argparse.Namespace) -> "Spec":
+    """Return the spec with the sampler's settings that the command line gives."""
+    from dataclasses import replace
+
+    given = {name: getattr(arguments, name) for name in ("seed", "draws", "chains", "cores")}
+    return replace(spec, sampler=replace(spec.sampler, **{k: v for k, v in given.items() if v is not None}))
+
+
+def _fit(spec: "Spec", data: object, *, quiet: bool) -> "Fit":
+    from dataclasses import asdict
+
+    from bayesglmm import posterior
+
+    return posterior.fit(
+        spec.formula,
+        data,
+        spec.family,
+        link=spec.link,
+        priors=spec.priors,
+        missing=spec.missing,
+        progress=not quiet,
+        **asdict(spec.sampler),
+    )
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from bayesglmm.spec import read_spec
+
+    spec = read_spec(arguments.spec)
+    model = spec.model(spec.load_data(arguments.data))
+    settings = ", ".join(f"{name} {value}" for name, value in vars(spec.sampler).items() if value is not None)
+    figures = ", ".join(spec.drawn(model)) or "none"
+    _say(f"{spec.title}\n\n{model.formula}\n{model}\nsampler: {settings}\nfigures: {figures}")
+    return _DONE
+
+
+def _data(arguments: argparse.Namespace) -> int:
+    from bayesglmm.datasets import CATALOGUE
+    from bayesglmm.errors import DataError, suggest
+
+    if arguments.name is None:
+        wide = max(len(entry.name) for entry in CATALOGUE)
+        _say("\n".join(f"{entry.name:<{wide}}  {entry.rows:>5,} rows  {entry.study}" for entry in CATALOGUE))
+        return _DONE
+    found = {entry.name: entry for entry in CATALOGUE}
+    if arguments.name not in found:
+        raise DataError(f"no data set is called {arguments.name!r}; {suggest(arguments.name, found)}")
+    entry = found[arguments.name]
+    wide = max(len(column) for column in entry.columns)
+    columns = "\n".join(f"  {column:<{wide}}  {text}" for column, text in entry.columns.items())
+    _say(
+        f"{entry.name}: {entry.study}\n{entry.rows:,} rows{', simulated' if entry.simulated else ''}\n\n{columns}\n\n"
+        f"source: {entry.source}\npermission: {entry.permission}\n\n{_provenance(entry.name)}"
+    )
+    return _DONE
+
+
+def _provenance(name: str) -> str:
+    """Return what PROVENANCE.md says of a data set."""
+    from importlib.resources import files
+
+    text = (files("bayesglmm.datasets") / "PROVENANCE.md").read_text(encoding="utf-8")
+    return text.partition(f"\n## {name}\n")[2].partition("\n## ")[0].strip()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _complain(text: str) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

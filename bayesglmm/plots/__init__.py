@@ -1,0 +1,13 @@
+"""Figures of a fit: each function returns one, shows nothing and leaves no state behind.
+
+Every axis names what is on it, its scale and its frame; every figure carries its caption as its label
+(`figure.get_label()`). Save one with `figure.savefig("name.png", dpi=200)`.
+"""
+
+from bayesglmm.plots.coefficients import coefficients
+from bayesglmm.plots.diagnostics import diagnostics
+from bayesglmm.plots.population import population
+from bayesglmm.plots.random_effects import random_effects
+from bayesglmm.plots.style import Picture
+
+__all__ = ["Picture", "coefficients", "diagnostics", "population", "random_effects"]

@@ -1,0 +1,198 @@
+"""One style for every figure: colours that survive grey printing and colour blindness, and what axes say.
+
+References
+----------
+Tol (2021), Colour Schemes, SRON/EPS/TN/09-002: the high-contrast scheme.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from bayesglmm.model import Model
+
+__all__ = [
+    "BAD",
+    "COLOURS",
+    "DPI",
+    "GREY",
+    "INK",
+    "MARKERS",
+    "Picture",
+    "columns_text",
+    "forest",
+    "frameless",
+    "new_figure",
+    "quantiles",
+    "scale",
+]
+
+INK = "#1a1a1a"
+GREY = "#8a8a8a"
+BAD = "#b00020"
+COLOURS = ("#004488", "#bb5566", "#ddaa33", "#6699cc", "#000000", "#997700", "#ee99aa", "#777777")
+"""Of groups, in order; the first three differ in lightness as much as in hue."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DPI = 200
+
+_STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "axes.titlesize": 9.0,
+    "axes.titleweight": "normal",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.0,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "axes.grid": False,
+    "axes.axisbelow": True,
+    "axes.facecolor": "white",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "savefig.dpi": DPI,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+    "lines.linewidth": 1.5,
+    "lines.solid_capstyle": "butt",
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+    "legend.title_fontsize": 8.0,
+    "hatch.linewidth": 0.5,
+}
+
+
+_CODED = re.compile(r"\b(?:C|factor)\((\w+)(?:, \w+\([^()]*\))?\)\[")
+
+_KEPT = ("backend", "interactive", "timezone", "toolbar", "tk.", "webagg.", "date.", "figure.max_open_warning")
+"""Of matplotlib's settings, those that are not about looks: they stay as the user has them."""
+
+
+@contextmanager
+def _styled() -> Iterator[None]:
+    """Use the package's style over matplotlib's defaults; matplotlib's settings are as before afterwards."""
+    plain: Any = {key: mpl.rcParamsDefault[key] for key in mpl.rcParamsDefault if not key.startswith(_KEPT)}
+    with mpl.rc_context(plain | _STYLE):
+        yield
+
+
+class Picture(Figure):
+    """A matplotlib figure in the package's style that a notebook shows without pyplot; its label is its caption."""
+
+    def _repr_png_(self) -> bytes:
+        return self.png()
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw the figure in the style it was made in: matplotlib makes ticks only now."""
+        with _styled():
+            super().draw(renderer)
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Save the figure as matplotlib does, at 200 dots an inch unless told otherwise."""
+        with _styled():
+            super().savefig(fname, **{"dpi": DPI, **options})
+
+    def png(self, dpi: int = DPI) -> bytes:
+        """Return the figure as the bytes of a PNG file."""
+        buffer = BytesIO()
+        self.savefig(buffer, format="png", dpi=dpi)
+        return buffer.getvalue()
+
+
+@contextmanager
+def new_figure(width: float, height: float, caption: str) -> Iterator[Picture]:
+    """Make a figure in the package's style.
+
+    Parameters
+    ----------
+    width, height
+        Size (inches).
+    caption
+        What it shows, with estimand and frame: the figure's label.
+    """
+    with _styled():
+        picture = Picture(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(picture)
+        picture.set_label(caption)
+        yield picture
+
+
+def scale(model: Model) -> str:
+    """Name the scale of the linear predictor, for an axis."""
+    link = model.family.link.name
+    return "scale of the outcome (identity link)" if link == "identity" else f"{link} scale"
+
+
+def columns_text(names: Sequence[str]) -> list[str]:
+    """Return the names of columns as axes show them: `C(treat)[T.Steroid]:weeks` is `treat[Steroid] × weeks`.
+
+    All are left as they are where two would read the same.
+    """
+    short = [_CODED.sub(r"\1[", name).replace("[T.", "[").replace(":", " × ") for name in names]
+    return short if len(set(short)) == len(short) else list(names)
+
+
+def frameless(axes: Axes) -> None:
+    """Take away the left spine and its ticks: rows of a forest need none."""
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def quantiles(draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what every forest shows of draws (s, k), shape (5, k): the 2.5, 25, 50, 75 and 97.5 % quantiles."""
+    return np.asarray(np.quantile(draws, (0.025, 0.25, 0.5, 0.75, 0.975), axis=0))
+
+
+def forest(axes: Axes, values: NDArray[np.float64], heights: NDArray[np.float64], weight: float = 1.0) -> None:
+    """Draw rows of a forest: 95 % interval thin, 50 % interval thick, median as a point, zero as a line.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    values
+        (5, k) as `quantiles` returns them.
+    heights
+        (k,) where the rows are.
+    weight
+        How heavy lines and points are; less than 1 for many rows.
+    """
+    many = weight < 0.5
+    axes.axvline(0.0, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0, gid="zero")
+    axes.hlines(
+        heights,
+        values[0],
+        values[4],
+        color=GREY if many else INK,
+        linewidth=0.6 if many else 1.0 * weight,
+        gid="interval95",
+    )
+    axes.hlines(heights, values[1], values[3], color=COLOURS[0], linewidth=3.2 * weight, gid="interval50")
+    axes.plot(
+        values[2],
+        heights,
+        "o",
+        color="white",
+        markeredgecolor=INK,
+        markeredgewidth=0.0 if many else 0.9 * weight,
+        markersize=1.3 if many else 4.2 * weight,
+        gid="median",
+    )
+    axes.set_ylim(heights.min() - 0.7, heights.max() + 0.7)

@@ -1,0 +1,194 @@
+"""`write_report(fit, figures, path, …)`: one HTML file, self-contained, the verdict on the sampling first."""
+
+import base64
+import os
+import platform
+from collections.abc import Mapping
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+from string import Template
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from bayesglmm.checks import Check
+from bayesglmm.errors import OptionError, StorageError
+from bayesglmm.mathematics import describe, size
+from bayesglmm.model import Model
+from bayesglmm.plots.style import DPI
+from bayesglmm.posterior import Fit
+from bayesglmm.report.reading import how_to_read
+from bayesglmm.report.tables import covariance_table, parameter_table, prior_table, settings_table
+
+__all__ = ["write_report"]
+
+_PACKAGES = ("bayesglmm", "pymc", "pytensor", "nutpie", "numba", "arviz", "xarray", "numpy", "pandas", "matplotlib")
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def write_report(
+    fit: Fit, figures: Mapping[str, Figure | bytes], path: str | Path, title: str = "", description: str = ""
+) -> Path:
+    """Write the report of a fit.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    figures
+        Matplotlib figures or the bytes of PNG files, by name, in the order wanted. A figure's label
+        (`figure.get_label()`) is its caption; the name otherwise.
+    path
+        The file to write.
+    title
+        Its title; the formula by default.
+    description
+        What was studied; blank lines separate paragraphs.
+
+    Returns
+    -------
+    Path
+        The file: HTML without scripts that loads nothing.
+
+    Raises
+    ------
+    OptionError
+        If something in `figures` is neither a figure nor a PNG.
+    StorageError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    check = fit.check()
+    template = Template((files(__package__) / "page.html").read_text(encoding="utf-8"))
+    covariance = covariance_table(fit)
+    text = template.substitute(
+        title=escape(title or str(fit.model.formula)),
+        style=(files(__package__) / "page.css").read_text(encoding="utf-8"),
+        formula=escape(str(fit.model.formula)),
+        verdict=_verdict(check),
+        description=_section("Study", _paragraphs(description)) if description.strip() else "",
+        model=_model(fit.model),
+        data=escape(_data(fit)),
+        parameters=parameter_table(fit),
+        reading="".join(f"<p>{escape(sentence)}</p>" for sentence in how_to_read(fit.model)),
+        covariance=_section("Random-effects covariance", covariance) if covariance else "",
+        figures=_figures(figures),
+        settings=settings_table(_settings(fit)),
+        footer="Written by bayesglmm. All intervals are equal-tailed posterior intervals.",
+    )
+    _write(path, text)
+    return path
+
+
+def _section(heading: str, body: str) -> str:
+    return f"<section>\n<h2>{heading}</h2>\n{body}\n</section>"
+
+
+def _paragraphs(text: str) -> str:
+    parts = [part.strip() for part in text.strip().split("\n\n")]
+    return "".join(f"<p>{escape(part)}</p>" for part in parts if part)
+
+
+def _verdict(check: Check) -> str:
+    """Say whether the sampling can be relied on; a failure is a red block with what to do."""
+    if check.ok:
+        said = f"<b>Sampling passed its checks.</b> {escape(check.figures)}"
+        return f'<section class="verdict" role="status"><p>{said}</p></section>'
+    items = "".join(f"<li>{escape(str(finding))}</li>" for finding in check.findings)
+    return (
+        '<section class="verdict bad" role="alert"><p><b>SAMPLING FAILED ITS CHECKS: DO NOT REPORT THESE RESULTS</b>'
+        f"{escape(check.figures)}</p><ul>{items}</ul></section>"
+    )
+
+
+def _model(model: Model) -> str:
+    """Show the equations and the priors."""
+    title, *equations = describe(model.design, model.family, model.priors).partition("\npriors\n")[0].split("\n")
+    lines = "".join(f"<p>{escape(line.strip())}</p>" for line in equations)
+    title = title[0].upper() + title[1:].replace("_", " ")
+    return f'<p>{escape(title)}.</p><div class="equations">{lines}</div>{prior_table(model)}'
+
+
+def _data(fit: Fit) -> str:
+    outcome = fit.model.design.outcome
+    assert outcome is not None
+    y, trials = outcome.y, outcome.trials
+    if trials is not None:
+        text = f"{y.sum():,.0f} successes in {trials.sum():,.0f} trials"
+    elif fit.model.family.kind == "binary":
+        text = f"{outcome.name} = {fit.model.event or 1} in {y.sum():,.0f} of them ({100 * y.mean():.1f} %)"
+    else:
+        text = f"{outcome.name} from {y.min():.4g} to {y.max():.4g}, mean {y.mean():.4g}"
+    return f"{size(fit.model.design)}; {text}."
+
+
+def _figures(figures: Mapping[str, Figure | bytes]) -> str:
+    if not figures:
+        return ""
+    shown = [_figure(number, name, figure) for number, (name, figure) in enumerate(figures.items(), start=1)]
+    return _section("Figures", "\n".join(shown))
+
+
+def _figure(number: int, name: str, figure: Figure | bytes) -> str:
+    png, caption = _png(name, figure), name.replace("_", " ")
+    if isinstance(figure, Figure) and str(figure.get_label()):
+        caption = str(figure.get_label())
+    width = round(int.from_bytes(png[16:20], "big") * 96 / DPI)
+    data = base64.b64encode(png).decode("ascii")
+    alt = escape(caption.partition(". ")[0], quote=True)
+    return (
+        f'<figure><img alt="{alt}" width="{width}" src="data:image/png;base64,{data}">'
+        f"<figcaption><b>Figure {number}.</b> {escape(caption)}</figcaption></figure>"
+    )
+
+
+def _png(name: str, figure: Any) -> bytes:
+    if isinstance(figure, Figure):
+        buffer = BytesIO()
+        figure.savefig(buffer, format="png", dpi=DPI)
+        return buffer.getvalue()
+    if isinstance(figure, bytes) and figure.startswith(_PNG):
+        return figure
+    raise OptionError(f"figures[{name!r}] is neither a matplotlib figure nor the bytes of a PNG file")
+
+
+def _settings(fit: Fit) -> dict[str, str]:
+    """List what is needed to repeat the fit."""
+    attrs, sizes = fit.draws.attrs, fit.draws["posterior"].sizes
+    names = ("tune", "seed", "target_accept", "max_treedepth", "backend")
+    entries = {"chains × draws kept": f"{sizes['chain']} × {sizes['draw']:,}"}
+    entries |= {_NAMES.get(name, name): str(attrs[name]) for name in names if name in attrs}
+    if attrs.get("prior_only"):
+        entries["source"] = "the prior alone, without the data"
+    seconds = [float(attrs[name]) for name in ("seconds_compiling", "seconds_sampling") if name in attrs]
+    if len(seconds) == 2:
+        entries["time"] = f"{seconds[0]:.1f} s compiling, {seconds[1]:.1f} s sampling"
+    versions = [f"{package} {found}" for package in _PACKAGES if (found := _version(package))]
+    entries["versions"] = ", ".join([f"Python {platform.python_version()}", *versions])
+    return entries
+
+
+_NAMES = {"tune": "warm-up draws a chain", "target_accept": "target acceptance", "max_treedepth": "largest tree depth"}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file in one step: a crash leaves the old one or none."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", dir=path.parent, prefix=".writing-", delete=False, encoding="utf-8") as handle:
+            handle.write(text)
+        os.chmod(handle.name, 0o644)
+        os.replace(handle.name, path)
+    except OSError as error:
+        raise StorageError(f"the report could not be written to '{path}': {error}") from error

@@ -1,0 +1,127 @@
+"""The report's tables as HTML: rounded to what the uncertainty warrants, everything from the user's data escaped."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from bayesglmm.checks import LIMITS
+from bayesglmm.mathematics import prior_rows
+from bayesglmm.model import Model
+from bayesglmm.plots.rounding import decimals, rounded
+from bayesglmm.posterior import Fit
+
+__all__ = ["covariance_table", "parameter_table", "prior_table", "settings_table"]
+
+
+def prior_table(model: Model) -> str:
+    """Tabulate every prior with its origin."""
+    rows = [
+        f'<tr><td>{escape(name)}</td><td class="left">{escape(prior)}</td><td class="left">{escape(origin)}</td></tr>'
+        for name, prior, origin in prior_rows(model.design, model.priors)
+    ]
+    head = '<tr><th>parameter</th><th class="left">prior</th><th class="left">origin</th></tr>'
+    return _table("<b>Priors.</b> Of every parameter, with where it comes from.", head, rows)
+
+
+def parameter_table(fit: Fit) -> str:
+    """Tabulate the posterior of every parameter but the group effects, with the sampler's figures."""
+    table = fit.summary()
+    rows: list[str] = []
+    heading = None
+    for name, line in table.iterrows():
+        group = _group(fit.model, str(name))
+        if group != heading:
+            rows.append(f'<tr class="group"><th colspan="7">{escape(group)}</th></tr>')
+            heading = group
+        rows.append(_parameter_row(str(name), line))
+    head = "".join(
+        f"<th>{text}</th>" for text in ("parameter", "mean", "sd", "95 % interval", "R-hat", "bulk ESS", "tail ESS")
+    )
+    return _table(
+        f"<b>Parameters.</b> Posterior means, standard deviations and 95 % equal-tailed intervals, on the scale of the "
+        f"linear predictor ({escape(fit.model.family.link.name)} link), with R-hat and effective sample sizes.",
+        f"<tr>{head}</tr>",
+        rows,
+    )
+
+
+def covariance_table(fit: Fit) -> str:
+    """Tabulate the standard deviations, correlations and covariances of every block; empty without blocks."""
+    table = fit.covariance()
+    if table.empty:
+        return ""
+    rows: list[str] = []
+    heading = None
+    for key, line in table.iterrows():
+        block, kind, row, column = (str(part) for part in _tuple(key))
+        if (block, kind) != heading:
+            rows.append(f'<tr class="group"><th colspan="5">b_{escape(block)}: {_KINDS[kind]}</th></tr>')
+            heading = (block, kind)
+        name = row if kind == "sd" or (kind == "covariance" and row == column) else f"{row}, {column}"
+        places = decimals(float(line["sd"]))
+        figures = "".join(f"<td>{rounded(float(line[key]), places)}</td>" for key in ("mean", "median", "sd"))
+        rows.append(f"<tr><td>{escape(name)}</td>{figures}{_range(line, places)}</tr>")
+    head = "".join(f"<th>{text}</th>" for text in ("column", "mean", "median", "sd", "95 % interval"))
+    return _table(
+        f"<b>Covariance</b> G of the random effects, on the scale of the linear predictor "
+        f"({escape(fit.model.family.link.name)} link): posterior summaries.",
+        f"<tr>{head}</tr>",
+        rows,
+    )
+
+
+def settings_table(entries: Mapping[str, Any]) -> str:
+    """Tabulate names and values, without a caption."""
+    rows = (f"<tr><th>{escape(str(key))}</th><td>{escape(str(value))}</td></tr>" for key, value in entries.items())
+    return f'<table class="settings"><tbody>{"".join(rows)}</tbody></table>'
+
+
+_KINDS = {"sd": "standard deviations", "correlation": "correlations", "covariance": "variances and covariances"}
+
+
+def _table(caption: str, head: str, rows: Iterable[str]) -> str:
+    body = "\n".join(rows)
+    return (
+        f'<div class="scroll"><table><caption>{caption}</caption><thead>{head}</thead>\n'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _group(model: Model, name: str) -> str:
+    """Say what kind of parameter a row of the summary is."""
+    variable = name.partition("[")[0]
+    if variable == "beta":
+        return "coefficients: conditional (typical subject, b = 0)" if model.design.blocks else "coefficients"
+    for block in model.design.blocks:
+        if variable == f"sd_{block.name}":
+            return f"standard deviations of b_{block.name} between the levels of {block.factor}"
+        if variable == f"corr_{block.name}":
+            return f"correlations of b_{block.name}"
+    return f"parameters of the {model.family.name} family"
+
+
+def _parameter_row(name: str, line: "pd.Series[Any]") -> str:
+    places = decimals(float(line["sd"]))
+    cells = [f"<td>{escape(name)}</td>"]
+    cells += [f"<td>{rounded(float(line[key]), places)}</td>" for key in ("mean", "sd")]
+    cells.append(_range(line, places))
+    r_hat = float(line["r_hat"])
+    cells.append(_flagged(rounded(r_hat, 3), r_hat > LIMITS["r_hat"]))
+    for key in ("ess_bulk", "ess_tail"):
+        cells.append(_flagged(rounded(float(line[key]), 0), float(line[key]) < LIMITS["ess"]))
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _range(line: "pd.Series[Any]", places: int) -> str:
+    return f'<td class="range">[{rounded(float(line["lower"]), places)}, {rounded(float(line["upper"]), places)}]</td>'
+
+
+def _flagged(text: str, beyond: bool) -> str:
+    return f'<td class="beyond">{text}</td>' if beyond else f"<td>{text}</td>"
+
+
+def _tuple(key: Any) -> Sequence[Any]:
+    assert isinstance(key, tuple)
+    return key

@@ -1,0 +1,67 @@
+"""Simulate the Ohio lung-cancer study: same design and published estimates, invented counties.
+
+The design is that of the deaths from lung cancer in Ohio, 1968-1988: 88 counties x 2 sexes x 2 races x 21
+years. The true parameters are the maximum-likelihood estimates of the real study. The populations are
+invented: nothing below was taken from a census, so county 1 here is no county of Ohio.
+
+    python models/simulate_ohio.py [path]
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+SEED = 1968
+COUNTIES, YEARS = 88, 21
+
+# Truth, log scale: log E(death) = log(pop) + INTERCEPT + FEMALE + NONWHITE + YEAR (year - 11) + b_county.
+INTERCEPT = -7.3914
+FEMALE = -1.1021
+NONWHITE = -0.0475
+YEAR = 0.0367
+SD_COUNTY = 0.204
+
+DEFAULT = Path(__file__).parents[1] / "bayesglmm" / "datasets" / "ohio.csv"
+
+
+def populations(rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Draw the persons at risk, shape (county, sex, race, year).
+
+    County sizes are lognormal (median 50,000); the non-white share is larger in larger counties (median 2 %)
+    and rises a little over the years; each county grows or shrinks at its own slow rate; 51.5 % of the people
+    are women.
+    """
+    year = np.arange(YEARS)
+    log_size = rng.normal(np.log(50_000), 0.95, COUNTIES)
+    growth = rng.normal(0.003, 0.006, COUNTIES)
+    size = np.exp(log_size[:, None] + growth[:, None] * year)
+    share_logit = -3.9 + 0.7 * (log_size - np.log(50_000)) + rng.normal(0.0, 0.7, COUNTIES)
+    nonwhite = 1 / (1 + np.exp(-(share_logit[:, None] + 0.01 * year)))
+    race = np.stack([1 - nonwhite, nonwhite], axis=1)
+    sex = np.array([0.485, 0.515])
+    people = size[:, None, None, :] * sex[None, :, None, None] * race[:, None, :, :]
+    noisy: npt.NDArray[np.float64] = np.rint(people * rng.lognormal(0.0, 0.01, people.shape))
+    return np.maximum(noisy, 1).astype(np.int64)
+
+
+def simulate(seed: int = SEED) -> pd.DataFrame:
+    """Simulate 7,392 rows, sorted by county, sex, race and year."""
+    rng = np.random.default_rng(seed)
+    pop = populations(rng)
+    county, sex, race, year = (axis.ravel() + 1 for axis in np.indices(pop.shape))
+    b = rng.normal(0.0, SD_COUNTY, COUNTIES)
+    eta = INTERCEPT + FEMALE * (sex == 2) + NONWHITE * (race == 2) + YEAR * (year - 11) + b[county - 1]
+    death = rng.poisson(pop.ravel() * np.exp(eta))
+    return pd.DataFrame({"county": county, "sex": sex, "race": race, "year": year, "death": death, "pop": pop.ravel()})
+
+
+def main(path: Path = DEFAULT) -> None:
+    """Write the simulated study to `path` as CSV."""
+    simulate().to_csv(path, index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:2]))

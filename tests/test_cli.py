@@ -1,0 +1,233 @@
+"""The command line: what it prints, what it writes, and how it exits."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from handmade import hand_made, seizure_like
+
+import bayesglmm
+from bayesglmm import Fit, Sampler, datasets, glmm, posterior
+from bayesglmm.cli import main
+
+STUDY = """
+title = "Seizures"
+description = "What was studied."
+data = "seizure.csv"
+formula = "count ~ trt*time + offset(log(weeks)) + (1 + time | id)"
+family = "poisson"
+figures = ["coefficients"]
+focal = "time"
+
+[sampler]
+draws = 500
+seed = 7
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A spec with its data in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.toml").write_text(STUDY, encoding="utf-8")
+    seizure_like().to_csv(tmp_path / "seizure.csv", index=False)
+    return tmp_path / "study.toml"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Put draws by hand in the sampler's place, and keep what was asked of it."""
+    options: dict[str, Any] = {}
+
+    def fit(formula: Any, data: Any, family: Any, *, broken: bool = False, **given: Any) -> Fit:
+        options.update(given, rows=len(data))
+        built = glmm(formula, data, family, link=given["link"], priors=given["priors"], missing=given["missing"])
+        return hand_made(built, draws=given["draws"], chains=given["chains"], broken=broken)
+
+    monkeypatch.setattr(posterior, "fit", fit)
+    return options
+
+
+def test_run_writes_everything_and_says_so(
+    study: Path, asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "study.toml"]) == 0
+    out, err = capsys.readouterr()
+    folder = Path("results") / "study"
+    wanted = {"fit", "summary.csv", "covariance.csv", "coefficients.png", "report.html"}
+    assert {path.name for path in folder.iterdir()} == wanted
+    assert all(f"wrote {folder / name}" in out for name in wanted)
+    assert "beta[trt:time]" in out
+    assert "no problems found" in out
+    assert err == ""
+    assert asked["draws"] == 500
+    assert asked["seed"] == 7
+    assert asked["progress"]
+    assert bayesglmm.load(folder / "fit").summary().shape == (7, 7)
+    assert "What was studied." in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_options_of_run_replace_those_of_the_spec(
+    study: Path, asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    seizure_like(20).to_csv("other.csv", index=False)
+    options = [
+        "--data",
+        "other.csv",
+        "--out",
+        "there",
+        "--seed",
+        "9",
+        "--draws",
+        "400",
+        "--chains",
+        "3",
+        "--cores",
+        "1",
+    ]
+    assert main(["run", "study.toml", "--quiet", *options]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert {key: asked[key] for key in ("seed", "draws", "chains", "cores", "rows", "progress")} == {
+        "seed": 9,
+        "draws": 400,
+        "chains": 3,
+        "cores": 1,
+        "rows": 100,
+        "progress": False,
+    }
+    assert Path("there/report.html").exists()
+    assert not Path("results").exists()
+
+
+def test_a_failed_check_is_loud_writes_all_and_exits_with_3(
+    study: Path, asked: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = posterior.fit
+    monkeypatch.setattr(posterior, "fit", lambda *args, **given: good(*args, broken=True, **given))
+    assert main(["run", "study.toml", "--quiet"]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "SAMPLING FAILED" in err
+    assert "diverged" in err
+    assert Path("results/study/report.html").exists()
+
+
+def test_an_interruption_exits_with_130(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(posterior, "fit", interrupt)
+    assert main(["run", "study.toml"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_an_interruption_with_draws_writes_them_and_exits_with_130(
+    study: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = posterior.fit
+
+    def partial(*args: Any, **given: Any) -> Fit:
+        fit = good(*args, **given)
+        fit.draws.attrs["interrupted"] = 1
+        return fit
+
+    monkeypatch.setattr(posterior, "fit", partial)
+    assert main(["run", "study.toml", "--quiet"]) == 130
+    assert Path("results/study/report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "gone.toml"], "there is no spec file"),
+        (["check", "studdy.toml"], "did you mean 'study'"),
+        (["run", "study.toml", "--data", "gone.csv"], "there is no file"),
+        (["run", "study.toml", "--draws", "1"], "draws=1 is not a whole number from"),
+        (["run", "study.toml", "--out", "seizure.csv"], "cannot be written"),
+        (["data", "seizures"], "did you mean 'seizure'"),
+    ],
+)
+def test_errors_are_one_message_and_exit_code_1(
+    study: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("bayesglmm: error: ")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_an_error_in_the_formula_points_at_it(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write_text(STUDY.replace("+ (1 + time | id)", "+ (1 + time | id) extra"), encoding="utf-8")
+    assert main(["check", "study.toml"]) == 1
+    assert "^" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["dance"], ["run", "a.toml", "--draws", "many"]])
+def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(arguments)
+    assert error.value.code == 2
+    assert "usage: bayesglmm" in capsys.readouterr().err
+
+
+def test_help_and_version_exit_with_0(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, text in ((["--help"], "check"), (["run", "--help"], "--cores"), (["--version"], "bayesglmm 0")):
+        with pytest.raises(SystemExit) as error:
+            main(arguments)
+        assert error.value.code == 0
+        assert text in capsys.readouterr().out
+
+
+def test_check_prints_the_model_and_samples_nothing(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posterior, "fit", None)
+    assert main(["check", "study.toml"]) == 0
+    out = capsys.readouterr().out
+    assert all(
+        part in out for part in ("count ~ Poisson(μ)", "lkj(2)", "60 rows", "draws 500", "figures: coefficients")
+    )
+    assert not Path("results").exists()
+
+
+def test_check_takes_other_data(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "study.toml", "--data", "seizure"]) == 0
+    assert "295 rows" in capsys.readouterr().out
+
+
+def test_data_lists_what_ships_and_describes_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == list(datasets.names())
+    for name in datasets.names():
+        assert main(["data", name]) == 0
+        out = capsys.readouterr().out
+        entry = next(entry for entry in datasets.CATALOGUE if entry.name == name)
+        assert all(column in out and text in out for column, text in entry.columns.items())
+        assert "sha256" in out
+
+
+def test_help_and_data_load_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom bayesglmm.cli import main\nmain(['data', 'seizure'])\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "assert not {'pymc', 'arviz', 'matplotlib', 'nutpie', 'scipy'} & set(sys.modules), 'heavy'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_package_runs_as_a_module() -> None:
+    run = subprocess.run([sys.executable, "-m", "bayesglmm", "data", "nothing"], capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stderr.startswith("bayesglmm: error: no data set is called 'nothing'")
+
+
+def test_every_setting_of_a_spec_is_one_of_fit() -> None:
+    assert set(Sampler.options()) <= set(inspect.signature(posterior.fit).parameters)

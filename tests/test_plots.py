@@ -1,0 +1,360 @@
+"""Figures hold the quantiles they say, name their axes with scale and frame, and leave no state behind."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from handmade import hand_made, seizure_fit, seizure_like
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bayesglmm import Fit, glmm, plots
+from bayesglmm.errors import OptionError
+from bayesglmm.plots.curves import curves
+from bayesglmm.plots.rounding import decimals, rounded
+from bayesglmm.plots.setting import setting
+from bayesglmm.plots.style import columns_text
+
+LEVELS = (0.025, 0.25, 0.5, 0.75, 0.975)
+
+
+@pytest.fixture(scope="module")
+def fit() -> Fit:
+    return seizure_fit()
+
+
+@pytest.fixture(autouse=True)
+def no_state_left() -> Iterator[None]:
+    before = dict(mpl.rcParams)
+    yield
+    assert plt.get_fignums() == []
+    assert {key: value for key, value in mpl.rcParams.items() if value != before[key]} == {}
+
+
+def called(axes: Axes, gid: str) -> Any:
+    """Return the one artist of that name."""
+    (found,) = (artist for artist in axes.get_children() if artist.get_gid() == gid)
+    return found
+
+
+def ends(axes: Axes, gid: str) -> np.ndarray:
+    """Return the ends of horizontal intervals, (k, 2)."""
+    return np.array([segment[:, 0] for segment in called(axes, gid).get_segments()])
+
+
+def flat(fit: Fit, name: str) -> np.ndarray:
+    values = fit.posterior[name].values
+    return values.reshape(-1, *values.shape[2:])
+
+
+def overlapping(figure: Figure, axes: Axes) -> list[str]:
+    """Return the tick labels of the vertical axis that touch the next one."""
+    figure.draw_without_rendering()
+    texts = sorted((t for t in axes.get_yticklabels() if t.get_text()), key=lambda t: t.get_position()[1])
+    boxes = [text.get_window_extent() for text in texts]
+    return [texts[j].get_text() for j, (a, b) in enumerate(itertools.pairwise(boxes)) if a.y1 > b.y0 + 0.5]
+
+
+def every_text(figure: Figure) -> str:
+    texts = [axes.get_xlabel() + axes.get_ylabel() + axes.get_title(loc="left") for axes in figure.axes]
+    return " ".join(texts)
+
+
+def test_coefficients_are_the_quantiles(fit: Fit) -> None:
+    figure = plots.coefficients(fit)
+    axes = figure.axes[0]
+    expected = np.quantile(flat(fit, "beta")[:, 1:], LEVELS, axis=0)
+    np.testing.assert_allclose(ends(axes, "interval95"), expected[[0, 4]].T)
+    np.testing.assert_allclose(ends(axes, "interval50"), expected[[1, 3]].T)
+    np.testing.assert_allclose(called(axes, "median").get_xdata(), expected[2])
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["trt", "time", "trt × time"]
+
+
+def test_coefficients_axis_names_frame_and_scale(fit: Fit) -> None:
+    figure = plots.coefficients(fit)
+    assert figure.axes[0].get_xlabel() == "coefficient: conditional (typical subject, b = 0), log scale"
+    (above,) = figure.axes[0].child_axes
+    assert above.get_xlabel() == "conditional rate ratio, exp(coefficient)"
+    assert "conditional" in str(figure.get_label())
+    ticks = {text.get_text(): tick for text, tick in zip(above.get_xticklabels(), above.get_xticks(), strict=True)}
+    assert ticks["1"] == 0.0
+    for text, tick in ticks.items():
+        assert np.exp(tick) == pytest.approx(float(text))
+
+
+def test_coefficients_with_the_intercept(fit: Fit) -> None:
+    assert len(plots.coefficients(fit, intercept=True).axes[0].get_yticks()) == 4
+    alone = hand_made(glmm("count ~ 1 + (1 | id)", seizure_like(), "poisson"))
+    assert [t.get_text() for t in plots.coefficients(alone).axes[0].get_yticklabels()] == ["Intercept"]
+
+
+def test_coefficients_without_groups_are_not_called_conditional() -> None:
+    figure = plots.coefficients(hand_made(glmm("age ~ trt", seizure_like(), "gaussian")))
+    assert figure.axes[0].get_xlabel() == "coefficient: scale of the outcome (identity link)"
+    assert figure.axes[0].child_axes == []
+    assert "b = 0" not in str(figure.get_label())
+
+
+def test_coefficients_refuse_a_model_without_any() -> None:
+    fit = hand_made(glmm("count ~ 0 + (1 | id)", seizure_like(), "poisson"))
+    with pytest.raises(OptionError, match="no population-level coefficients"):
+        plots.coefficients(fit)
+
+
+def test_long_names_of_factors_are_shortened_unless_ambiguous() -> None:
+    names = ['C(treat, Treatment("Usual"))[T.Steroid]', 'C(treat, Treatment("Usual"))[T.Steroid]:weeks', "sex[T.2]"]
+    assert columns_text(names) == ["treat[Steroid]", "treat[Steroid] × weeks", "sex[2]"]
+    assert columns_text(["C(a)[T.1]", "a[T.1]"]) == ["C(a)[T.1]", "a[T.1]"]
+
+
+@pytest.mark.parametrize("groups", [10, 60])
+def test_random_effects_are_sorted_quantiles_with_readable_labels(groups: int) -> None:
+    fit = seizure_fit(groups)
+    figure = plots.random_effects(fit)
+    assert len(figure.axes) == 2
+    for j, axes in enumerate(figure.axes):
+        expected = np.quantile(flat(fit, "b_id")[..., j], LEVELS, axis=0)
+        order = np.argsort(expected[2])
+        np.testing.assert_allclose(called(axes, "median").get_xdata(), expected[2][order])
+        np.testing.assert_allclose(ends(axes, "interval95"), expected[[0, 4]].T[order])
+        np.testing.assert_allclose(ends(axes, "interval50"), expected[[1, 3]].T[order])
+        assert [text.get_text() for text in axes.get_yticklabels()] == [str(level + 1) for level in order]
+        assert overlapping(figure, axes) == []
+        np.testing.assert_array_equal(called(axes, "zero").get_xdata(), [0, 0])
+    assert figure.axes[0].get_xlabel() == "group effects b_id[Intercept]\nlog scale"
+    assert figure.axes[1].get_xlabel() == "group effects b_id[time]\nlog scale"
+
+
+def test_random_effects_of_many_groups_are_ranked_not_labelled() -> None:
+    figure = plots.random_effects(seizure_fit(300, draws=50))
+    (first, second) = figure.axes
+    assert first.get_ylabel() == "rank among 300 levels of id"
+    assert len(ends(first, "interval95")) == 300
+    assert overlapping(figure, first) == []
+    assert len(first.get_yticks()) < 15
+    assert second.get_ylabel() == ""
+
+
+def test_random_effects_want_a_block_where_there_are_several() -> None:
+    fit = hand_made(glmm("count ~ time + (1 | id) + (1 | age)", seizure_like(), "poisson"))
+    with pytest.raises(OptionError, match=r"2 blocks.*say which"):
+        plots.random_effects(fit)
+    assert "b_age" in plots.random_effects(fit, "age").axes[0].get_xlabel()
+    with pytest.raises(OptionError, match="did you mean 'age'"):
+        plots.random_effects(fit, "agee")
+    with pytest.raises(OptionError, match="no random effects"):
+        plots.random_effects(hand_made(glmm("count ~ time", seizure_like(), "poisson")))
+
+
+def test_diagnostics_have_a_row_a_parameter_and_the_verdict(fit: Fit) -> None:
+    figure = plots.diagnostics(fit)
+    assert len(figure.axes) == 2 * (7 + 1)
+    assert "no problems found" in figure.get_suptitle()
+    traces = [line for line in figure.axes[0].get_lines() if line.get_gid() == "trace"]
+    for line, chain in zip(traces, fit.posterior["beta"].values[:, :, 0], strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), chain)
+    counts = [patch.get_data().values for patch in figure.axes[1].patches if patch.get_gid() == "ranks"]
+    assert len(counts) == 4
+    np.testing.assert_allclose(np.mean(counts, axis=0), 1.0)
+    assert "E-BFMI" in every_text(figure)
+
+
+def test_diagnostics_of_a_broken_fit_say_so_and_show_divergences() -> None:
+    figure = plots.diagnostics(seizure_fit(broken=True))
+    assert "SAMPLING FAILED" in figure.get_suptitle()
+    gids = [line.get_gid() for line in figure.axes[0].get_lines()]
+    assert "divergences" in gids
+
+
+def test_diagnostics_show_the_worst_of_many_parameters_and_work_with_one_chain() -> None:
+    data = seizure_like(40)
+    fit = hand_made(glmm("count ~ C(age) + (1 | id)", data, "negative_binomial"), chains=1, draws=60)
+    figure = plots.diagnostics(fit)
+    assert len(figure.axes) == 2 * (8 + 1)
+    assert "largest R-hat" in str(figure.get_label())
+    assert "a single chain" in " ".join(figure.get_suptitle().split())
+
+
+def means_by_hand(fit: Fit, time: float, trt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return draws of the population's and the typical subject's rate per week, by the log-normal mean."""
+    beta, sd = flat(fit, "beta"), flat(fit, "sd_id")
+    corr = flat(fit, "corr_id")[:, 0]
+    eta = beta @ np.array([1, trt, time, trt * time])
+    v = sd[:, 0] ** 2 + 2 * time * corr * sd[:, 0] * sd[:, 1] + (time * sd[:, 1]) ** 2
+    return np.exp(eta + v / 2), np.exp(eta)
+
+
+def test_population_holds_the_exact_means_and_the_raw_rates(fit: Fit) -> None:
+    figure = plots.population(fit, "time", "trt")
+    (axes,) = figure.axes
+    data = seizure_like()
+    sums = data.groupby(["trt", "time"])[["count", "weeks"]].sum()
+    for trt in (0, 1):
+        both = [means_by_hand(fit, time, trt) for time in (0, 1)]
+        population = np.quantile([draws for draws, _ in both], (0.025, 0.5, 0.975), axis=1)
+        np.testing.assert_allclose(called(axes, f"population {trt}").get_ydata(), population[1], rtol=1e-9)
+        intervals = np.array([segment[:, 1] for segment in called(axes, f"interval {trt}").get_segments()])
+        np.testing.assert_allclose(intervals, population[[0, 2]].T, rtol=1e-9)
+        typical = np.median([draws for _, draws in both], axis=1)
+        np.testing.assert_allclose(called(axes, f"typical {trt}").get_ydata(), typical, rtol=1e-9)
+        raw = sums.loc[trt]["count"] / sums.loc[trt]["weeks"]
+        np.testing.assert_allclose(called(axes, f"raw {trt}").get_ydata(), raw)
+
+
+def test_population_axes_name_estimand_frame_and_unit(fit: Fit) -> None:
+    figure = plots.population(fit, "time", "trt")
+    (axes,) = figure.axes
+    assert axes.get_ylabel() == "expected count per unit of weeks\npopulation mean, averaged over id"
+    assert axes.get_xlabel() == "time"
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["0", "1"]
+    entries = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert {"0", "1", "typical subject, b = 0"} <= set(entries)
+    assert any(entry.startswith("population mean") for entry in entries)
+    assert any(entry.startswith("raw rate") for entry in entries)
+    assert figure.legends[0].get_title().get_text() == "trt"
+    caption = str(figure.get_label())
+    assert all(part in caption for part in ("E(Y | x)", "E(Y | x, b = 0)", "averaged exactly over id"))
+
+
+def test_population_takes_labels_with_units(fit: Fit) -> None:
+    labels = {"time": "time (years)", "trt": "treatment", "count": "expected seizures per week"}
+    figure = plots.population(fit, "time", "trt", labels=labels)
+    assert figure.axes[0].get_xlabel() == "time (years)"
+    assert figure.axes[0].get_ylabel().startswith("expected seizures per week\npopulation mean")
+    assert figure.legends[0].get_title().get_text() == "treatment"
+
+
+def test_population_legend_stands_outside_the_axes(fit: Fit) -> None:
+    figure = plots.population(fit, "time", "trt")
+    figure.draw_without_rendering()
+    assert figure.legends[0].get_window_extent().x0 >= figure.axes[0].get_window_extent().x1
+
+
+def test_population_holds_factors_at_their_reference_and_compares_those_rows() -> None:
+    data = seizure_like(24)
+    formula = 'event ~ age*trt + C(severity, Treatment("Moderate")) + size2 + (1 | id)'
+    data["size2"] = np.arange(len(data)) % 7
+    fit = hand_made(glmm(formula, data, "bernoulli"), draws=100)
+    shown = curves(fit, "age", "trt")
+    held = {held.name: (held.value, held.how) for held in shown.setting.held}
+    assert held == {"severity": ("Moderate", "reference"), "size2": (pytest.approx(data["size2"].mean()), "mean")}
+    rows = data[(data["severity"] == "Moderate") & (data["trt"] == 1)]
+    raw = shown.raw[shown.raw["group"] == 1]
+    assert raw["n"].sum() == len(rows)
+    np.testing.assert_allclose(raw["mean"], rows.groupby("age")["event"].mean())
+    assert shown.expected == "probability of event = 1"
+    figure = plots.population(fit, "age", "trt")
+    note = figure.get_supxlabel().replace("\n", " ")
+    assert "severity = Moderate (its reference)" in note
+    assert "raw proportion: rows with severity = Moderate" in note
+    (line,) = (line for line in figure.axes[0].get_lines() if line.get_gid() == "population 1")
+    assert len(line.get_xdata()) > 50
+    assert line.get_xdata()[0] == data["age"].min()
+
+
+def test_population_over_a_factor_and_without_groups() -> None:
+    data = seizure_like()
+    figure = plots.population(hand_made(glmm("count ~ severity", data, "poisson")), "severity")
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["Mild", "Moderate", "Severe"]
+    assert axes.get_ylabel() == "expected count"
+    assert "typical" not in " ".join(text.get_text() for text in figure.legends[0].get_texts())
+    np.testing.assert_allclose(called(axes, "raw 0").get_ydata(), data.groupby("severity")["count"].mean())
+
+
+def test_population_bins_a_focal_column_of_many_values() -> None:
+    data = seizure_like(40)
+    data["dose"] = np.random.default_rng(1).normal(size=len(data))
+    shown = curves(hand_made(glmm("count ~ dose + (1 | id)", data, "poisson"), draws=50), "dose")
+    assert len(shown.raw) == 10
+    assert shown.raw["n"].sum() == len(data)
+    assert np.average(shown.raw["mean"], weights=shown.raw["n"]) == pytest.approx(data["count"].mean())
+
+
+def test_population_of_proportions_of_trials() -> None:
+    data = seizure_like()
+    data["count"] = data["count"].clip(upper=20)
+    shown = curves(hand_made(glmm("p(count, size) ~ time + (1 | id)", data, "binomial")), "time")
+    sums = data.groupby("time")[["count", "size"]].sum()
+    np.testing.assert_allclose(shown.raw["mean"], sums["count"] / sums["size"])
+    assert shown.expected == "probability of success, p(count, size)"
+    assert shown.population.max() < 1
+
+
+def test_population_with_an_offset_that_is_no_exposure_has_no_raw_points() -> None:
+    data = seizure_like()
+    fit = hand_made(glmm("age ~ time + offset(weeks) + (1 | id)", data, "gaussian"))
+    shown = curves(fit, "time")
+    assert len(shown.raw) == 0
+    beta = flat(fit, "beta")
+    expected = np.median(beta[:, 0]) + data["weeks"].mean()
+    assert shown.population[1, 0, 0] == pytest.approx(expected)
+    assert shown.expected == "expected age at offset 3.2"
+
+
+def test_population_rate_is_the_same_whatever_the_exposures() -> None:
+    data = seizure_like()
+    longer = data.assign(weeks=data["weeks"] * 3)
+    formula = "count ~ time + offset(log(weeks)) + (1 | id)"
+    first, second = (hand_made(glmm(formula, frame, "poisson")) for frame in (data, longer))
+    np.testing.assert_allclose(curves(first, "time").population, curves(second, "time").population)
+
+
+@pytest.mark.parametrize(
+    ("focal", "by", "message"),
+    [
+        ("tme", None, "did you mean 'time'"),
+        ("time", "id", "by='id' is not a predictor"),
+        ("time", "time", "both 'time'"),
+        ("time", "dose", "has 60 values; at most 8"),
+    ],
+)
+def test_population_refuses_what_is_no_setting(focal: str, by: str | None, message: str) -> None:
+    data = seizure_like().assign(dose=np.arange(60) / 7)
+    model = glmm("count ~ time + dose + (1 | id)", data, "poisson")
+    with pytest.raises(OptionError, match=message):
+        setting(model, focal, by)
+
+
+def test_setting_keeps_the_types_of_columns() -> None:
+    data = seizure_like().assign(flag=lambda frame: frame["age"] > 30)
+    data["grade"] = pd.Categorical(data["severity"], categories=["Severe", "Moderate", "Mild"], ordered=True)
+    model = glmm("count ~ age + flag + grade + C(trt) + (1 | id)", data, "poisson")
+    for focal, by in (("age", "flag"), ("grade", "trt"), ("flag", "grade"), ("trt", None)):
+        chosen = setting(model, focal, by)
+        design = model.design.on(chosen.rows(model))
+        assert design.n == len(chosen.values) * len(chosen.groups)
+        assert {held.name for held in chosen.held} == {"age", "flag", "grade", "trt"} - {focal, by}
+
+
+@pytest.mark.parametrize("draw", [plots.coefficients, plots.random_effects, plots.diagnostics])
+def test_figures_are_returned_drawn_without_missing_glyphs_and_as_png(fit: Fit, draw: Any) -> None:
+    figure = draw(fit)
+    assert isinstance(figure, Figure)
+    assert figure.png(dpi=60).startswith(b"\x89PNG")
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_users_style_does_not_reach_the_figures(fit: Fit) -> None:
+    plain = plots.coefficients(fit).png(dpi=60)
+    with mpl.rc_context({"axes.facecolor": "black", "font.size": 20, "text.color": "red"}):
+        assert plots.coefficients(fit).png(dpi=60) == plain
+
+
+@pytest.mark.parametrize(
+    ("sd", "places"), [(0.143, 2), (0.0039, 4), (1.5, 2), (25.0, 0), (0.1, 2), (0.0, 3), (float("nan"), 3)]
+)
+def test_decimals_follow_the_uncertainty(sd: float, places: int) -> None:
+    assert decimals(sd) == places
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "text"), [(-0.001, 2, "0.00"), (-1.5, 2, "−1.50"), (12345.6, 0, "12,346"), (np.nan, 2, "–")]
+)
+def test_rounded_numbers_read_well(value: float, places: int, text: str) -> None:
+    assert rounded(value, places) == text
