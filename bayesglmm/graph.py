@@ -25,7 +25,7 @@ from bayesglmm.priors import Prior, Priors
 if TYPE_CHECKING:
     import pymc as pm
 
-__all__ = ["Parts", "build", "pair_names", "variable_names"]
+__all__ = ["Parts", "build", "check_names", "pair_names", "variable_names"]
 
 
 class Parts(Protocol):
@@ -90,7 +90,6 @@ def _coords(model: Parts) -> dict[str, Sequence[Any]]:
     design = model.design
     coords: dict[str, Sequence[Any]] = {"coef": list(design.coef), "row": range(design.n)}
     coords["slope"] = list(design.coef[1:] if design.has_intercept else design.coef)
-    _check_names(model)
     for block in design.blocks:
         coords[block.name] = list(block.levels)
         coords[f"{block.name}_coef"] = list(block.columns)
@@ -99,8 +98,14 @@ def _coords(model: Parts) -> dict[str, Sequence[Any]]:
     return coords
 
 
-def _check_names(model: Parts) -> None:
-    """Refuse a grouping factor whose names would stand for something else as well."""
+def check_names(model: Parts) -> None:
+    """Refuse a grouping factor whose names would stand for something else as well.
+
+    Raises
+    ------
+    DataError
+        Naming the factor and the clash.
+    """
     taken = {"coef", "row", "slope", "beta", "intercept", "slopes", "x", "offset", "trials", "y", "y_data"}
     taken.update(parameter.name for parameter in model.family.parameters)
     for block in model.design.blocks:

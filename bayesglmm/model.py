@@ -123,7 +123,9 @@ def glmm(
     _check_outcome(outcome, chosen)
     _check_offset(design, chosen)
     _check_groups(design, chosen)
-    return Model(parsed, chosen, Priors.build(priors, design, chosen), design)
+    model = Model(parsed, chosen, Priors.build(priors, design, chosen), design)
+    graph.check_names(model)
+    return model
 
 
 _FURTHEST = 100.0

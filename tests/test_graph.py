@@ -341,6 +341,7 @@ def test_new_values_of_the_data_change_the_likelihood_as_they_should() -> None:
         "trials",
         *(f"{part}_{group}" for part in ("index", "columns") for group in ("g", "h")),
     }
+    assert all(graph.named_vars_to_dims[data.name][0] == "row" for data in graph.data_vars)
     likelihood = graph.compile_logp(vars=graph["y"], mode=QUICK)
     other = table("binomial").iloc[::-2].reset_index(drop=True)
     other = other.assign(x=other.x * 2, w=other.w + 1, n=other.n + 3, o=1 - other.o)
@@ -409,14 +410,17 @@ def test_names_hold_no_bar_slash_or_space(formula: str) -> None:
     assert not [name for name in (*graph.named_vars, *graph.coords) if set(name) & set("|/ ()[]`%")]
 
 
-@pytest.mark.parametrize(
-    "groups", [("slope",), ("x",), ("intercept",), ("g", "g_coef"), ("g", "g_pair"), ("index_g", "g")]
-)
+@pytest.mark.parametrize("groups", [("g", "g_coef"), ("g", "g_pair"), ("index_g", "g")])
 def test_a_grouping_factor_named_like_something_else_is_refused(groups: tuple[str, ...]) -> None:
     data = table().assign(**{name: np.arange(N) % (5 + k) for k, name in enumerate(groups)})
-    model = glmm("y ~ w + " + " + ".join(f"(1 + w | {name})" for name in groups), data)
     with pytest.raises(DataError, match="two things"):
-        build(model)
+        glmm("y ~ w + " + " + ".join(f"(1 + w | {name})" for name in groups), data)
+
+
+@pytest.mark.parametrize("name", ["slope", "x", "intercept", "draw"])
+def test_a_grouping_factor_named_like_a_variable_of_ours_gets_an_underscore(name: str) -> None:
+    model = glmm(f"y ~ w + (1 | {name})", table().assign(**{name: np.arange(N) % 5}))
+    assert f"b_{name}_" in build(model).named_vars
 
 
 def test_the_prior_alone_leaves_the_likelihood_out() -> None:

@@ -10,7 +10,19 @@ from bayesglmm.design.columns import Columns
 from bayesglmm.design.evaluate import evaluate, numbers
 from bayesglmm.design.levels import factorize, label
 from bayesglmm.errors import DataError, listing
-from bayesglmm.formula import Binary, Call, Name, Node, Number, Text, Unary, column_names, is_stateless, render
+from bayesglmm.formula import (
+    FUNCTIONS,
+    Binary,
+    Call,
+    Name,
+    Node,
+    Number,
+    Text,
+    Unary,
+    column_names,
+    is_stateless,
+    render,
+)
 
 __all__ = ["Coder", "as_factor", "level_codes"]
 
@@ -41,27 +53,35 @@ class Coder:
         match node:
             case Call("C" | "factor", (Name() as inner,)) if self._is_labels(inner):
                 return self._alias(inner)  # the same factor, with and without C
-            case Call("C" | "factor", (inner, *coding)):
+            case Call("C" | "factor", (inner,)):
+                return f"C({self._alias(Call('C', (inner,)))})"
+            case Call("C", (inner, Call() as coding)):
                 alias = self._alias(Call("C", (inner,)))
-                return f"C({alias}{self._contrast(coding[0], alias) if coding else ''})"
+                return f"C({alias}, {self._contrast(coding, alias)})"
             case _ if is_stateless(node):
                 return self._alias(node)
             case Call("cr", (inner,), keywords):
-                return f"cr({self.code(inner)}{_options(keywords)}, constraints='center')"
+                return f"cr({self._number(inner)}{_options(keywords)}, constraints='center')"
             case Call("standardize", (inner,)):  # formulaic's own divides by n, not by n - 1
-                return f"scale({self.code(inner)})"
+                return f"scale({self._number(inner)})"
             case Call("poly", (inner, *_)):
                 degree, raw = self._degree(node), dict(node.keywords).get("raw") == Name("True")
-                return f"{'_powers' if raw else 'poly'}({self.code(inner)}, degree={degree})"
-            case Call(function, (inner,), keywords):
-                return f"{function}({self.code(inner)}{_options(keywords)})"
+                return f"{'_powers' if raw else 'poly'}({self._number(inner)}, degree={degree})"
+            case Call(function, (inner,), keywords) if function in FUNCTIONS:
+                return f"{function}({self._number(inner)}{_options(keywords)})"
             case Unary(operand):
-                return f"(-{self.code(operand)})"
+                return f"(-{self._number(operand)})"
             case Binary(operator, left, right):
                 python = "**" if operator == "^" else operator
-                return f"_number({self.code(left)} {python} {self.code(right)})"
+                return f"_number({self._number(left)} {python} {self._number(right)})"
             case _:
                 raise DataError(f"'{render(node)}' cannot be a predictor")
+
+    def _number(self, node: Node) -> str:
+        """Write what stands inside a function or arithmetic, where labels are no numbers."""
+        if self._is_labels(node):
+            node = Call("I", (node,))
+        return self._alias(node) if is_stateless(node) else self.code(node)
 
     def _alias(self, node: Node) -> str:
         for alias, known in self.inputs.items():
@@ -70,26 +90,30 @@ class Coder:
         alias = f"__input{len(self.inputs)}__"
         self.inputs[alias] = node
         if (isinstance(node, Call) and node.function == "C") or self._is_labels(node):
-            self.levels[alias] = tuple(as_factor(node, self.columns).categories)
+            levels = tuple(as_factor(node, self.columns).categories)
+            if len(levels) < 2:
+                raise DataError(
+                    f"predictor '{render(node)}' has the single level '{levels[0]}' in these rows: "
+                    "it cannot have an effect; drop it"
+                )
+            self.levels[alias] = levels
         return alias
 
     def _is_labels(self, node: Node) -> bool:
         return isinstance(node, Name) and isinstance(self.columns[node.name], pd.Categorical)
 
-    def _contrast(self, coding: Node, alias: str) -> str:
-        if not isinstance(coding, Call):
-            raise DataError(f"'{render(coding)}' is not a coding; write Treatment(\"level\") or Sum()")
+    def _contrast(self, coding: Call, alias: str) -> str:
         if coding.function == "Sum":
-            return ", contr.sum()"
+            return "contr.sum()"
         given = [*coding.args, *(value for _, value in coding.keywords)]
         if not given:
-            return ", contr.treatment()"
+            return "contr.treatment()"
         reference = given[0].value if isinstance(given[0], Text) else render(given[0])
         labels = [label(level) for level in self.levels[alias]]
         if reference not in labels:
             written = render(self.inputs[alias])
             raise DataError(f"{written} has no level '{reference}' to refer to; its levels are {listing(labels)}")
-        return f", contr.treatment(base={level_codes(alias, labels)[labels.index(reference)]!r})"
+        return f"contr.treatment(base={level_codes(alias, labels)[labels.index(reference)]!r})"
 
     def _degree(self, call: Call) -> int:
         """Return the degree of a polynomial, less than the number of its values: beyond them is rounding error."""

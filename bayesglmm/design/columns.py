@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesglmm.errors import DataError, listing, suggest
+from bayesglmm.errors import DataError, choose, listing, suggest
 
 __all__ = ["Column", "Columns", "rows_text"]
 
@@ -85,6 +85,7 @@ class Columns(Mapping[str, Column]):
             For anything else than a dataframe, an absent column, an empty table, a missing or an
             infinite value, or a type that is neither numbers nor labels.
         """
+        choose("missing", missing, ("error", "drop"))
         if isinstance(data, Columns):
             return data.take([*names, *(name for name in optional if name in data)])
         frame = _frame(data)

@@ -17,12 +17,15 @@ from bayesglmm.design.groups import Grouping
 from bayesglmm.design.matrix import Encoder
 from bayesglmm.design.outcome import Outcome, learn_labels, read_outcome
 from bayesglmm.design.rank import check_rank
-from bayesglmm.errors import DataError, choose, listing
+from bayesglmm.errors import DataError, listing
 from bayesglmm.formula import FUNCTIONS, Call, Formula, Name, column_names, parse, render
 
 __all__ = ["BlockDesign", "Design", "Outcome"]
 
-RESERVED = frozenset({"chain", "draw", "coef", "row", "beta", "obs", "sample", "sigma", "phi", "nu", "shape", "zi"})
+RESERVED = frozenset(
+    {"chain", "draw", "coef", "row", "obs", "sample", "slope", "slopes", "intercept", "beta", "sigma", "phi", "nu"}
+    | {"shape", "zi", "x", "y", "y_data", "trials", "offset"}
+)
 """Names that dimensions and variables of the posterior take for themselves."""
 
 _MOST_ENTRIES = 2**29
@@ -135,7 +138,6 @@ class Design:
             If the data cannot be what the formula says.
         """
         formula = parse(formula)
-        choose("missing", missing, ("error", "drop"))
         columns = Columns.read(data, formula.columns, missing=missing)
         for tree in formula.trees:
             check_labels(tree, columns)
@@ -200,7 +202,7 @@ class Design:
 
 
 def _check_predictors(formula: Formula, columns: Columns) -> None:
-    """Refuse predictors that cannot be one, by name: the response itself, one level, a constant, dates."""
+    """Refuse predictors that cannot be one, by name: the response itself, a constant, dates."""
     for terms in (formula.terms, *(block.terms for block in formula.blocks)):
         for factor in dict.fromkeys(factor for term in terms.terms for factor in term.factors):
             if formula.response.outcome in (factor, *(Name(name) for name in column_names(factor))):
@@ -211,17 +213,15 @@ def _check_predictors(formula: Formula, columns: Columns) -> None:
 
 
 def _check_predictor(name: str, column: Column, coded: bool, intercept: bool) -> None:
-    remedy = "it cannot have an effect; drop it"
     if isinstance(column, pd.Categorical):
-        if len(column.categories) < 2:
-            raise DataError(f"predictor '{name}' has the single level '{column.categories[0]}' in these rows: {remedy}")
-    elif column.dtype.kind in "Mm" and not coded:
+        return
+    if column.dtype.kind in "Mm" and not coded:
         raise DataError(
             f"predictor '{name}' holds dates or times; make a number of them first, such as days since "
             f"a start, or write C({name}) if each is a category"
         )
-    elif column.size > 1 and (column == column[0]).all() and (coded or intercept):
-        raise DataError(f"predictor '{name}' is constant ({column[0]} in every row): {remedy}")
+    if column.size > 1 and (column == column[0]).all() and (coded or intercept):
+        raise DataError(f"predictor '{name}' is constant ({column[0]} in every row): it cannot have an effect; drop it")
 
 
 def _check_widths(formula: Formula, columns: Columns) -> None:

@@ -31,7 +31,7 @@ def check_rank(matrix: NDArray[np.float64], names: Sequence[str], where: str) ->
     if empty:
         raise DataError(
             f"in {where} nothing but zeros stands in the column {listing(empty)}: a combination of levels never "
-            "observed, or a condition never met; drop the term, or merge levels"
+            "observed, a condition never met, or a spline finer than its data; drop the term, or merge levels"
         )
     odd = [name for name, size in zip(names, largest, strict=True) if not 1 / _HUGE < size < _HUGE]
     if odd:

@@ -30,6 +30,7 @@ def check_call(call: Call, text: str) -> None:
             raise FormulaError(f"write {call.function}({', '.join(wanted)})", text, call.at)
     else:
         _check_arguments(call, text)
+        _check_spline(call, text)
     for value in call.args:
         if isinstance(value, Text) and call.function not in CONTRASTS:
             raise _misplaced_label(value, text)
@@ -74,10 +75,26 @@ def _check_constant(key: str, value: Node, text: str) -> None:
     elif key in ("raw", "include_intercept"):
         fits, wanted = isinstance(value, Name) and value.name in ("True", "False"), "True or False"
     else:
-        fits = isinstance(value, Number) and value.text.isdigit() and 1 <= value.value <= _MOST
+        fits = isinstance(value, Number) and value.text.isascii() and value.text.isdigit() and 1 <= value.value <= _MOST
         wanted = f"a whole number from 1 to {_MOST}"
     if not fits:
         raise FormulaError(f"{key} is {wanted}", text, value.at)
+
+
+def _check_spline(call: Call, text: str) -> None:
+    """Refuse fewer degrees of freedom than the spline has at least."""
+    given = dict(call.keywords)
+    if call.function == "cr":
+        least = 2
+        if "df" not in given:
+            raise FormulaError("write cr(x, df=4): the number of its columns", text, call.at)
+    else:
+        degree = given.get("degree", Number("3"))
+        least = int(degree.value) if isinstance(degree, Number) else 3
+        least += given.get("include_intercept") == Name("True")
+    df = given.get("df")
+    if isinstance(df, Number) and df.value < least:
+        raise FormulaError(f"df is at least {least} for this spline", text, df.at)
 
 
 def _check_inside(node: Node, call: Call, text: str) -> None:

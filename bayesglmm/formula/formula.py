@@ -152,6 +152,8 @@ def _response(tree: Node, text: str) -> Response:
         response = Response(kind, *tree.args)
     else:
         response = Response("plain", tree)
+    if not column_names(response.outcome):
+        raise FormulaError("the response names no column; write the outcome before '~'", text, tree.at)
     for part in response.trees:
         _check_rowwise(part, text, "the response")
     return response
