@@ -12,6 +12,7 @@ import xarray as xr
 
 from bayesglmm import checks, predictions, storage, summaries
 from bayesglmm.checks import Check
+from bayesglmm.errors import OptionError, suggest
 from bayesglmm.families import Family
 from bayesglmm.formula import Formula
 from bayesglmm.frames import Frame
@@ -70,6 +71,50 @@ class Fit:
         """Predict for the rows fitted or new ones, in a frame: see `bayesglmm.predictions.predict`."""
         return predictions.predict(self.model, self.posterior, new_data, frame=frame, kind=kind, seed=seed)
 
+    def update(
+        self,
+        formula: str | Formula | None = None,
+        data: Any = None,
+        family: str | Family | None = None,
+        *,
+        link: str | None = None,
+        priors: Any = None,
+        missing: Literal["error", "drop"] = "error",
+        progress: bool = True,
+        **settings: Any,
+    ) -> "Fit":
+        """Fit again with something changed; what is not given stays, the seed and the settings included.
+
+        Parameters
+        ----------
+        formula, data, family, link, priors, missing, progress
+            As in `bayesglmm.fit`. Data not given are the columns used before. Priors not given are those
+            that were: defaults are computed anew for what has changed. A family given without a link
+            has its first.
+        settings
+            Settings of `bayesglmm.Sampler` to change.
+
+        Raises
+        ------
+        BayesGLMMError
+            As `bayesglmm.fit`.
+        """
+        unknown = [name for name in settings if name not in Sampler.options()]
+        if unknown:
+            raise OptionError(f"'{unknown[0]}' is no setting of the sampler; {suggest(unknown[0], Sampler.options())}")
+        old, given = self.model, self.model.priors.given
+        model = glmm(
+            old.formula if formula is None else formula,
+            old.design.columns.to_pandas() if data is None else data,
+            old.family if family is None else family,
+            link=link,
+            priors={"preset": old.priors.preset, **given} if priors is None else priors,
+            missing=missing,
+        )
+        before = {name: self.draws.attrs[name] for name in Sampler.options() if name in self.draws.attrs}
+        sampler = Sampler(**{**before, "prior_only": bool(before.get("prior_only")), **settings})
+        return Fit(model, sample(model, sampler, progress=progress))
+
     def save(self, folder: str | Path) -> Path:
         """Write the fit into a folder, which `bayesglmm.load` reads: see `bayesglmm.storage.write`."""
         return storage.write(self.model, self.draws, folder)
@@ -92,7 +137,10 @@ class Fit:
         family, attrs, posterior = self.model.family, self.draws.attrs, self.draws["posterior"]
         source = "the prior alone, without the data" if attrs.get("prior_only") else "the posterior"
         chains, kept = posterior.sizes["chain"], posterior.sizes["draw"]
-        how = f"{attrs.get('backend')} backend, seed {attrs.get('seed')}"
+        how = f"seed {attrs.get('seed')}, {attrs.get('backend')} backend, {attrs.get('parameterization')} coordinates"
+        merged = attrs.get("merged_rows", self.model.design.n)
+        if merged < self.model.design.n:
+            how += f"; identical rows merged exactly, {self.model.design.n:,} rows → {merged:,}"
         return [
             f"{self.model.formula}",
             f"{family.name} family, {family.link.name} link; {size(self.model.design)}",
@@ -112,7 +160,7 @@ def fit(
     missing: Literal["error", "drop"] = "error",
     progress: bool = True,
     draws: int = 1000,
-    tune: int = 1000,
+    tune: int | None = None,
     chains: int = 4,
     cores: int | None = None,
     seed: int | None = None,

@@ -12,7 +12,7 @@ Hoffman & Gelman (2014), Journal of Machine Learning Research 15, 1593-1623.
 import os
 import time
 import warnings
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -43,6 +43,7 @@ _STATISTICS = {
 
 _RESCALE = "check the scales of predictors, offsets and priors"
 
+_WARM_UP = {"whitened": 400, "plain": 1000}
 _FEWEST = 4  # ArviZ computes no diagnostic from fewer draws
 _FLAGS = ("diverging", "reached_max_treedepth")
 
@@ -56,7 +57,7 @@ class Sampler:
     draws
         Draws kept in each chain.
     tune
-        Warm-up draws in each chain, not kept.
+        Warm-up draws in each chain, not kept; None for 400 in whitened coordinates and 1,000 in others.
     chains
         The number of chains.
     cores
@@ -80,7 +81,7 @@ class Sampler:
     """
 
     draws: int = 1000
-    tune: int = 1000
+    tune: int | None = None
     chains: int = 4
     cores: int | None = None
     seed: int | None = None
@@ -91,13 +92,11 @@ class Sampler:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        bounds = {"draws": (_FEWEST, 10**7), "tune": (1, 10**7), "chains": (1, 1000), "max_treedepth": (1, 20)}
-        for name, (least, most) in bounds.items():
-            _check_integer(name, getattr(self, name), least, most)
-        if self.cores is not None:
-            _check_integer("cores", self.cores, 1, 10_000)
-        if self.seed is not None:
-            _check_integer("seed", self.seed, 0, 2**63 - 1)
+        bounds = {"draws": (_FEWEST, 10**7), "chains": (1, 1000), "max_treedepth": (1, 20)}
+        optional = {"tune": (1, 10**7), "cores": (1, 10_000), "seed": (0, 2**63 - 1)}
+        for name, (least, most) in {**bounds, **optional}.items():
+            if getattr(self, name) is not None or name in bounds:
+                _check_integer(name, getattr(self, name), least, most)
         if not isinstance(self.target_accept, int | float) or not 0.5 <= self.target_accept < 1:
             raise OptionError(f"target_accept={self.target_accept!r} is not between 0.5 and 1; try 0.9")
         if not isinstance(self.prior_only, bool):
@@ -108,8 +107,7 @@ class Sampler:
         """Return the settings with a seed: the one given, or one drawn now."""
         if self.seed is not None:
             return self
-        chosen = int(np.random.SeedSequence().generate_state(1)[0])
-        return Sampler(**{**asdict(self), "seed": chosen})
+        return replace(self, seed=int(np.random.SeedSequence().generate_state(1)[0]))
 
     @classmethod
     def options(cls) -> tuple[str, ...]:
@@ -150,7 +148,9 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
     sampler = sampler.seeded()
     start = time.perf_counter()
     with status("compiling the model", shown=progress):
-        compiled = _compile(model, sampler)
+        compiled, about = _compile(model, sampler)
+    if sampler.tune is None:
+        sampler = replace(sampler, tune=_WARM_UP[about["parameterization"]])
     compiled_after = time.perf_counter()
     trace, interrupted = _run(compiled, sampler, progress)
     tree = _tidy(trace, model)
@@ -158,6 +158,7 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
         **{name: value for name, value in asdict(sampler).items() if value is not None},
         "prior_only": int(sampler.prior_only),
         "backend": "density" if sampler.backend == "auto" else sampler.backend,
+        **about,
         "interrupted": int(interrupted),
         "seconds_compiling": compiled_after - start,
         "seconds_sampling": time.perf_counter() - compiled_after,
@@ -170,10 +171,10 @@ def _check_integer(name: str, value: Any, least: int, most: int) -> None:
         raise OptionError(f"{name}={value!r} is not a whole number from {least} to {most}")
 
 
-def _compile(model: Model, sampler: Sampler) -> Any:
-    """Return what nutpie samples."""
+def _compile(model: Model, sampler: Sampler) -> tuple[Any, dict[str, Any]]:
+    """Return what nutpie samples, and what to say of it."""
     if sampler.backend == "pymc":
-        return _compile_graph(model, sampler.prior_only)
+        return _compile_graph(model, sampler.prior_only), {"parameterization": "plain", "merged_rows": model.design.n}
     from bayesglmm.density import compile_density
 
     return compile_density(model, _starts(model), prior_only=sampler.prior_only)

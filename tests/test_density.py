@@ -6,12 +6,16 @@ import numpy as np
 import pymc as pm
 import pytensor
 import pytest
+from conftest import SEIZURE, reference
 from pytensor.compile.mode import Mode
 from scipy import special
 from test_graph import STRUCTURES, table
 
-from bayesglmm.density import Layout
-from bayesglmm.density.core import HEADER, expand, log_density
+import bayesglmm as bg
+from bayesglmm.density import Bound, Coordinates, find_coordinates, variables
+from bayesglmm.density import compile as compile_module
+from bayesglmm.density.core import log_density
+from bayesglmm.density.layout import Header
 from bayesglmm.families import FAMILIES
 from bayesglmm.graph import build, variable_names
 from bayesglmm.model import Model, glmm
@@ -19,24 +23,14 @@ from bayesglmm.priors import DISTRIBUTIONS
 from bayesglmm.special import digamma, log1p_exp, log_ndtr, mills
 
 MODE = Mode("py", "fast_run")
-_WORD, _POINTER = ctypes.c_int64, ctypes.c_void_p
-_LOGP = ctypes.CFUNCTYPE(_WORD, ctypes.c_uint64, *[_POINTER] * 4)(log_density.address)
-_EXPAND = ctypes.CFUNCTYPE(_WORD, ctypes.c_uint64, ctypes.c_uint64, *[_POINTER] * 3)(expand.address)
+_POINTER = ctypes.c_void_p
+_LOGP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[_POINTER] * 4)(log_density.address)
 
 
-def density(layout: Layout, x: np.ndarray) -> tuple[float, np.ndarray, int]:
-    gradient, value = np.full(layout.dim, np.nan), np.full(1, np.nan)
-    data = [a.ctypes.data for a in (x, gradient, value, layout.header)]
-    code = _LOGP(layout.dim, *data)
+def density(bound: Bound, x: np.ndarray) -> tuple[float, np.ndarray, int]:
+    gradient, value = np.full(bound.dim, np.nan), np.full(1, np.nan)
+    code = _LOGP(bound.dim, *[a.ctypes.data for a in (x, gradient, value, bound.header)])
     return float(value[0]), gradient, code
-
-
-def variables(layout: Layout, x: np.ndarray) -> dict[str, np.ndarray]:
-    sizes = [int(np.prod(shape)) for shape in layout.shapes.values()]
-    out = np.full(sum(sizes), np.nan)
-    _EXPAND(layout.dim, out.size, x.ctypes.data, out.ctypes.data, layout.header.ctypes.data)
-    pieces = np.split(out, np.cumsum(sizes)[:-1])
-    return {name: piece.reshape(shape) for (name, shape), piece in zip(layout.shapes.items(), pieces, strict=True)}
 
 
 def order(model: Model, graph: pm.Model) -> list[str]:
@@ -52,7 +46,7 @@ def order(model: Model, graph: pm.Model) -> list[str]:
 
 
 def agree(model: Model, *, points: int = 3, spread: float = 0.7, centre: float = 0.0) -> None:
-    graph, layout = build(model), Layout.of(model)
+    graph, bound = build(model), Bound.of(model)
     values = [graph.rvs_to_values[graph[name]] for name in order(model, graph)]
     with pytensor.config.change_flags(mode=MODE):
         logp = graph.compile_fn(graph.logp(), inputs=values, point_fn=False, mode=MODE)
@@ -68,12 +62,12 @@ def agree(model: Model, *, points: int = 3, spread: float = 0.7, centre: float =
     for _ in range(points):
         pieces = [centre * (k < 1) + spread * rng.normal(size=shape) for k, shape in enumerate(shapes)]
         x = np.concatenate([np.ravel(piece) for piece in pieces])
-        value, gradient, code = density(layout, x)
+        value, gradient, code = density(bound, x)
         assert code == 0
         constants.append(value - float(logp(*pieces)))
         largest = max(largest, abs(value))
         np.testing.assert_allclose(gradient, slope(*pieces), rtol=1e-8, atol=1e-8 * np.abs(gradient).max())
-        for ours, theirs in zip(variables(layout, x).values(), shown(*pieces), strict=True):
+        for ours, theirs in zip(variables(model, bound, x).values(), shown(*pieces), strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
     assert np.ptp(constants) < 1e-10 * largest
 
@@ -112,11 +106,142 @@ def test_every_prior(name):
 
 def test_data_sizes_and_constants_are_arguments():
     """Other data, groups and constants of a prior reach the same compiled functions through another header."""
-    one = Layout.of(glmm("y ~ x + (1 | g)", table("poisson"), "poisson"))
-    other = Layout.of(glmm("y ~ x + w + (1 | g)", table("poisson"), "poisson", priors={"slopes": "normal(0, 9)"}))
-    for name in ("family", "link"):
-        assert one.header[HEADER[name]] == other.header[HEADER[name]]
+    one = Bound.of(glmm("y ~ x + (1 | g)", table("poisson"), "poisson"))
+    other = Bound.of(glmm("y ~ x + w + (1 | g)", table("poisson"), "poisson", priors={"slopes": "normal(0, 9)"}))
+    for entry in (Header.FAMILY, Header.LINK):
+        assert one.header[entry] == other.header[entry]
     assert other.dim == one.dim + 1
+
+
+WHITENED = {
+    "one block": ("y ~ x + (1 | g)", "poisson"),
+    "correlated": ("y ~ x + w + (1 + x + w | g)", "poisson"),
+    "diagonal": ("y ~ x + (1 + x || g)", "gaussian"),
+    "crossed": ("y ~ x + (1 | h) + (1 + x | g)", "bernoulli"),
+    "no block": ("y ~ x + w", "student"),
+}
+
+
+def half_centred(model: Model, rng: np.random.Generator) -> Coordinates:
+    """Every other level centred, in units of an arbitrary lower triangle."""
+    blocks = model.design.blocks
+    centred = tuple(np.arange(len(block.levels)) % 2 for block in blocks)
+    scale = tuple(np.tril(0.3 * rng.normal(size=(block.size,) * 2)) + np.eye(block.size) for block in blocks)
+    return Coordinates(centred, scale)
+
+
+@pytest.mark.parametrize("name", WHITENED)
+def test_centring_is_a_change_of_variables(name):
+    """The same posterior variables have the same density, but for the Jacobian of z = L⁻¹ diag(sd)⁻¹ F u."""
+    formula, family = WHITENED[name]
+    model = glmm(formula, table(family), family)
+    rng = np.random.default_rng(3)
+    chosen = half_centred(model, rng)
+    plain, centred = Bound.of(model), Bound.of(model, chosen)
+    g = len(plain.priors)
+    differences = []
+    for _ in range(4):
+        u = 0.5 * rng.normal(size=plain.dim)
+        z, shown, jacobian, at = u.copy(), variables(model, centred, u), 0.0, g
+        for block, flags, scale in zip(model.design.blocks, chosen.centred, chosen.scale, strict=True):
+            k = block.size
+            correlation = np.eye(k)
+            if block.correlated:
+                correlation[np.tril_indices(k, -1)] = shown[f"corr_{block.name}"]
+                correlation += np.tril(correlation, -1).T
+            root = shown[f"sd_{block.name}"][:, None] * np.linalg.cholesky(correlation)
+            for level in np.flatnonzero(flags):
+                place = slice(at + level * k, at + (level + 1) * k)
+                z[place] = np.linalg.solve(root, scale @ u[place])
+                jacobian -= np.log(np.diag(root)).sum()
+            at += k * len(block.levels)
+        for ours, theirs in zip(shown.values(), variables(model, plain, z).values(), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-12)
+        differences.append(density(centred, u)[0] - jacobian - density(plain, z)[0])
+    assert np.ptp(differences) < 1e-9
+
+
+@pytest.mark.parametrize("name", WHITENED)
+def test_the_gradient_in_chosen_coordinates_is_that_of_differences(name):
+    formula, family = WHITENED[name]
+    model = glmm(formula, table(family), family)
+    found = find_coordinates(model, {})
+    rng = np.random.default_rng(4)
+    chosen = half_centred(model, rng)
+    for coordinates in (chosen, Coordinates(chosen.centred, chosen.scale, found.whitening), found):
+        bound = Bound.of(model, coordinates)
+        w = 0.5 * rng.normal(size=bound.dim)
+        _, gradient, _ = density(bound, w)
+        for i in range(bound.dim):
+            step = np.zeros(bound.dim)
+            step[i] = 1e-5
+            slope = (density(bound, w + step)[0] - density(bound, w - step)[0]) / 2e-5
+            assert gradient[i] == pytest.approx(slope, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", WHITENED)
+def test_whitening_makes_the_levels_standard_and_frees_them_of_the_globals(name):
+    formula, family = WHITENED[name]
+    model = glmm(formula, table(family), family)
+    bound = Bound.of(model, find_coordinates(model, {}))
+    hessian = np.empty((bound.dim, bound.dim))
+    for i in range(bound.dim):
+        step = np.zeros(bound.dim)
+        step[i] = 1e-4
+        hessian[i] = -(density(bound, step)[1] - density(bound, -step)[1]) / 2e-4
+    g, at = len(bound.priors), len(bound.priors)
+    if len(model.design.blocks) < 2:  # levels of different factors meet, which the map leaves out
+        np.testing.assert_allclose(hessian[:g, g:], 0, atol=1e-3)
+    for block in model.design.blocks:
+        size = block.size * len(block.levels)
+        np.testing.assert_allclose(hessian[at : at + size, at : at + size], np.eye(size), atol=1e-3)
+        at += size
+    assert np.linalg.eigvalsh(hessian[:g, :g]).max() < 20
+
+
+def test_the_mode_is_that_of_quadrature():
+    """Seizure, under flat priors but on the sds: the globals at the mode are near the quadrature estimates."""
+    model = bg.glmm(SEIZURE, bg.datasets.load("seizure"), "poisson", priors={"slopes": "normal(0, 100)"})
+    mode = find_coordinates(model, {"intercept": 1.4}).whitening.point
+    shown = variables(model, Bound.of(model), mode)
+    expected = reference("seizure_ml")
+    np.testing.assert_allclose(shown["beta"], list(expected["fixef"].values()), atol=0.02)
+    np.testing.assert_allclose(shown["sd_id"], expected["re_sd"], rtol=0.03)
+
+
+EXTREMES = {
+    "no variance between groups": {"y": np.tile([0, 1], 60), "g": np.repeat(np.arange(10), 12)},
+    "groups all zero or all one": {"y": np.repeat(np.arange(10) % 2, 12), "g": np.repeat(np.arange(10), 12)},
+    "one outcome only": {"y": np.r_[np.zeros(119, int), 1], "g": np.repeat(np.arange(10), 12)},
+    "one row a group": {"y": np.tile([0, 1], 60), "g": np.arange(120)},
+    "two groups": {"y": np.tile([0, 1, 1], 40), "g": np.arange(120) % 2},
+}
+
+
+@pytest.mark.parametrize("case", EXTREMES)
+def test_a_mode_is_found_at_the_extremes(case):
+    model = glmm("y ~ 1 + (1 | g)", EXTREMES[case], "bernoulli")
+    found = find_coordinates(model, {"intercept": 0.1})
+    assert found is not None
+    value, gradient, code = density(Bound.of(model, found), np.zeros(found.whitening.point.size))
+    assert code == 0
+    assert np.isfinite([value, *gradient]).all()
+
+
+def test_many_groups():
+    n = 20_000
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(n), 3)
+    y = rng.poisson(np.exp(0.5 + 0.7 * rng.normal(size=n)[g]))
+    found = find_coordinates(glmm("y ~ 1 + (1 | g)", {"y": y, "g": g}, "poisson"), {"intercept": 0.5})
+    assert np.exp(found.whitening.point[1]) == pytest.approx(0.7, abs=0.03)
+
+
+def test_without_a_mode_the_coordinates_are_plain(monkeypatch):
+    monkeypatch.setattr(compile_module, "marginal_mode", lambda *_: None)
+    fit = bg.fit(SEIZURE, bg.datasets.load("seizure"), "poisson", draws=20, tune=50, seed=1, progress=False)
+    assert fit.draws.attrs["parameterization"] == "plain"
+    assert "plain coordinates" in str(fit)
 
 
 @pytest.mark.parametrize("eta", [-700.0, -40.0, 0.0, 40.0, 700.0])
@@ -127,10 +252,8 @@ def test_the_tails_are_finite(family, link, eta):
     if link == "sqrt" and eta == 0:
         pytest.skip("√ has no derivative of log μ at 0")
     response = "p(y, n)" if FAMILIES[family].kind == "trials" else "y"
-    layout = Layout.of(
-        glmm(f"{response} ~ 1", table(family), family, link=link, priors={"intercept": "normal(0, 1000)"})
-    )
-    value, gradient, code = density(layout, np.array([eta]))
+    bound = Bound.of(glmm(f"{response} ~ 1", table(family), family, link=link, priors={"intercept": "normal(0, 1000)"}))
+    value, gradient, code = density(bound, np.array([eta]))
     assert code == 0
     assert np.isfinite([value, *gradient]).all()
 
@@ -139,10 +262,10 @@ def test_the_tails_are_finite(family, link, eta):
 def test_no_point_raises(family, link):
     """Far out the density may be beyond the range of doubles: then it says so by its code, and nothing else."""
     response = "p(y, n)" if FAMILIES[family].kind == "trials" else "y"
-    layout = Layout.of(glmm(f"{response} ~ x + (1 + x | g)", table(family), family, link=link))
+    bound = Bound.of(glmm(f"{response} ~ x + (1 + x | g)", table(family), family, link=link))
     rng = np.random.default_rng(2)
     for scale in (0.0, 1.0, 30.0, 800.0):
-        value, gradient, code = density(layout, scale * rng.normal(size=layout.dim))
+        value, gradient, code = density(bound, scale * rng.normal(size=bound.dim))
         assert code == int(not np.isfinite([value, *gradient]).all())
 
 

@@ -65,3 +65,25 @@ def test_a_failed_sampler_is_impossible_to_miss(seizure_fit):
     failed = bg.Fit(seizure_fit.model, short)
     assert str(failed).startswith("SAMPLING FAILED")
     assert "background:#b00020" in failed._repr_html_()
+
+
+def test_update_changes_what_is_given_and_keeps_the_rest(seizure_fit):
+    short = {"draws": 50, "tune": 50, "progress": False}
+    same = seizure_fit.update(**short)
+    assert same.model.priors == seizure_fit.model.priors
+    assert same.draws.attrs["seed"] == seizure_fit.draws.attrs["seed"]
+    assert same.draws.attrs["draws"] == 50
+    again = seizure_fit.update(**short)
+    assert same.posterior.equals(again.posterior)
+    fewer = seizure_fit.update("count ~ time + offset(log(weeks)) + (1 | id)", family="negative_binomial", **short)
+    assert list(fewer.posterior.data_vars) == ["beta", "sd_id", "phi", "b_id"]
+    assert fewer.model.design.n == seizure_fit.model.design.n
+    narrow = seizure_fit.update(priors={"slopes": "normal(0, 0.001)"}, **short)
+    assert abs(narrow.summary().loc["beta[trt:time]", "mean"]) < 0.01
+    half = bg.datasets.load("seizure").query("id <= 30")
+    assert seizure_fit.update(data=half, **short).model.design.n == 150
+
+
+def test_update_refuses_what_is_no_setting(seizure_fit):
+    with pytest.raises(OptionError, match="draws"):
+        seizure_fit.update(drows=10)

@@ -23,9 +23,9 @@ def compiled(request, seizure_model):
 
 
 def test_same_seed_same_draws_on_any_number_of_cores(compiled):
-    one, _ = sampling._run(compiled, Sampler(**SHORT, cores=1), progress=False)
-    two, _ = sampling._run(compiled, Sampler(**SHORT, cores=2), progress=False)
-    other, _ = sampling._run(compiled, Sampler(**{**SHORT, "seed": 4}), progress=False)
+    one, _ = sampling._run(compiled[0], Sampler(**SHORT, cores=1), progress=False)
+    two, _ = sampling._run(compiled[0], Sampler(**SHORT, cores=2), progress=False)
+    other, _ = sampling._run(compiled[0], Sampler(**{**SHORT, "seed": 4}), progress=False)
     assert one["posterior"].to_dataset().equals(two["posterior"].to_dataset())
     assert not np.allclose(one["posterior"]["beta"], other["posterior"]["beta"])
 
@@ -145,3 +145,22 @@ def test_same_seed_same_draws_on_a_cold_and_a_warm_cache(tmp_path, backend):
     cold, warm = (subprocess.run(command, env=environment, capture_output=True, check=True).stdout for _ in range(2))
     assert cold == warm
     assert len(cold) == 64
+
+
+def test_identical_rows_are_merged_and_the_posterior_is_the_same():
+    """cbpp as single animals: rows of one herd and period merge, and nothing but the time it takes changes."""
+    herds = bg.datasets.load("cbpp")
+    animals = herds.loc[herds.index.repeat(herds["size"])].assign(
+        sick=np.concatenate(
+            [np.arange(size) < sick for sick, size in zip(herds["incidence"], herds["size"], strict=True)]
+        )
+    )
+    settings = {"draws": 2000, "seed": 4, "progress": False}
+    merged = bg.fit("sick ~ C(period) + (1 | herd)", animals, "bernoulli", **settings)
+    counts = bg.fit("p(incidence, size) ~ C(period) + (1 | herd)", herds, "binomial", **settings)
+    assert merged.draws.attrs["merged_rows"] == len(herds)
+    assert f"{len(animals)} rows → {len(herds)}" in str(merged)
+    assert merged.draws["observed_data"].sizes["row"] == len(animals)
+    ours, theirs = merged.summary(), counts.summary()
+    error = np.hypot(ours["sd"] / np.sqrt(ours["ess_bulk"]), theirs["sd"] / np.sqrt(theirs["ess_bulk"]))
+    assert (np.abs(ours["mean"] - theirs["mean"]) < 5 * error).all()

@@ -1,5 +1,15 @@
-"""The model's log density and its gradient, compiled once for every model."""
+"""The model's log density and its gradient, compiled once for every model, in coordinates chosen for each."""
 
-from bayesglmm.density.compile import Layout, compile_density
+from bayesglmm.density.bind import Bound, Coordinates
+from bayesglmm.density.compile import compile_density, find_coordinates, posterior_shapes, variables
+from bayesglmm.density.laplace import Evaluator
 
-__all__ = ["Layout", "compile_density"]
+__all__ = [
+    "Bound",
+    "Coordinates",
+    "Evaluator",
+    "compile_density",
+    "find_coordinates",
+    "posterior_shapes",
+    "variables",
+]

@@ -4,9 +4,9 @@ import importlib
 import pkgutil
 
 from bayesglmm.errors import FamilyError, listing, suggest
-from bayesglmm.families.base import Family, Parameter, Rule
+from bayesglmm.families.base import Family, Merge, Parameter, Rule
 
-__all__ = ["FAMILIES", "Family", "Parameter", "Rule", "get_family"]
+__all__ = ["FAMILIES", "Family", "Merge", "Parameter", "Rule", "get_family"]
 
 FAMILIES: dict[str, Family] = {
     value.name: value

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from bayesglmm.errors import FamilyError, ResponseError, listing, suggest
 from bayesglmm.links import Link, get_link
 
-__all__ = ["Array", "Family", "Parameter", "Pointer", "Rule", "whole"]
+__all__ = ["Array", "Cells", "Family", "Merge", "Parameter", "Pointer", "Rule", "sum_rows", "whole"]
 
 type Array = NDArray[np.float64]
+type Cells = NDArray[np.int64]
 type Pointer = Any
 """An array, or a C pointer to doubles once compiled."""
 
@@ -56,6 +57,27 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Merge:
+    """How the rows of a cell, equal in their columns and groups, become fewer: the same likelihood up to a constant.
+
+    Parameters
+    ----------
+    rows
+        From the cell of each row (n,), numbered from 0 without a gap, its y and its trials (n,): the cell,
+        the y and the trials of the merged rows, at least one a cell.
+    links
+        The links under which that holds, None for all of the family's.
+    offset
+        From cells and offsets (n,) the offset of each cell (m,), where the rows of a cell may differ in
+        it; None where they may not.
+    """
+
+    rows: Callable[[Cells, Array, Array], tuple[Cells, Array, Array]]
+    links: tuple[str, ...] | None = None
+    offset: Callable[[Cells, Array], Array] | None = None
+
+
+@dataclass(frozen=True)
 class Family:
     """A family of distributions with its link.
 
@@ -86,6 +108,9 @@ class Family:
         The log likelihood of n rows up to a constant, with derivatives: from n, y and trials (n,), the
         four arrays of the link's `rows` and the parameters in order, writes ∂/∂η (n,) and adds to
         ∂/∂parameters. Plain scalar Python that numba compiles as it stands.
+    merge
+        How rows of equal columns and groups become fewer, None where they do not. The trials of merged
+        rows are theirs together, so `rows` must read them: a row without counts as one.
     effect
         What exp(β) is called under each link where it has a name.
     notation
@@ -104,6 +129,7 @@ class Family:
     pymc: str
     notation: str
     rows: Callable[..., float]
+    merge: Merge | None = None
     effect: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -178,6 +204,12 @@ class Family:
                 f"response '{name}' has {many} ({listing(levels, 5)}); the {self.name} family needs two: recode it, "
                 "for instance as 0 and 1"
             )
+
+
+def sum_rows(cell: Cells, y: Array, trials: Array) -> tuple[Cells, Array, Array]:
+    """Return one row a cell, its y and its trials summed: counts that are sufficient; see `Merge.rows`."""
+    total = np.bincount(cell, y)
+    return np.arange(len(total)), total, np.bincount(cell, trials)
 
 
 def whole(values: Array) -> NDArray[np.bool_]:

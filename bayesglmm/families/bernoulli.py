@@ -1,6 +1,6 @@
 """Binary outcomes: V = μ(1 − μ)."""
 
-from bayesglmm.families.base import Family, Pointer, Rule
+from bayesglmm.families.base import Family, Merge, Pointer, Rule, sum_rows
 from bayesglmm.links import get_link
 
 __all__ = ["BERNOULLI", "binary_rows"]
@@ -45,5 +45,6 @@ BERNOULLI = Family(
     pymc="Bernoulli",
     notation="Bernoulli({mu})",
     rows=binary_rows,
+    merge=Merge(sum_rows),
     effect={"logit": "odds ratio", "cloglog": "hazard ratio"},
 )

@@ -1,6 +1,6 @@
 """Successes among trials: μ is the probability of one success, V = n μ(1 − μ)."""
 
-from bayesglmm.families.base import Family, Rule, whole
+from bayesglmm.families.base import Family, Merge, Rule, sum_rows, whole
 from bayesglmm.families.bernoulli import binary_rows
 from bayesglmm.links import get_link
 
@@ -30,5 +30,6 @@ BINOMIAL = Family(
     pymc="Binomial",
     notation="Binomial(n, {mu})",
     rows=binary_rows,
+    merge=Merge(sum_rows),
     effect={"logit": "odds ratio", "cloglog": "hazard ratio"},
 )

@@ -2,10 +2,27 @@
 
 import math
 
-from bayesglmm.families.base import Family, Parameter, Pointer
+import numpy as np
+
+from bayesglmm.families.base import Array, Cells, Family, Merge, Parameter, Pointer
 from bayesglmm.links import get_link
 
 __all__ = ["GAUSSIAN"]
+
+
+def _pairs(cell: Cells, y: Array, weight: Array) -> tuple[Cells, Array, Array]:
+    """Return two rows a cell, at mean ± standard deviation with half its weight each; one where its y are equal.
+
+    About any μ their weighted sum of squares is Σ (y − μ)² = n ((ȳ − μ)² + s²).
+    """
+    total = np.bincount(cell, weight)
+    mean = np.bincount(cell, weight * y) / total
+    mean += np.bincount(cell, weight * (y - mean[cell])) / total  # what rounding took from a far mean
+    spread = np.sqrt(np.bincount(cell, weight * (y - mean[cell]) ** 2) / total)
+    two = np.flatnonzero(spread > 0)
+    share = np.where(spread > 0, total / 2, total)
+    cells = np.concatenate([np.arange(len(total)), two])
+    return cells, np.concatenate([mean - spread, (mean + spread)[two]]), share[cells]
 
 
 def _rows(
@@ -21,13 +38,14 @@ def _rows(
     d_parameters: Pointer,
 ) -> float:
     sigma = parameters[0]
-    squares = 0.0
+    squares, weight = 0.0, 0.0
     for i in range(n):
         residual = (y[i] - a[i]) / sigma
-        squares += residual * residual
-        d_eta[i] = residual / sigma * da[i]
-    d_parameters[0] += (squares - n) / sigma
-    return -0.5 * squares - n * math.log(sigma)
+        squares += trials[i] * residual * residual
+        weight += trials[i]
+        d_eta[i] = trials[i] * residual / sigma * da[i]
+    d_parameters[0] += (squares - weight) / sigma
+    return -0.5 * squares - weight * math.log(sigma)
 
 
 GAUSSIAN = Family(
@@ -50,5 +68,6 @@ GAUSSIAN = Family(
     pymc="Normal",
     notation="Normal({mu}, σ²)",
     rows=_rows,
+    merge=Merge(_pairs),
     effect={"log": "ratio of means"},
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bayesglmm.families.base import Array, Family, Pointer, Rule, whole
+from bayesglmm.families.base import Array, Cells, Family, Merge, Pointer, Rule, sum_rows, whole
 from bayesglmm.links import get_link
 
 __all__ = ["COUNT_RULES", "POISSON", "draw_counts"]
@@ -21,6 +21,13 @@ _LARGE = 1e15
 def draw_counts(rng: np.random.Generator, rate: Array) -> Array:
     """Draw Poisson counts; above 10^15, where numpy ends, a count is its rate to seven figures."""
     return np.where(rate < _LARGE, rng.poisson(np.minimum(rate, _LARGE)), rate).astype(float)
+
+
+def _sum_exposures(cell: Cells, offset: Array) -> Array:
+    """Return log Σ exp(offset) over the rows of each cell; that of a row alone stays what it is to the last digit."""
+    largest = np.full(cell.max() + 1, -np.inf)
+    np.maximum.at(largest, cell, offset)
+    return largest + np.log(np.bincount(cell, np.exp(offset - largest[cell])))
 
 
 def _rows(
@@ -55,5 +62,6 @@ POISSON = Family(
     pymc="Poisson",
     notation="Poisson({mu})",
     rows=_rows,
+    merge=Merge(sum_rows, links=("log",), offset=_sum_exposures),
     effect={"log": "rate ratio"},
 )

@@ -1,0 +1,197 @@
+"""A model's data, sizes and constants behind one header of addresses, in given coordinates."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+from numpy.typing import NDArray
+
+from bayesglmm import special
+from bayesglmm.density import abi
+from bayesglmm.density.cache import compiled
+from bayesglmm.density.layout import BLOCK_SIZE, HEADER_SIZE, Block, Header
+from bayesglmm.density.rows import Rows
+from bayesglmm.density.whitening import Whitening
+from bayesglmm.design import BlockDesign
+from bayesglmm.graph import pair_names
+from bayesglmm.model import Model
+from bayesglmm.priors import Beta, Prior
+
+__all__ = ["Bound", "Coordinates"]
+
+for _function in (special.log1p_exp, special.digamma, special.log_ndtr, special.mills, special._inverse_mills):
+    register_jitable(_function)
+
+
+@dataclass(frozen=True, eq=False)
+class Coordinates:
+    """In which coordinates the density is.
+
+    Parameters
+    ----------
+    centred
+        One (m,) of 0 and 1 a block: which levels are centred.
+    scale
+        One (k, k) a block, lower triangular: what the coordinates of a centred level are multiplied by.
+    whitening
+        The linear map to these coordinates, None for none.
+    """
+
+    centred: tuple[NDArray[np.int64], ...]
+    scale: tuple[NDArray[np.float64], ...]
+    whitening: Whitening | None = None
+
+    @classmethod
+    def plain(cls, model: Model) -> "Coordinates":
+        """Return the coordinates of the PyMC graph: every level non-centred, no map."""
+        blocks = model.design.blocks
+        return cls(
+            tuple(np.zeros(len(block.levels), dtype=np.int64) for block in blocks),
+            tuple(np.eye(block.size) for block in blocks),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """A model bound to the compiled density.
+
+    Parameters
+    ----------
+    header
+        The array of sizes, flags and addresses that the compiled functions read.
+    kept
+        The arrays whose addresses the header holds; they live as long as this does.
+    priors
+        The prior of every global coordinate, in order.
+    dim
+        The number of coordinates.
+    """
+
+    header: NDArray[np.int64]
+    kept: tuple[NDArray[Any], ...]
+    priors: tuple[Prior, ...]
+    dim: int
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        coordinates: Coordinates | None = None,
+        *,
+        rows: Rows | None = None,
+        prior_only: bool = False,
+    ) -> "Bound":
+        """Bind a model: in the coordinates of the PyMC graph unless others are given, row by row unless merged."""
+        coordinates = coordinates or Coordinates.plain(model)
+        rows = rows or Rows.of(model)
+        design, priors = model.design, model.priors
+        columns = design.x[:, 1:] if design.has_intercept else design.x
+        centred = design.has_intercept and priors.centred
+        centre = columns.mean(axis=0) if centred else np.zeros(columns.shape[1])
+        globals_ = _global_priors(model)
+        parameters = len(model.family.parameters)
+        kept: dict[str, NDArray[Any]] = {
+            "x": np.ascontiguousarray((rows.x - centre).T),
+            "offset": _floats(rows.offset),
+            "y": _floats(rows.y),
+            "trials": _floats(rows.trials),
+            "centre": _floats(centre),
+            "prior_calls": np.array([_address(abi.PRIOR, prior.density) for prior in globals_], dtype=np.int64),
+            "prior_numbers": np.array([_numbers(prior) for prior in globals_], dtype=np.float64),
+            "transforms": np.array([_transform(prior) for prior in globals_], dtype=np.int64),
+        }
+        first_sd = int(design.has_intercept) + columns.shape[1]
+        table, arrays, dim = _block_table(design.blocks, rows, coordinates, first_sd, len(globals_))
+        kept["block_table"] = table
+        if coordinates.whitening is not None:
+            kept |= {"centre_point": coordinates.whitening.point, "global_root": coordinates.whitening.root}
+        header = np.zeros(HEADER_SIZE, dtype=np.int64)
+        for name, value in {
+            "rows": rows.n,
+            "slopes": columns.shape[1],
+            "intercept": int(design.has_intercept),
+            "globals": len(globals_),
+            "blocks": len(design.blocks),
+            "parameters": parameters,
+            "family": _address(abi.FAMILY, model.family.rows),
+            "link": _address(abi.LINK, model.family.link.rows),
+            "first_parameter": len(globals_) - parameters,
+            "likelihood": int(not prior_only),
+            "whitened": int(coordinates.whitening is not None),
+            **{name: array.ctypes.data for name, array in kept.items()},
+        }.items():
+            header[Header[name.upper()]] = value
+        return cls(header, (*kept.values(), *arrays), globals_, dim)
+
+
+def _global_priors(model: Model) -> tuple[Prior, ...]:
+    """List the priors of the globals: intercept, slopes, per block sds and partial correlations, parameters."""
+    priors = model.priors
+    listed = [priors.intercept.prior] if priors.intercept is not None else []
+    listed += [assigned.prior for assigned in priors.slopes]
+    for block in model.design.blocks:
+        listed += [assigned.prior for assigned in priors.sd[block.name]]
+        if block.correlated:
+            (eta,) = priors.correlation[block.name].prior.numbers()
+            shapes = [eta + (block.size - 2 - j) / 2 for i in range(block.size) for j in range(i)]
+            listed += [Beta(shape, shape) for shape in shapes]
+    return (*listed, *(priors.parameters[parameter.name].prior for parameter in model.family.parameters))
+
+
+def _block_table(
+    blocks: tuple[BlockDesign, ...], rows: Rows, coordinates: Coordinates, first_sd: int, first_z: int
+) -> tuple[NDArray[np.int64], list[NDArray[Any]], int]:
+    """Return the block table, the arrays it points at, and the number of coordinates."""
+    table = np.zeros((max(len(blocks), 1), BLOCK_SIZE), dtype=np.int64)
+    kept: list[NDArray[Any]] = []
+    at, z_at = first_sd, first_z
+    for number, block in enumerate(blocks):
+        arrays: dict[str, NDArray[Any]] = {
+            "index": np.ascontiguousarray(rows.index[number], dtype=np.int64),
+            "z": np.ascontiguousarray(rows.z[number].T),
+            "centred": np.ascontiguousarray(coordinates.centred[number]),
+            "scale": np.ascontiguousarray(coordinates.scale[number]),
+        }
+        if coordinates.whitening is not None:
+            arrays["roots"] = coordinates.whitening.roots[number]
+            arrays["strips"] = coordinates.whitening.strips[number]
+        entries = {
+            "columns": block.size,
+            "levels": len(block.levels),
+            "correlated": int(block.correlated),
+            "first_sd": at,
+            "first_partial": at + block.size,
+            "first_z": z_at,
+            "intercept_only": int(block.columns == ("Intercept",)),
+            **{name: array.ctypes.data for name, array in arrays.items()},
+        }
+        for name, value in entries.items():
+            table[number, Block[name.upper()]] = value
+        kept += arrays.values()
+        at += block.size + (len(pair_names(block)) if block.correlated else 0)
+        z_at += block.size * len(block.levels)
+    return table, kept, z_at
+
+
+def _numbers(prior: Prior) -> list[float]:
+    numbers = [*prior.numbers(), 0.0, 0.0, 0.0][:3]
+    return [*numbers, *prior.bounds]
+
+
+def _transform(prior: Prior) -> int:
+    """Return 0 for the whole line, 1 for above zero, 2 for an interval."""
+    lower, upper = prior.bounds
+    return 2 if np.isfinite(upper) else int(np.isfinite(lower))
+
+
+def _floats(values: NDArray[Any]) -> NDArray[np.float64]:
+    return np.ascontiguousarray(values, dtype=np.float64)
+
+
+@cache
+def _address(signature: Any, function: Callable[..., Any]) -> int:
+    """Return the address of a function of a family, a link or a prior, compiled once and kept on disk."""
+    return int(compiled(signature)(function).address)
