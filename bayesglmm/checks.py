@@ -17,7 +17,9 @@ from bayesglmm.errors import listing
 
 __all__ = ["LIMITS", "Check", "Finding", "Kind", "check"]
 
-Kind = Literal["interrupted", "few_chains", "r_hat", "ess_bulk", "ess_tail", "divergences", "energy", "tree_depth"]
+Kind = Literal[
+    "interrupted", "few_chains", "constant", "r_hat", "ess_bulk", "ess_tail", "divergences", "energy", "tree_depth"
+]
 
 LIMITS = {"r_hat": 1.01, "ess": 400.0, "energy": 0.3}
 """R-hat at most, effective sample size at least, E-BFMI at least."""
@@ -25,6 +27,7 @@ LIMITS = {"r_hat": 1.01, "ess": 400.0, "energy": 0.3}
 _ADVICE: dict[Kind, str] = {
     "interrupted": "sample again to the end before reporting",
     "few_chains": "sample at least 2 chains, better 4: one chain cannot show that it did not mix",
+    "constant": "the sampler never moved there: look at its prior and at the scale of its predictor",
     "r_hat": "the chains disagree: sample longer, and look at the trace plots of these parameters",
     "ess_bulk": "means are uncertain: sample longer",
     "ess_tail": "interval ends are uncertain: sample longer",
@@ -113,9 +116,9 @@ def check(draws: xr.DataTree) -> Check:
     Returns
     -------
     Check
-        With findings for an R-hat above 1.01, a bulk or tail effective sample size under 400, any
-        divergence, an E-BFMI under 0.3, a trajectory cut at the largest depth, a single chain, an
-        interruption.
+        With findings for a parameter that never moved, an R-hat above 1.01, a bulk or tail effective
+        sample size under 400, any divergence, an E-BFMI under 0.3, a trajectory cut at the largest depth,
+        a single chain, an interruption.
     """
     import arviz as az
 
@@ -128,6 +131,10 @@ def check(draws: xr.DataTree) -> Check:
         findings.append(Finding("interrupted", message, _ADVICE["interrupted"]))
     if n_chains < 2:
         findings.append(Finding("few_chains", "a single chain", _ADVICE["few_chains"]))
+    moving = posterior.std(("chain", "draw"))
+    constant = tuple(name for name, sd in _flat(moving).items() if sd == 0)
+    if constant:
+        findings.append(Finding("constant", f"{listing(constant, 3)} never moved", _ADVICE["constant"], constant))
     r_hat = _flat(az.rhat(posterior)) if n_chains > 1 else {}
     bulk, tail = _flat(az.ess(posterior, method="bulk")), _flat(az.ess(posterior, method="tail"))
     findings += _beyond("r_hat", r_hat, LIMITS["r_hat"], "R-hat", above=True)
@@ -137,7 +144,8 @@ def check(draws: xr.DataTree) -> Check:
     findings += statistics
     worst = f"R-hat ≤ {max(r_hat.values()):.3f}, " if r_hat else ""
     figures = f"{worst}bulk ESS ≥ {min(bulk.values()):,.0f}, tail ESS ≥ {min(tail.values()):,.0f}"
-    return Check(tuple(findings), f"{figures}, {divergences or 'no'} divergences")
+    counted = f"{divergences or 'no'} divergence{'s' if divergences != 1 else ''}"
+    return Check(tuple(findings), f"{figures}, {counted}")
 
 
 def _flat(values: xr.Dataset) -> dict[str, float]:

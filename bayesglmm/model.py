@@ -57,6 +57,21 @@ class Model:
         outcome = self.design.outcome
         return outcome.levels[1] if outcome is not None and outcome.levels is not None else None
 
+    def require_proper(self) -> None:
+        """Refuse to draw from a prior that is improper.
+
+        Raises
+        ------
+        PriorError
+            Naming the parameters whose prior is flat.
+        """
+        if not self.priors.proper:
+            names = [name for name, prior, _ in prior_rows(self.design, self.priors) if prior == str(Flat())]
+            raise PriorError(
+                f"the prior alone cannot be drawn from: {listing(names)} has the improper prior flat(); "
+                "give a proper one, such as priors={'slopes': 'normal(0, 2.5)'}"
+            )
+
     def to_pymc(self, *, prior_only: bool = False) -> "pm.Model":
         """Return the model as a PyMC graph: add to it and sample it as any other.
 
@@ -70,12 +85,8 @@ class Model:
         PriorError
             If the prior alone is wanted and has no distribution, being improper.
         """
-        if prior_only and not self.priors.proper:
-            names = [name for name, prior, _ in prior_rows(self.design, self.priors) if prior == str(Flat())]
-            raise PriorError(
-                f"the prior alone cannot be drawn from: {listing(names)} has the improper prior flat(); "
-                "give a proper one, such as priors={'slopes': 'normal(0, 2.5)'}"
-            )
+        if prior_only:
+            self.require_proper()
         return graph.build(self, prior_only=prior_only)
 
 

@@ -97,7 +97,7 @@ class Fit:
         Raises
         ------
         BayesGLMMError
-            As `bayesglmm.fit`.
+            As `bayesglmm.fit`; a prior given before for what is no longer there is one of the reasons.
         """
         unknown = [name for name in settings if name not in Sampler.options()]
         if unknown:
@@ -105,14 +105,16 @@ class Fit:
         old, given = self.model, self.model.priors.given
         model = glmm(
             old.formula if formula is None else formula,
-            old.design.columns.to_pandas() if data is None else data,
+            old.design.columns if data is None else data,
             old.family if family is None else family,
             link=link,
             priors={"preset": old.priors.preset, **given} if priors is None else priors,
             missing=missing,
         )
-        before = {name: self.draws.attrs[name] for name in Sampler.options() if name in self.draws.attrs}
-        sampler = Sampler(**{**before, "prior_only": bool(before.get("prior_only")), **settings})
+        attrs = self.draws.attrs
+        before = {name: attrs[name] for name in Sampler.options() if name in attrs}
+        before |= {"prior_only": bool(attrs.get("prior_only")), "backend": attrs.get("asked_backend", "auto")}
+        sampler = Sampler(**{**before, **settings})
         return Fit(model, sample(model, sampler, progress=progress))
 
     def save(self, folder: str | Path) -> Path:
@@ -138,6 +140,8 @@ class Fit:
         source = "the prior alone, without the data" if attrs.get("prior_only") else "the posterior"
         chains, kept = posterior.sizes["chain"], posterior.sizes["draw"]
         how = f"seed {attrs.get('seed')}, {attrs.get('backend')} backend, {attrs.get('parameterization')} coordinates"
+        if attrs.get("why_plain"):
+            how += f" ({attrs['why_plain']})"
         merged = attrs.get("merged_rows", self.model.design.n)
         if merged < self.model.design.n:
             how += f"; identical rows merged exactly, {self.model.design.n:,} rows → {merged:,}"

@@ -102,7 +102,7 @@ def predict(
     """
     frames = frames_by_block(model.design, frame)
     of = KINDS[KINDS.index(choose("kind", kind, KINDS))]
-    design = model.design if new_data is None else model.design.on(new_data)
+    design = model.design if new_data is None else _design(model, new_data, frames, of)
     draws, rng = Draws(posterior, model.design), np.random.default_rng(seed)
     trials = _trials(design) if of == "outcome" and model.family.kind == "trials" else np.ones(design.n)
     beta, effects = draws.beta, resolve(draws, design, frames, rng)
@@ -117,6 +117,13 @@ def predict(
         else:
             values[:, rows] = _outcome(model.family, parameters, eta, v, trials[rows], rng)
     return _labelled(values, posterior, design, _attrs(model, frame, frames, of))
+
+
+def _design(model: Model, new_data: object, frames: Mapping[str, Frame], kind: Kind) -> Design:
+    """Read of new data what the prediction needs, so that the rest may be missing."""
+    named = [block.factor for block in model.design.blocks if frames[block.name] in ("group", "new_group")]
+    trials = kind == "outcome" and model.family.kind == "trials"
+    return model.design.on(new_data, outcome=trials, factors=named)
 
 
 def _trials(design: Design) -> Array:

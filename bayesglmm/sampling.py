@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import xarray as xr
 
-from bayesglmm.errors import OptionError, PriorError, SamplingError, choose
+from bayesglmm.errors import OptionError, SamplingError, choose
 from bayesglmm.graph import variable_names
 from bayesglmm.model import Model
 from bayesglmm.priors import WHOLE_LINE
@@ -143,16 +143,15 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
     KeyboardInterrupt
         If interrupted before the warm-up was over; later the draws so far are returned.
     """
-    if sampler.prior_only and not model.priors.proper:
-        raise PriorError("the prior cannot be sampled: it is improper; replace flat() by a proper prior")
+    if sampler.prior_only:
+        model.require_proper()
     sampler = sampler.seeded()
     start = time.perf_counter()
-    with status("compiling the model", shown=progress):
+    with status("preparing the model", shown=progress):
         compiled, about = _compile(model, sampler)
-    if sampler.tune is None:
-        sampler = replace(sampler, tune=_WARM_UP[about["parameterization"]])
-    compiled_after = time.perf_counter()
-    trace, interrupted = _run(compiled, sampler, progress)
+    warm_up = sampler.tune or _WARM_UP[about["parameterization"]]
+    prepared = time.perf_counter()
+    trace, interrupted = _run(compiled, replace(sampler, tune=warm_up), progress)
     tree = _tidy(trace, model)
     tree.attrs = {
         **{name: value for name, value in asdict(sampler).items() if value is not None},
@@ -160,8 +159,10 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
         "backend": "density" if sampler.backend == "auto" else sampler.backend,
         **about,
         "interrupted": int(interrupted),
-        "seconds_compiling": compiled_after - start,
-        "seconds_sampling": time.perf_counter() - compiled_after,
+        "asked_backend": sampler.backend,
+        "warm_up": warm_up,
+        "seconds_preparing": prepared - start,
+        "seconds_sampling": time.perf_counter() - prepared,
     }
     return tree
 

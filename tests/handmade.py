@@ -43,7 +43,7 @@ def hand_made(model: Model, *, chains: int = 4, draws: int = 500, seed: int = 1,
         "reached_max_treedepth": (lead, np.zeros(sizes, dtype=bool)),
     }
     tree = xr.DataTree.from_dict({"posterior": xr.Dataset(values, coords), "sample_stats": xr.Dataset(statistics)})
-    tree.attrs = {"draws": draws, "tune": 500, "chains": chains, "seed": seed, "backend": "by hand"}
+    tree.attrs = {"draws": draws, "warm_up": 500, "chains": chains, "seed": seed, "backend": "by hand"}
     return Fit(model, tree)
 
 

@@ -52,7 +52,7 @@ def from_prior(setting: str, datasets: int, seed: int) -> list[Refit]:
 
 @pytest.fixture(scope="module")
 def refits() -> list[Refit]:
-    return calibration.run("poisson_2", datasets=60, seed=11, processes=1)
+    return calibration.run("poisson_2", datasets=60, seed=11, processes=1, attempts=(1,))
 
 
 def test_ranks_are_uniform(refits):

@@ -12,7 +12,7 @@ from scipy import special
 from test_graph import STRUCTURES, table
 
 import bayesglmm as bg
-from bayesglmm.density import Bound, Coordinates, find_coordinates, variables
+from bayesglmm.density import Bound, Coordinates, find_coordinates, laplace, variables
 from bayesglmm.density import compile as compile_module
 from bayesglmm.density.core import log_density
 from bayesglmm.density.layout import Header
@@ -166,9 +166,11 @@ def test_the_gradient_in_chosen_coordinates_is_that_of_differences(name):
     formula, family = WHITENED[name]
     model = glmm(formula, table(family), family)
     found = find_coordinates(model, {})
+    assert (found is None) == (len(model.design.blocks) > 1)
     rng = np.random.default_rng(4)
     chosen = half_centred(model, rng)
-    for coordinates in (chosen, Coordinates(chosen.centred, chosen.scale, found.whitening), found):
+    whitened = [Coordinates(chosen.centred, chosen.scale, found.whitening), found] if found else []
+    for coordinates in (chosen, *whitened):
         bound = Bound.of(model, coordinates)
         w = 0.5 * rng.normal(size=bound.dim)
         _, gradient, _ = density(bound, w)
@@ -179,7 +181,7 @@ def test_the_gradient_in_chosen_coordinates_is_that_of_differences(name):
             assert gradient[i] == pytest.approx(slope, rel=1e-5, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", WHITENED)
+@pytest.mark.parametrize("name", [name for name in WHITENED if name != "crossed"])
 def test_whitening_makes_the_levels_standard_and_frees_them_of_the_globals(name):
     formula, family = WHITENED[name]
     model = glmm(formula, table(family), family)
@@ -189,14 +191,9 @@ def test_whitening_makes_the_levels_standard_and_frees_them_of_the_globals(name)
         step = np.zeros(bound.dim)
         step[i] = 1e-4
         hessian[i] = -(density(bound, step)[1] - density(bound, -step)[1]) / 2e-4
-    g, at = len(bound.priors), len(bound.priors)
-    if len(model.design.blocks) < 2:  # levels of different factors meet, which the map leaves out
-        np.testing.assert_allclose(hessian[:g, g:], 0, atol=1e-3)
-    for block in model.design.blocks:
-        size = block.size * len(block.levels)
-        np.testing.assert_allclose(hessian[at : at + size, at : at + size], np.eye(size), atol=1e-3)
-        at += size
-    assert np.linalg.eigvalsh(hessian[:g, :g]).max() < 20
+    g = len(bound.priors)
+    np.testing.assert_allclose(hessian[:g, g:], 0, atol=1e-3)
+    np.testing.assert_allclose(hessian[g:, g:], np.eye(bound.dim - g), atol=1e-3)
 
 
 def test_the_mode_is_that_of_quadrature():
@@ -235,6 +232,20 @@ def test_many_groups():
     y = rng.poisson(np.exp(0.5 + 0.7 * rng.normal(size=n)[g]))
     found = find_coordinates(glmm("y ~ 1 + (1 | g)", {"y": y, "g": g}, "poisson"), {"intercept": 0.5})
     assert np.exp(found.whitening.point[1]) == pytest.approx(0.7, abs=0.03)
+
+
+def test_the_search_has_the_gradient_of_its_objective():
+    model = glmm("y ~ x + (1 + x | g)", table("poisson"), "poisson")
+    bound = Bound.of(model)
+    evaluator = compile_module._evaluator(model, bound)
+    search = laplace._Search(evaluator, np.ones(evaluator.globals), np.zeros(bound.dim))
+    theta = np.array([1.0, 0.1, -0.7, -0.9, 0.2])
+    _, gradient = search.objective(theta)
+    for i in range(5):
+        step = np.zeros(5)
+        step[i] = 1e-3
+        slope = (search.objective(theta + step)[0] - search.objective(theta - step)[0]) / 2e-3
+        assert gradient[i] == pytest.approx(slope, rel=1e-3, abs=1e-3)
 
 
 def test_without_a_mode_the_coordinates_are_plain(monkeypatch):

@@ -16,6 +16,7 @@ from bayesglmm.density.whitening import rich_levels, whitening
 from bayesglmm.design import BlockDesign
 from bayesglmm.graph import pair_names, variable_names
 from bayesglmm.model import Model
+from bayesglmm.priors import ABOVE_ZERO
 from bayesglmm.priors.scales import scales
 
 __all__ = ["compile_density", "find_coordinates", "posterior_shapes", "variables"]
@@ -73,13 +74,22 @@ def compile_density(
         expand_func=None,
         reparameterized_names=[],
     )
-    return compiled, {"parameterization": "whitened" if found else "plain", "merged_rows": rows.n}
+    about: dict[str, str | int] = {"parameterization": "whitened" if found else "plain", "merged_rows": rows.n}
+    if found is None and not prior_only:
+        several = len(model.design.blocks) > 1
+        about["why_plain"] = "several blocks" if several else "no mode was found to whiten at"
+    return compiled, about
 
 
 def find_coordinates(model: Model, starts: Mapping[str, Any], rows: Rows | None = None) -> Coordinates | None:
-    """Choose coordinates from a Laplace fit: which levels are centred, and the whitening; None if there is no mode."""
+    """Choose coordinates from a Laplace fit: which levels are centred, and the whitening; None if there is no mode.
+
+    None either with several blocks: levels of different factors meet in rows, so that the curvature is no arrow.
+    """
     bound = Bound.of(model, rows=rows)
     density = _evaluator(model, bound)
+    if len(density.blocks) > 1:
+        return None
     units = np.ones(density.globals)
     first, slopes = int(model.design.has_intercept), scales(model.design, model.family).slopes
     units[first : first + len(slopes)] = 1 / np.array(slopes)
@@ -120,12 +130,23 @@ def variables(model: Model, bound: Bound, point: Array) -> dict[str, Array]:
 
 
 def _start(model: Model, bound: Bound, starts: Mapping[str, Any]) -> Array:
-    """Return coordinates to begin at: the coefficients as given, the rest at 0."""
-    first = int(model.design.has_intercept)
-    places = {"intercept": slice(0, first), "slopes": slice(first, first + len(model.priors.slopes))}
+    """Return coordinates to begin at: the coefficients as given, sds at half the scale of η, the rest at 0."""
+    first, found = int(model.design.has_intercept), scales(model.design, model.family)
+    at = first + len(model.priors.slopes)
+    places = {"intercept": slice(0, first), "slopes": slice(first, at)}
     point = np.zeros(bound.dim)
     for name, start in starts.items():
         point[places[name]] = start
+    guesses: list[tuple[int, float]] = []
+    for block, units in zip(model.design.blocks, found.blocks, strict=True):
+        guesses += [(at + j, found.response / (2 * unit)) for j, unit in enumerate(units)]
+        at += block.size + (len(pair_names(block)) if block.correlated else 0)
+    if any(parameter.name == "sigma" for parameter in model.family.parameters):
+        names = [parameter.name for parameter in model.family.parameters]
+        guesses.append((at + names.index("sigma"), found.residual))
+    for place, guess in guesses:
+        if bound.priors[place].bounds == ABOVE_ZERO:
+            point[place] = np.log(guess)
     return point
 
 

@@ -203,7 +203,7 @@ def colour(header, table, w, x):
 
 @njit(error_model="numpy")
 def pull_back(header, table, grad):
-    """Turn a gradient with respect to x into one with respect to w, in place: the transpose of `_colour`."""
+    """Turn a gradient with respect to x into one with respect to w, in place: the transpose of `colour`."""
     count = header[Header.GLOBALS]
     root = floats(header[Header.GLOBAL_ROOT], count * count)
     for number in range(header[Header.BLOCKS]):

@@ -23,8 +23,15 @@ _LOGP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, _POINTER, _POINTER, _P
 
 _STEP = 1e-4
 _NEWTON_STEPS = 30
-_FLOOR = 1e-8
+_FLOOR = 0.1
+"""The least curvature of a level in units of its prior, which alone gives 1."""
+
 _FLAT = 0.01
+"""The least curvature of the globals in natural units: none is thought wider than ten of them."""
+
+_STEEP = 0.5
+"""The largest slope of the log marginal, in natural units, at what is called a mode."""
+
 _WORST = 1e100
 
 
@@ -173,23 +180,32 @@ def marginal_mode(density: Evaluator, start: Array, scales: Array) -> tuple[Arra
         (dim,) the mode of the globals and, given them, of the rest; (g, g) the negative Hessian of the
         marginal there, made positive definite. None if no mode was found.
     """
-    search = _Search(density, scales, start.copy())
-    first = curvature(density, search.inner(start[: density.globals]), scales)
+    try:
+        with np.errstate(all="ignore"):
+            return _maximise(_Search(density, scales, start.copy()), start[: density.globals] / scales)
+    except np.linalg.LinAlgError:  # beyond the range of doubles on the way
+        return None
+
+
+def _maximise(search: "_Search", start: Array) -> tuple[Array, Array] | None:
+    scales = search.scales
+    first = curvature(search.density, search.inner(start * scales), scales)
     inverse = np.linalg.inv(_natural(first.schur(), scales))
-    options = {"maxiter": 40, "gtol": 0.05, "hess_inv0": (inverse + inverse.T) / 2}
-    with np.errstate(all="ignore"):
-        found = optimize.minimize(
-            search.objective, start[: density.globals] / scales, jac=True, method="BFGS", options=options
-        )
-        mode = search.inner(found.x * scales)
-        value, gradient = density(mode)
-        if not np.isfinite([value, found.fun, *gradient]).all() or found.fun >= _WORST:
-            return None
-        return mode, lifted(search.hessian(found.x), _FLAT) / np.outer(scales, scales)
+    options = {"maxiter": 100, "gtol": 0.05, "hess_inv0": (inverse + inverse.T) / 2}
+    found = optimize.minimize(search.objective, start, jac=True, method="BFGS", options=options)
+    mode = search.inner(found.x * scales)
+    value, gradient = search.density(mode)
+    steep = not np.abs(found.jac).max(initial=0.0) < _STEEP
+    if steep or not np.isfinite([value, found.fun, *gradient]).all() or found.fun >= _WORST:
+        return None
+    hessian = search.hessian(found.x)
+    if np.linalg.eigvalsh((hessian + hessian.T) / 2).min(initial=0.0) < -_FLAT:
+        return None
+    return mode, lifted((hessian + hessian.T) / 2, _FLAT) / np.outer(scales, scales)
 
 
 def _natural(matrix: Array, scales: Array) -> Array:
-    """Return a curvature in natural units, no direction thought wider than ten of them."""
+    """Return a curvature in natural units, made positive definite."""
     inside = matrix * np.outer(scales, scales)
     if not np.isfinite(inside).all():
         inside = np.diag(np.nan_to_num(np.diag(inside), nan=1.0, posinf=1.0, neginf=1.0))
@@ -244,8 +260,7 @@ class _Search:
         for i in range(g):
             step = np.zeros(self.density.dim)
             step[i] = _STEP * self.scales[i]
-            pieces = zip(self.density.pieces(step), arrow.shafts, arrow.corners, strict=True)
-            for piece, shaft, corner in pieces:
+            for piece, shaft, corner in zip(self.density.pieces(step), arrow.shafts, arrow.corners, strict=True):
                 piece[:] = -step[i] * _solve(corner, shaft[:, :, i : i + 1])[:, :, 0]
             up, down = _corners(self.density, x + step), _corners(self.density, x - step)
             slope[i] -= 0.5 * (_log_determinant(up) - _log_determinant(down)) / (2 * step[i])

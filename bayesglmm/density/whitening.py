@@ -21,8 +21,8 @@ __all__ = ["Whitening", "rich_levels", "whitening"]
 
 type Array = NDArray[np.float64]
 
-RICH = 3.0
-"""Information on b relative to its prior, per column, above which a level is centred."""
+RICH = 8.0
+"""Information on b relative to its prior above which a level is centred, in the direction with least of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +50,13 @@ class Whitening:
 def rich_levels(arrow: Arrow) -> tuple[NDArray[np.int64], ...]:
     """Return which levels to centre, one (m,) of 0 and 1 a block, from the curvature in non-centred coordinates.
 
-    There a level's corner is the identity plus the information of its data in units of the prior.
+    There a level's corner is the identity plus the information of its data in units of the prior. One poor
+    direction, such as that of a slope whose sd is near 0, keeps a level non-centred.
     """
     chosen = []
     for corner in arrow.corners:
-        information = np.exp(np.linalg.slogdet(corner)[1] / corner.shape[1]) - 1
-        chosen.append((information > RICH).astype(np.int64))
+        information = corner[:, 0, 0] if corner.shape[1] == 1 else np.linalg.eigvalsh(corner)[:, 0]
+        chosen.append((information - 1 > RICH).astype(np.int64))
     return tuple(chosen)
 
 

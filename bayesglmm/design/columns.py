@@ -87,7 +87,9 @@ class Columns(Mapping[str, Column]):
         """
         choose("missing", missing, ("error", "drop"))
         if isinstance(data, Columns):
-            return data.take([*names, *(name for name in optional if name in data)])
+            wanted = [*names, *(name for name in optional if name in data)]
+            _check_present(wanted, list(data))
+            return data.take(wanted)
         frame = _frame(data)
         present = list(frame.columns)
         wanted = list(dict.fromkeys([*names, *(name for name in optional if name in present)]))

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
@@ -161,21 +161,39 @@ class Design:
         learned = (common, tuple(encoders), labels)
         return cls(formula, outcome, x, common.names, offset, tuple(blocks), columns, *learned)
 
-    def on(self, data: Any, *, missing: Literal["error", "drop"] = "error") -> "Design":
+    def on(
+        self,
+        data: Any,
+        *,
+        missing: Literal["error", "drop"] = "error",
+        outcome: bool = True,
+        factors: Iterable[str] | None = None,
+    ) -> "Design":
         """Return the same design on new data, with the levels, knots, means and references learned.
 
         The response and the grouping factors may be absent; the outcome is then None, and the index
         of an absent or unknown level −1. Offsets and predictors must be there.
+
+        Parameters
+        ----------
+        data
+            As in `build`.
+        missing
+            As in `build`, of the columns read.
+        outcome
+            Whether to read the response, if it is there; what is not read may hold anything.
+        factors
+            The grouping factors to read, if they are there; None for all.
 
         Raises
         ------
         DataError
             For an absent predictor, a missing value, or a level of a predictor that is not known.
         """
-        needed, optional = self._needed()
+        needed, optional = self._needed(outcome, factors)
         columns = Columns.read(data, needed, missing=missing, optional=optional)
-        answered = all(name in columns for name in column_names(*self.formula.response.trees))
-        outcome = read_outcome(self.formula.response, columns, self._labels) if answered else None
+        answered = outcome and all(name in columns for name in column_names(*self.formula.response.trees))
+        answer = read_outcome(self.formula.response, columns, self._labels) if answered else None
         blocks = tuple(
             BlockDesign(
                 block.name,
@@ -191,14 +209,16 @@ class Design:
         x = self._common.apply(columns)
         offset = _offset(self.formula, columns)
         learned = (self._common, self._lhs, self._labels)
-        return Design(self.formula, outcome, x, self.coef, offset, blocks, columns, *learned)
+        return Design(self.formula, answer, x, self.coef, offset, blocks, columns, *learned)
 
-    def _needed(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the columns new data must have, and those they may have."""
+    def _needed(self, outcome: bool, factors: Iterable[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the columns new data must have, and those that are read if they are there."""
         formula = self.formula
         needed = column_names(formula.common, *formula.offsets, *(bar.lhs for bar in formula.bars))
-        optional = tuple(name for name in formula.columns if name not in needed)
-        return needed, optional
+        wanted = {block.factor for block in self.blocks} if factors is None else set(factors)
+        groups = [factor for block in formula.blocks if str(block.group) in wanted for factor in block.group.factors]
+        asked = column_names(*(formula.response.trees if outcome else ()), *groups)
+        return needed, tuple(name for name in asked if name not in needed)
 
 
 def _check_predictors(formula: Formula, columns: Columns) -> None:

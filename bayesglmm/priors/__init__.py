@@ -2,6 +2,7 @@
 
 from bayesglmm.priors.defaults import PRESETS, Assigned, Preset
 from bayesglmm.priors.distributions import (
+    ABOVE_ZERO,
     DISTRIBUTIONS,
     LKJ,
     WHOLE_LINE,
@@ -25,6 +26,7 @@ from bayesglmm.priors.priors import Priors
 from bayesglmm.priors.text import parse_prior
 
 __all__ = [
+    "ABOVE_ZERO",
     "DISTRIBUTIONS",
     "LKJ",
     "PRESETS",

@@ -55,7 +55,7 @@ def default_for(preset: Preset, what: str, scales: Scales, *, x: float = 1.0) ->
             "preset rstanarm",
         ),
         ("rstanarm", "slopes"): (Normal(0, _r(2.5 * scales.rstanarm_scale / x)), "preset rstanarm"),
-        ("rstanarm", "sd"): (Exponential(1), "preset rstanarm"),
+        ("rstanarm", "sd"): (Exponential(_r(1 / scales.rstanarm_scale)), "preset rstanarm, independent sds"),
         ("rstanarm", "correlation"): (LKJ(1), "preset rstanarm"),
     }
     return Assigned(*table[preset, what])

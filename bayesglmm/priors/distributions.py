@@ -10,6 +10,7 @@ import numpy as np
 from bayesglmm.errors import PriorError
 
 __all__ = [
+    "ABOVE_ZERO",
     "DISTRIBUTIONS",
     "LKJ",
     "WHOLE_LINE",
@@ -35,6 +36,9 @@ type Kind = Literal["real", "positive", "correlation"]
 
 WHOLE_LINE = (-math.inf, math.inf)
 """The bounds of a prior with mass everywhere."""
+
+ABOVE_ZERO = (0.0, math.inf)
+"""The bounds of a prior with mass wherever a scale may be."""
 
 DISTRIBUTIONS: "dict[str, type[Prior]]" = {}
 """Every prior of the package, by the name its string form begins with."""
@@ -125,7 +129,7 @@ class Prior:
     @property
     def bounds(self) -> tuple[float, float]:
         """The interval it lives on."""
-        return WHOLE_LINE if self.kind == "real" else (0.0, math.inf)
+        return WHOLE_LINE if self.kind == "real" else ABOVE_ZERO
 
     def suits(self, kind: Kind) -> bool:
         """Whether all its mass lies where a parameter of this kind may be."""

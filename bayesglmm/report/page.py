@@ -159,7 +159,7 @@ def _png(name: str, figure: Any) -> bytes:
 def _settings(fit: Fit) -> dict[str, str]:
     """List what is needed to repeat the fit."""
     attrs, sizes = fit.draws.attrs, fit.draws["posterior"].sizes
-    names = ("tune", "seed", "target_accept", "max_treedepth", "backend")
+    names = ("warm_up", "seed", "target_accept", "max_treedepth", "backend")
     entries = {"chains × draws kept": f"{sizes['chain']} × {sizes['draw']:,}"}
     entries |= {_NAMES.get(name, name): str(attrs[name]) for name in names if name in attrs}
     if attrs.get("prior_only"):
@@ -172,7 +172,11 @@ def _settings(fit: Fit) -> dict[str, str]:
     return entries
 
 
-_NAMES = {"tune": "warm-up draws a chain", "target_accept": "target acceptance", "max_treedepth": "largest tree depth"}
+_NAMES = {
+    "warm_up": "warm-up draws a chain",
+    "target_accept": "target acceptance",
+    "max_treedepth": "largest tree depth",
+}
 
 
 def _version(package: str) -> str:

@@ -1,0 +1,81 @@
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+ADDRESS = re.compile(r"0x[0-9a-f]+")
+TEXTS = ("text/plain", "text/html", "text/markdown")
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def run(notebook):
+    """Execute a copy without outputs in a kernel of its own."""
+    fresh = nbformat.from_dict(notebook)
+    for cell in code(fresh):
+        cell.outputs, cell.execution_count = [], None
+    client = NotebookClient(fresh, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}})
+    return client.execute()
+
+
+def texts(cell):
+    """Return what a cell shows as text: printed text in one piece, then results, without object addresses."""
+    printed = "".join(output.text for output in cell.outputs if output.output_type == "stream")
+    shown = [output.data[kind] for output in cell.outputs if "data" in output for kind in TEXTS if kind in output.data]
+    return [ADDRESS.sub("0x", text) for text in (printed, *shown)]
+
+
+def kinds(cell):
+    return [sorted(output.data) if "data" in output else output.name for output in cell.outputs]
+
+
+def shows(cell):
+    """Whether the last statement of a cell is an expression, or any of its statements prints."""
+    last = ast.parse(cell.source).body[-1]
+    return isinstance(last, ast.Expr) or "print(" in cell.source
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+@every_notebook
+def test_a_notebook_defines_nothing(path):
+    defining = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    for cell in code(read(path)):
+        assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, defining)], cell.source
+
+
+@every_notebook
+def test_a_notebook_is_committed_as_one_run_from_top_to_bottom(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert [cell.execution_count for cell in code(notebook)] == list(range(1, len(code(notebook)) + 1))
+    for cell in code(notebook):
+        assert bool(cell.outputs) == shows(cell), cell.source
+        assert not [output for output in cell.outputs if output.get("name") == "stderr"], cell.source
+        assert not cell.metadata, "execution timings and the like change with every run"
+    assert path.stat().st_size < 500_000
+
+
+@every_notebook
+def test_a_fresh_run_shows_the_committed_text_and_tables(path):
+    committed = read(path)
+    fresh = run(committed)
+    for before, after in zip(code(committed), code(fresh), strict=True):
+        assert kinds(after) == kinds(before), before.source
+        assert texts(after) == texts(before), before.source
