@@ -6,14 +6,12 @@ If parameters are drawn from the prior and data given them, the rank of the trut
 posterior is uniform, for every parameter and for every function of parameters and data. The log likelihood is one:
 a sampler that ignores the data and returns the prior passes for every parameter, and fails there.
 
-The truth is drawn by this file and not by the package: the LKJ prior by the onion method, where the package has
-partial correlations. All follows from one seed, on any number of processes.
+All follows from one seed, on any number of processes.
 
 References
 ----------
 Talts, Betancourt, Simpson, Vehtari & Gelman (2018), arXiv:1804.06788.
 Modrák, Moon, Kim, Bürkner, Huurre, Faltejsková, Gelman & Vehtari (2025), Bayesian Analysis 20, 461-488.
-Lewandowski, Kurowicka & Joe (2009), Journal of Multivariate Analysis 100, 1989-2001 (the onion method).
 """
 
 import argparse
@@ -21,10 +19,10 @@ import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,22 +30,17 @@ import arviz as az
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from simulation import SETTINGS, Values, built, forward, names, quantities
 from uniformity import band, chi_square, counts_below, p_value
 
-import bayesglmm as bg
-from bayesglmm.design import BlockDesign
 from bayesglmm.errors import BayesGLMMError
-from bayesglmm.graph import pair_names
 from bayesglmm.model import Model
-from bayesglmm.plots.style import COLOURS, GREY, INK, Picture, new_figure
-from bayesglmm.priors import HalfNormal, Normal, Prior
+from bayesglmm.plots.style import BAD, COLOURS, GREY, INK, Picture, new_figure
 from bayesglmm.sampling import Sampler, sample
 
-__all__ = ["SETTINGS", "Refit", "Setting", "forward", "names", "quantities", "ranks", "refit", "simulate", "truth"]
+__all__ = ["Refit", "ranks", "refit", "run", "tests"]
 
 type Array = NDArray[np.float64]
-type Values = Mapping[str, Array]
-"""Values by the names of the posterior's variables, any number of leading dimensions."""
 
 L = 99
 """Draws that a truth is ranked among: 100 ranks, which many numbers of bins divide."""
@@ -60,165 +53,8 @@ ATTEMPTS = (1, 4)
 """How many times the draws, at the first attempt and the later ones."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A design with its model: what data are simulated for.
-
-    Parameters
-    ----------
-    title
-        What it is, for figures.
-    formula, family, priors
-        As in `bayesglmm.glmm`; every prior is given, so that none depends on the data.
-    table
-        Makes the predictors, with a placeholder for the response `y`.
-    """
-
-    title: str
-    formula: str
-    family: str
-    priors: Mapping[str, str]
-    table: Callable[[], pd.DataFrame]
-
-    def model(self) -> Model:
-        """Build the model on the placeholder."""
-        return bg.glmm(self.formula, self.table(), self.family, priors=dict(self.priors))
-
-
-def seizure_like(groups: int = 30) -> pd.DataFrame:
-    """Make a trial with a long baseline period and four short ones of each of several patients."""
-    ids, time_ = np.repeat(np.arange(1, groups + 1), 5), np.tile([0, 1, 1, 1, 1], groups)
-    weeks = np.where(time_ == 0, 8, 2)
-    return pd.DataFrame({"id": ids, "trt": ids % 2, "time": time_, "weeks": weeks, "y": np.arange(len(ids)) % 2})
-
-
-def toenail_like(groups: int = 60) -> pd.DataFrame:
-    """Make a trial with six visits in a year of each of many patients."""
-    ids, month = np.repeat(np.arange(1, groups + 1), 6), np.tile([0, 1, 2, 3, 6, 12], groups)
-    return pd.DataFrame({"id": ids, "treatment": ids % 2, "month": month, "y": np.arange(len(ids)) % 2})
-
-
-_UNIT = {"intercept": "normal(0, 1)", "slopes": "normal(0, 1)", "sd": "half_normal(1)"}
-_MONTHS = {"month": "normal(0, 0.3)", "month:treatment": "normal(0, 0.3)", "sd": "half_normal(2)"}
-
 FAILURES = (BayesGLMMError, ArithmeticError, np.linalg.LinAlgError)
 """What a refit may end with; it is counted, and said aloud, since leaving it out biases the ranks."""
-
-SETTINGS = {
-    "poisson_1": Setting(
-        "Poisson (1 | id)", "y ~ trt*time + offset(log(weeks)) + (1 | id)", "poisson", _UNIT, seizure_like
-    ),
-    "poisson_2": Setting(
-        "Poisson (1 + time | id)",
-        "y ~ trt*time + offset(log(weeks)) + (1 + time | id)",
-        "poisson",
-        {**_UNIT, "correlation": "lkj(2)"},
-        seizure_like,
-    ),
-    "bernoulli_1": Setting(
-        "Bernoulli (1 | id)", "y ~ month*treatment + (1 | id)", "bernoulli", {**_UNIT, **_MONTHS}, toenail_like
-    ),
-    "bernoulli_2": Setting(
-        "Bernoulli (1 + month | id)",
-        "y ~ month*treatment + (1 + month | id)",
-        "bernoulli",
-        {**_UNIT, **_MONTHS, 'sd["id"]["month"]': "half_normal(0.3)", "correlation": "lkj(2)"},
-        toenail_like,
-    ),
-}
-
-# -- the truth and the data ------------------------------------------------------------------------
-
-_PRIORS: dict[type[Prior], Callable[[Any, np.random.Generator], float]] = {
-    Normal: lambda prior, rng: rng.normal(prior.mu, prior.sigma),
-    HalfNormal: lambda prior, rng: abs(rng.normal(0.0, prior.sigma)),
-}
-
-
-def truth(model: Model, rng: np.random.Generator) -> dict[str, Array]:
-    """Draw all parameters from the model's priors, and random effects given them."""
-    design, priors = model.design, model.priors
-    slopes = np.array([_PRIORS[type(slope.prior)](slope.prior, rng) for slope in priors.slopes])
-    values: dict[str, Array] = {"beta": slopes}
-    if priors.intercept is not None:
-        intercept = _PRIORS[type(priors.intercept.prior)](priors.intercept.prior, rng)
-        if priors.centred:
-            intercept -= design.x[:, 1:].mean(axis=0) @ slopes
-        values["beta"] = np.array([intercept, *slopes])
-    for block in design.blocks:
-        values |= _effects(model, block, rng)
-    return values
-
-
-def _effects(model: Model, block: BlockDesign, rng: np.random.Generator) -> dict[str, Array]:
-    name, k = block.name, block.size
-    sd = np.array([_PRIORS[type(one.prior)](one.prior, rng) for one in model.priors.sd[name]])
-    lower = np.eye(k)
-    values = {f"sd_{name}": sd}
-    if block.correlated:
-        lower = onion(model.priors.correlation[name].prior.numbers()[0], k, rng)
-        values[f"corr_{name}"] = np.array([(lower @ lower.T)[i, j] for i in range(k) for j in range(i)])
-    return values | {f"b_{name}": (rng.normal(size=(len(block.levels), k)) @ lower.T) * sd}
-
-
-def onion(eta: float, k: int, rng: np.random.Generator) -> Array:
-    """Draw the Cholesky factor of a k × k correlation matrix under LKJ(eta), row by row."""
-    lower = np.eye(k)
-    for i in range(1, k):
-        length = rng.beta(i / 2, eta + (k - 1 - i) / 2)
-        direction = rng.normal(size=i)
-        lower[i, :i] = np.sqrt(length) * direction / np.linalg.norm(direction)
-        lower[i, i] = np.sqrt(1 - length)
-    return lower
-
-
-def simulate(model: Model, values: Values, rng: np.random.Generator) -> Model:
-    """Return the model with a response drawn given parameters; nothing else of it changes."""
-    mu = model.family.link.inverse(linear_predictor(model, values))
-    y = model.family.draw(rng, mu, {}, np.ones_like(mu))
-    outcome = model.design.outcome
-    assert outcome is not None
-    return replace(model, design=replace(model.design, outcome=replace(outcome, y=y)))
-
-
-def linear_predictor(model: Model, values: Values) -> Array:
-    """Return η, shape (…, n), from the formula's numbers."""
-    design = model.design
-    eta = values["beta"] @ design.x.T + design.offset
-    for block in design.blocks:
-        eta = eta + (values[f"b_{block.name}"][..., block.index, :] * block.z).sum(axis=-1)
-    return eta
-
-
-def log_likelihood(model: Model, values: Values) -> Array:
-    """Return the log likelihood given the random effects, up to a constant of the data, shape (…)."""
-    outcome, eta = model.design.outcome, linear_predictor(model, values)
-    assert outcome is not None
-    cumulant = {"poisson": np.exp, "bernoulli": lambda eta: np.logaddexp(0.0, eta)}[model.family.name]
-    return np.asarray((outcome.y * eta - cumulant(eta)).sum(axis=-1))
-
-
-def names(model: Model) -> list[str]:
-    """Name the quantities that are ranked."""
-    found = [f"beta[{coef}]" for coef in model.design.coef]
-    for block in model.design.blocks:
-        found += [f"sd[{column}]" for column in block.columns]
-        found += [f"corr[{pair}]" for pair in pair_names(block)] if block.correlated else []
-        found += [f"b[{block.levels[0]}, {column}]" for column in block.columns]
-    return [*found, "log likelihood"]
-
-
-def quantities(model: Model, values: Values) -> Array:
-    """Return the quantities in the order of `names`, shape (…, k): of groups, which are alike, only the first."""
-    parts = [values["beta"]]
-    for block in model.design.blocks:
-        parts.append(values[f"sd_{block.name}"])
-        parts += [values[f"corr_{block.name}"]] if block.correlated else []
-        parts.append(values[f"b_{block.name}"][..., 0, :])
-    return np.concatenate([*parts, log_likelihood(model, values)[..., None]], axis=-1)
-
-
-# -- the posterior and the ranks -------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -271,7 +107,7 @@ def refit(
     try:
         for times in attempts:
             tree = sample(model, replace(sampler, seed=seed, draws=times * sampler.draws), progress=False)
-            posterior = {name: values.values for name, values in tree["posterior"].data_vars.items()}
+            posterior = {str(name): values.values for name, values in tree["posterior"].data_vars.items()}
             found = quantities(model, posterior)
             ess = float(np.min(az.ess(found, chain_axis=0, draw_axis=1, method="bulk")))
             if ess >= ENOUGH:
@@ -285,22 +121,9 @@ def refit(
     return Refit(wanted, kept, ess, divergences, time.perf_counter() - start, _resident())
 
 
-def forward(setting: str, seed: int, index: int) -> tuple[Model, dict[str, Array], int]:
-    """Return the model with the data set of this number, its truth, and a seed for its sampler."""
-    rng = np.random.default_rng([seed, list(SETTINGS).index(setting), index])
-    model = _model(setting)
-    true = truth(model, rng)
-    return simulate(model, true, rng), true, int(rng.integers(2**31))
-
-
 def ranks(refits: list[Refit]) -> NDArray[np.int64]:
     """Return how many draws lie below the truth, (n, k) from 0 to L, of the refits that did not fail."""
     return np.array([(one.draws < one.truth).sum(axis=0) for one in refits if one.draws is not None])
-
-
-@cache
-def _model(setting: str) -> Model:
-    return SETTINGS[setting].model()
 
 
 def _resident() -> float:
@@ -342,7 +165,7 @@ def tests(setting: str, refits: list[Refit]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "setting": setting,
-            "quantity": names(_model(setting)),
+            "quantity": names(built(setting)),
             "datasets": len(found),
             "mean_rank": found.mean(axis=0) / L,
             "p_ecdf": [p_value(column, L) for column in found.T],
@@ -354,7 +177,7 @@ def tests(setting: str, refits: list[Refit]) -> pd.DataFrame:
 def table(setting: str, refits: list[Refit]) -> pd.DataFrame:
     """Return the ranks, one row a data set, with what the sampler said."""
     kept = [(index, one) for index, one in enumerate(refits) if one.draws is not None]
-    frame = pd.DataFrame(ranks(refits), columns=names(_model(setting)))
+    frame = pd.DataFrame(ranks(refits), columns=names(built(setting)))
     frame.insert(0, "dataset", [index for index, _ in kept])
     return frame.assign(ess=[round(one.ess) for _, one in kept], divergences=[one.divergences for _, one in kept])
 
@@ -375,13 +198,16 @@ def cost(refits: list[Refit]) -> str:
 
 
 def draw(results: Mapping[str, list[Refit]]) -> Picture:
-    """Draw the difference of the ranks' distribution from the uniform one, a panel a quantity, a row a setting."""
-    columns = max(len(names(_model(setting))) for setting in results)
+    """Draw the difference of the ranks' distribution from the uniform one, a panel a quantity, a row a setting.
+
+    A line that leaves its band is red and heavy; one in twenty does.
+    """
+    columns = max(len(names(built(setting))) for setting in results)
     caption = "Ranks of the truth among draws of the posterior: empirical less uniform distribution, 95 % bands"
     with new_figure(1.35 * columns, 1.35 * len(results) + 0.6, caption) as figure:
         grid = figure.subplots(len(results), columns, squeeze=False, sharex=True, sharey="row")
         for row, (setting, refits) in zip(grid, results.items(), strict=True):
-            labels = names(_model(setting))
+            labels = names(built(setting))
             for axes in row[len(labels) :]:
                 axes.set_visible(False)
             for axes, label, column in zip(row, labels, ranks(refits).T, strict=False):
@@ -396,8 +222,8 @@ def _panel(axes: Any, label: str, column: NDArray[np.int64]) -> None:
     n, share = len(column), np.arange(1, L + 1) / (L + 1)
     low, high = band(n, L)
     axes.fill_between(share, low / n - share, high / n - share, color=GREY, alpha=0.35, linewidth=0)
-    bad = p_value(column, L) < 0.05
-    axes.step(share, counts_below(column, L) / n - share, where="mid", color=INK if bad else COLOURS[0], linewidth=0.9)
+    colour, width = (BAD, 1.6) if p_value(column, L) < 0.05 else (COLOURS[0], 0.9)
+    axes.step(share, counts_below(column, L) / n - share, where="mid", color=colour, linewidth=width)
     axes.axhline(0.0, color=INK, linewidth=0.4)
     axes.set_title(label, fontsize=6.5)
     axes.set_xticks([0, 0.5, 1], ["0", "½", "1"])

@@ -18,7 +18,7 @@ type Fitted = tuple[Any, int]
 """The draws of β, sd, correlations and family parameters as a dataset, and the number of divergences."""
 
 
-def fit_ours(study: Study, data: Any, settings: dict[str, Any], seed: int, backend: str) -> Fitted:
+def fit_ours(study: Study, data: Any, settings: dict[str, Any], seed: int, backend: Any) -> Fitted:
     """Fit with this package."""
     import bayesglmm as bg
 

@@ -87,7 +87,8 @@ def draw(found: pd.DataFrame) -> Picture:
                 style = {"marker": MARKERS[i], "color": COLOURS[i], "markersize": 4, "linewidth": 1.0}
                 axes.loglog(line[series], line["seconds"] * 1e6, label=kind.label, **style)
             ends = part.sort_values("rows").iloc[[0, -1]]
-            axes.loglog(ends[series], ends["rows"] * 0.01, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+            dashed = {"color": GREY, "linewidth": 0.8, "linestyle": (0, (4, 3))}
+            axes.loglog(ends[series], ends["rows"] * 0.01, label="10 ns a row", **dashed)
             axes.set_xlabel(f"number of {series}, at {title}")
         panels[0].set_ylabel("time of one gradient (µs)", color=INK)
         panels[0].legend(fontsize=7)

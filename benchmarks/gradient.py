@@ -13,7 +13,7 @@ _LOGP = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_size_t] * 5)
 """Dimension, then the addresses of point, gradient, value and data."""
 
 
-def compiled_density(model: Any, backend: str = "auto") -> tuple[Any, int]:
+def compiled_density(model: Any, backend: Any = "auto") -> tuple[Any, int]:
     """Return what nutpie samples for a model, and its number of rows: identical ones are merged."""
     from bayesglmm import sampling
 
@@ -41,7 +41,7 @@ def seconds_per_gradient(compiled: Any, at_least: float = 0.2, repeats: int = 5)
     if function(dim, *places) != 0:
         raise RuntimeError("the log density is not finite where it is to be timed")
     _call(function, 1, dim, *places)  # compiles the loop
-    times, found = 1, []
+    times, found = 1, list[float]()
     while len(found) < repeats:
         start = time.perf_counter()
         _call(function, times, dim, *places)
@@ -53,7 +53,7 @@ def seconds_per_gradient(compiled: Any, at_least: float = 0.2, repeats: int = 5)
     return min(found)
 
 
-@njit
+@njit  # type: ignore[untyped-decorator]
 def _call(function: Any, times: int, dim: int, point: int, gradient: int, value: int, data: int) -> None:
     """Call in a compiled loop: from Python a call would cost as much as a small model's gradient."""
     for _ in range(times):

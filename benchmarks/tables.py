@@ -39,7 +39,7 @@ def report(results: Mapping[str, Any]) -> str:
     about = [f"- {name}: {value}" for name, value in results["machine"].items()]
     about += [f"- `{code}`: {seconds:.2f} s" for code, seconds in results["import_seconds"].items()]
     times = "once" if results["repeats"] == 1 else f"{results['repeats']} times, medians"
-    about.append(f"- short studies measured {times}; peers once")
+    about.append(f"- short studies measured {times}; the longer ones and the peers once")
     if any(row["study"] == "ohio" for row in results["rows"]):
         about.append(f"- ohio: {'the real deaths' if results['real_ohio'] else 'the simulated twin that ships'}")
     rows = results["rows"]

@@ -1,6 +1,6 @@
 """The ranks of true parameters among posterior draws are uniform, and the test of it can fail.
 
-Simulation, refits and test are those of benchmarks/calibration.py, on few data sets here.
+Simulation, refits and test are those of benchmarks/, on few data sets here.
 """
 
 import sys
@@ -14,6 +14,7 @@ from scipy import stats
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import calibration
+import simulation
 import uniformity
 from calibration import L, Refit
 
@@ -43,10 +44,10 @@ def from_prior(setting: str, datasets: int, seed: int) -> list[Refit]:
     """What a sampler returns that does not look at the data."""
     refits = []
     for index in range(datasets):
-        model, true, own = calibration.forward(setting, seed, index)
+        model, true, own = simulation.forward(setting, seed, index)
         rng = np.random.default_rng(own)
-        draws = [calibration.quantities(model, calibration.truth(model, rng)) for _ in range(L)]
-        refits.append(Refit(calibration.quantities(model, true), np.array(draws)))
+        draws = [simulation.quantities(model, simulation.truth(model, rng)) for _ in range(L)]
+        refits.append(Refit(simulation.quantities(model, true), np.array(draws)))
     return refits
 
 
@@ -60,7 +61,7 @@ def test_ranks_are_uniform(refits):
 
 
 def test_a_wrong_sd_is_found(refits):
-    names = calibration.names(calibration.SETTINGS["poisson_2"].model())
+    names = simulation.names(simulation.SETTINGS["poisson_2"].model())
     for name in ("sd[Intercept]", "sd[time]"):
         wrong = p_values("poisson_2", scaled(refits, names.index(name), 1.5))
         assert wrong[name] < LEVEL
@@ -75,8 +76,8 @@ def test_a_posterior_that_ignores_the_data_is_found_by_its_likelihood_alone():
 
 
 def test_one_seed_gives_one_data_set():
-    (model, true, seed), (again, _, same) = (calibration.forward("poisson_2", 3, 5) for _ in range(2))
-    other, _, another = calibration.forward("poisson_2", 3, 6)
+    (model, true, seed), (again, _, same) = (simulation.forward("poisson_2", 3, 5) for _ in range(2))
+    other, _, another = simulation.forward("poisson_2", 3, 6)
     assert np.array_equal(model.design.outcome.y, again.design.outcome.y)
     assert seed == same != another
     assert not np.array_equal(model.design.outcome.y, other.design.outcome.y)
@@ -87,7 +88,7 @@ def test_onion_is_the_lkj_distribution():
     """Every correlation of LKJ(eta) is 2 Beta(a, a) − 1 with a = eta + (k − 2)/2."""
     rng = np.random.default_rng(4)
     for eta, k in ((2.0, 2), (1.0, 3), (2.0, 4)):
-        factors = np.array([calibration.onion(eta, k, rng) for _ in range(2000)])
+        factors = np.array([simulation.onion(eta, k, rng) for _ in range(2000)])
         omega = factors @ factors.transpose(0, 2, 1)
         a = eta + (k - 2) / 2
         for i, j in zip(*np.tril_indices(k, -1), strict=True):
@@ -114,7 +115,7 @@ def test_a_shifted_distribution_of_ranks_is_found():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("setting", list(calibration.SETTINGS))
+@pytest.mark.parametrize("setting", list(simulation.SETTINGS))
 def test_ranks_are_uniform_over_many_data_sets(setting):
     uniform(setting, calibration.run(setting, datasets=500, seed=13, processes=2))
 
@@ -123,10 +124,10 @@ def test_ranks_are_uniform_over_many_data_sets(setting):
 def test_another_prior_than_the_truths_is_found():
     """The whole way: data from sd ~ half_normal(1), refitted under half_normal(0.2)."""
     wrong = replace(
-        calibration.SETTINGS["poisson_2"], priors={**calibration.SETTINGS["poisson_2"].priors, "sd": "half_normal(0.2)"}
+        simulation.SETTINGS["poisson_2"], priors={**simulation.SETTINGS["poisson_2"].priors, "sd": "half_normal(0.2)"}
     ).model()
     refits = []
     for index in range(100):
-        model, true, seed = calibration.forward("poisson_2", 14, index)
+        model, true, seed = simulation.forward("poisson_2", 14, index)
         refits.append(calibration.refit(replace(model, priors=wrong.priors), true, seed))
     assert p_values("poisson_2", refits)["sd[Intercept]"] < LEVEL
