@@ -6,9 +6,9 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
 from bayesglmm.errors import OptionError
+from bayesglmm.fitted import Fitted
 from bayesglmm.plots.rounding import decimals, rounded
 from bayesglmm.plots.style import Picture, columns_text, forest, frameless, new_figure, quantiles, scale
-from bayesglmm.posterior import Fit
 
 __all__ = ["coefficients"]
 
@@ -22,7 +22,7 @@ _LEADING = (
 """Leading digits of the ticks on the ratio axis, ever fewer as there is less room."""
 
 
-def coefficients(fit: Fit, *, intercept: bool = False) -> Picture:
+def coefficients(fit: Fitted, *, intercept: bool = False) -> Picture:
     """Draw the coefficients as a forest: medians with 50 % and 95 % equal-tailed intervals.
 
     Parameters
@@ -64,11 +64,11 @@ def coefficients(fit: Fit, *, intercept: bool = False) -> Picture:
     return figure
 
 
-def _whose(fit: Fit) -> str:
+def _whose(fit: Fitted) -> str:
     return "conditional (typical subject, b = 0), " if fit.model.design.blocks else ""
 
 
-def _caption(fit: Fit) -> str:
+def _caption(fit: Fitted) -> str:
     family = fit.model.family
     ratio = family.effect.get(family.link.name)
     frame = "conditional coefficients (of the typical subject, b = 0)" if fit.model.design.blocks else "coefficients"
@@ -99,7 +99,7 @@ def _figures(axes: Axes, values: NDArray[np.float64], sds: NDArray[np.float64], 
     )
 
 
-def _ratio_axis(axes: Axes, fit: Fit) -> None:
+def _ratio_axis(axes: Axes, fit: Fitted) -> None:
     """Show exp(β) above, where it has a name."""
     family = fit.model.family
     name = family.effect.get(family.link.name)

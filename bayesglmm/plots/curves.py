@@ -7,10 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm import predictions
+from bayesglmm.fitted import Fitted
 from bayesglmm.formula import Call, render
 from bayesglmm.model import Model
 from bayesglmm.plots.setting import Setting, setting
-from bayesglmm.posterior import Fit
 
 __all__ = ["Curves", "curves"]
 
@@ -52,7 +52,7 @@ class Curves:
     averaged: tuple[str, ...]
 
 
-def curves(fit: Fit, focal: str, by: str | None = None) -> Curves:
+def curves(fit: Fitted, focal: str, by: str | None = None) -> Curves:
     """Compute the means that `population` draws.
 
     Raises

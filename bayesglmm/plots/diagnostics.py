@@ -13,8 +13,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from bayesglmm.checks import check
+from bayesglmm.fitted import Fitted
 from bayesglmm.plots.style import BAD, COLOURS, GREY, INK, Picture, columns_text, new_figure
-from bayesglmm.posterior import Fit
+from bayesglmm.summaries import summary
 
 __all__ = ["diagnostics"]
 
@@ -28,7 +30,7 @@ _ENERGY: dict[str, dict[str, Any]] = {
 }
 
 
-def diagnostics(fit: Fit) -> Picture:
+def diagnostics(fit: Fitted) -> Picture:
     """Draw traces and rank histograms of the parameters, the energy, and the verdict of `fit.check()`.
 
     Parameters
@@ -43,10 +45,11 @@ def diagnostics(fit: Fit) -> Picture:
         draws spread by chain (level if the chains agree). Of more than 8 parameters those with the
         largest R-hat. The last row is the energy: two histograms of one width if all is well.
     """
-    table = fit.summary()
+    table = summary(fit.model, fit.draws)
     worst = table["r_hat"].fillna(np.inf).sort_values(ascending=False, kind="stable").index[:_MOST]
     shown = [str(name) for name in table.index if name in worst]
-    verdict = fill(fit.check().verdict, 84)
+    checked = check(fit.draws)
+    verdict = fill(checked.verdict, 84)
     height = 0.5 + 0.16 * verdict.count("\n") + 1.05 * (len(shown) + 1.3)
     with new_figure(7.2, height, _caption(fit, len(shown), len(table))) as figure:
         grid = figure.subplots(
@@ -64,11 +67,11 @@ def diagnostics(fit: Fit) -> Picture:
         _finish(grid, len(shown))
         _energy(grid[-1, 0], statistics["energy"].values)
         _key(grid[-1, 1], diverging)
-        figure.suptitle(verdict, x=0.01, ha="left", fontsize=9, weight="bold", color=INK if fit.check().ok else BAD)
+        figure.suptitle(verdict, x=0.01, ha="left", fontsize=9, weight="bold", color=INK if checked.ok else BAD)
     return figure
 
 
-def _draws(fit: Fit, name: str) -> NDArray[np.float64]:
+def _draws(fit: Fitted, name: str) -> NDArray[np.float64]:
     """Return the draws of a parameter of the summary, (chain, draw)."""
     variable, _, element = name.partition("[")
     values = fit.posterior[variable].transpose("chain", "draw", ...)
@@ -148,7 +151,7 @@ def _key(axes: Axes, diverging: NDArray[np.bool_]) -> None:
     axes.legend(loc="center left", ncols=2 if diverging.shape[0] > 5 else 1, fontsize=7)
 
 
-def _caption(fit: Fit, shown: int, total: int) -> str:
+def _caption(fit: Fitted, shown: int, total: int) -> str:
     which = "each parameter" if shown == total else f"the {shown} of {total} parameters with the largest R-hat"
     return (
         f"Sampling diagnostics: for {which}, the trace of every chain after warm-up (left) and, by chain, the number "

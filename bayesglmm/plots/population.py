@@ -13,16 +13,16 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from bayesglmm.errors import listing
+from bayesglmm.fitted import Fitted
 from bayesglmm.plots.curves import Curves, curves
 from bayesglmm.plots.style import COLOURS, INK, MARKERS, Picture, new_figure
-from bayesglmm.posterior import Fit
 
 __all__ = ["population"]
 
 _DASHES = (0, (4, 2))
 
 
-def population(fit: Fit, focal: str, by: str | None = None, *, labels: Mapping[str, str] | None = None) -> Picture:
+def population(fit: Fitted, focal: str, by: str | None = None, *, labels: Mapping[str, str] | None = None) -> Picture:
     """Draw the population's mean over a predictor, with the typical subject's and the raw means beside.
 
     Parameters

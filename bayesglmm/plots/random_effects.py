@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from bayesglmm.design import BlockDesign
 from bayesglmm.errors import OptionError, listing, suggest
+from bayesglmm.fitted import Fitted
 from bayesglmm.plots.style import Picture, columns_text, forest, frameless, new_figure, quantiles, scale
-from bayesglmm.posterior import Fit
 
 __all__ = ["random_effects"]
 
@@ -15,7 +15,7 @@ _LABELLED = 100
 """Up to so many groups each row has its label; more are numbered by rank."""
 
 
-def random_effects(fit: Fit, block: str | None = None) -> Picture:
+def random_effects(fit: Fitted, block: str | None = None) -> Picture:
     """Draw the group effects of a block: medians with 50 % and 95 % equal-tailed intervals, sorted by median.
 
     Parameters
@@ -51,7 +51,7 @@ def random_effects(fit: Fit, block: str | None = None) -> Picture:
     return figure
 
 
-def _choose(fit: Fit, block: str | None) -> BlockDesign:
+def _choose(fit: Fitted, block: str | None) -> BlockDesign:
     blocks = {entry.name: entry for entry in fit.model.design.blocks}
     if not blocks:
         raise OptionError("the model has no random effects to draw: its formula has no block (… | group)")
@@ -77,7 +77,7 @@ def _panel(axes: Axes, effects: NDArray[np.float64], block: BlockDesign, labelle
         frameless(axes)
 
 
-def _caption(fit: Fit, block: BlockDesign) -> str:
+def _caption(fit: Fitted, block: BlockDesign) -> str:
     return (
         f"Group effects b_{block.name} of the {len(block.levels):,} levels of {block.factor} on the "
         f"{scale(fit.model)}, as deviations from the typical subject (b = 0): posterior median, 50 % interval (thick) "
