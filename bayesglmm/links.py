@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from bayesglmm.errors import FamilyError, suggest
-from bayesglmm.special import log_ndtr, mills
+from bayesglmm.special import exp, log1p_unit, log_ndtr, mills
 
 __all__ = ["LINKS", "Link", "get_link"]
 
@@ -118,7 +118,7 @@ def _identity_rows(n: int, eta: Pointer, a: Pointer, b: Pointer, da: Pointer, db
 
 def _log_rows(n: int, eta: Pointer, a: Pointer, b: Pointer, da: Pointer, db: Pointer) -> None:
     for i in range(n):
-        a[i] = math.exp(eta[i])
+        a[i] = exp(eta[i])
         b[i] = eta[i]
         da[i] = a[i]
         db[i] = 1.0
@@ -142,9 +142,10 @@ def _inverse_rows(n: int, eta: Pointer, a: Pointer, b: Pointer, da: Pointer, db:
 
 def _logit_rows(n: int, eta: Pointer, a: Pointer, b: Pointer, da: Pointer, db: Pointer) -> None:
     for i in range(n):
-        tail = math.exp(-abs(eta[i]))
-        small = math.log1p(tail)
-        p, q = 1.0 / (1.0 + tail), tail / (1.0 + tail)
+        tail = exp(-abs(eta[i]))
+        small = log1p_unit(tail)
+        p = 1.0 / (1.0 + tail)
+        q = tail * p
         positive = eta[i] > 0.0
         a[i] = -small if positive else eta[i] - small
         b[i] = -eta[i] - small if positive else -small

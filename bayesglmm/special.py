@@ -1,8 +1,71 @@
-"""Scalar special functions that compile as they stand: plain Python over `math`, accurate in both tails."""
+"""Scalar special functions that compile as they stand: plain Python over `math`, accurate in both tails.
+
+`exp` and `log1p_unit` have neither a branch nor a call, so that a loop over rows compiles to vector
+instructions; a loop that calls the C library takes several times as long.
+"""
 
 import math
 
-__all__ = ["digamma", "log1p_exp", "log_ndtr", "mills"]
+import numpy as np
+
+__all__ = ["digamma", "exp", "log1p_exp", "log1p_unit", "log_ndtr", "mills"]
+
+_LOG2_E = 1.4426950408889634
+_LOG_2_HIGH, _LOG_2_LOW = 0.6931471803691238, 1.9082149292705877e-10
+"""log 2 in two parts: a whole number below 2^20 times the first is exact."""
+_ROUND = 6755399441055744.0
+"""1.5 · 2^52: what is added to it is rounded to a whole number, which then stands in its last bits."""
+_ROUND_BITS = 4843621399236968448
+
+
+def exp(x: float) -> float:
+    """Return e^x, relative error near 4e-16; 0 below −745, infinity above 709.78.
+
+    e^x = 2^k e^r with k whole and |r| ≤ log(2)/2, e^r by its series, 2^k from its bits in two factors.
+    """
+    x = min(max(x, -746.0), 710.0)
+    shifted = x * _LOG2_E + _ROUND
+    whole = shifted - _ROUND
+    r = (x - whole * _LOG_2_HIGH) - whole * _LOG_2_LOW
+    series = 1.0 / 479001600.0
+    series = series * r + 1.0 / 39916800.0
+    series = series * r + 1.0 / 3628800.0
+    series = series * r + 1.0 / 362880.0
+    series = series * r + 1.0 / 40320.0
+    series = series * r + 1.0 / 5040.0
+    series = series * r + 1.0 / 720.0
+    series = series * r + 1.0 / 120.0
+    series = series * r + 1.0 / 24.0
+    series = series * r + 1.0 / 6.0
+    series = series * r + 0.5
+    series = series * r + 1.0
+    series = series * r + 1.0
+    k = np.float64(shifted).view(np.int64) - _ROUND_BITS
+    half = k >> 1
+    low = np.int64((half + 1023) << 52).view(np.float64)
+    high = np.int64((k - half + 1023) << 52).view(np.float64)
+    return series * low * high
+
+
+def log1p_unit(x: float) -> float:
+    """Return log(1 + x) for 0 ≤ x ≤ 1, relative error near 7e-16.
+
+    It is 2 artanh(s) with s = x / (2 + x) ≤ 1/3, and artanh(s)/s a polynomial of s², here the
+    Chebyshev interpolant of degree 9.
+    """
+    s = x / (2.0 + x)
+    u = s * s
+    series = 0.08890381913056651
+    series = series * u + 0.04940394524382393
+    series = series * u + 0.06795652742789947
+    series = series * u + 0.07681838124445817
+    series = series * u + 0.09091429900236955
+    series = series * u + 0.11111095430673142
+    series = series * u + 0.1428571455582858
+    series = series * u + 0.199999999976438
+    series = series * u + 0.33333333333341286
+    series = series * u + 1.0
+    return 2.0 * s * series
 
 
 def log1p_exp(x: float) -> float:

@@ -12,7 +12,7 @@ from scipy import special
 from test_graph import STRUCTURES, table
 
 import bayesglmm as bg
-from bayesglmm.density import Bound, Coordinates, find_coordinates, laplace, variables
+from bayesglmm.density import Bound, Coordinates, Rows, find_coordinates, laplace, variables
 from bayesglmm.density import compile as compile_module
 from bayesglmm.density.core import log_density
 from bayesglmm.density.layout import Header
@@ -118,14 +118,15 @@ WHITENED = {
     "correlated": ("y ~ x + w + (1 + x + w | g)", "poisson"),
     "diagonal": ("y ~ x + (1 + x || g)", "gaussian"),
     "crossed": ("y ~ x + (1 | h) + (1 + x | g)", "bernoulli"),
+    "two on one factor": ("y ~ x + (1 | g) + (0 + x | g) + (1 | h)", "gaussian"),
     "no block": ("y ~ x + w", "student"),
 }
 
 
 def half_centred(model: Model, rng: np.random.Generator) -> Coordinates:
-    """Every other level centred, in units of an arbitrary lower triangle."""
+    """Levels with none, some and all of their columns centred, in units of an arbitrary lower triangle."""
     blocks = model.design.blocks
-    centred = tuple(np.arange(len(block.levels)) % 2 for block in blocks)
+    centred = tuple(np.arange(len(block.levels)) % (block.size + 1) for block in blocks)
     scale = tuple(np.tril(0.3 * rng.normal(size=(block.size,) * 2)) + np.eye(block.size) for block in blocks)
     return Coordinates(centred, scale)
 
@@ -150,10 +151,10 @@ def test_centring_is_a_change_of_variables(name):
                 correlation[np.tril_indices(k, -1)] = shown[f"corr_{block.name}"]
                 correlation += np.tril(correlation, -1).T
             root = shown[f"sd_{block.name}"][:, None] * np.linalg.cholesky(correlation)
-            for level in np.flatnonzero(flags):
-                place = slice(at + level * k, at + (level + 1) * k)
-                z[place] = np.linalg.solve(root, scale @ u[place])
-                jacobian -= np.log(np.diag(root)).sum()
+            for level, columns in enumerate(flags):
+                place, first = slice(at + level * k, at + level * k + columns), slice(columns)
+                z[place] = np.linalg.solve(root[first, first], scale[first, first] @ u[place])
+                jacobian -= np.log(np.diag(root)[first]).sum()
             at += k * len(block.levels)
         for ours, theirs in zip(shown.values(), variables(model, plain, z).values(), strict=True):
             np.testing.assert_allclose(ours, theirs, atol=1e-12)
@@ -166,11 +167,9 @@ def test_the_gradient_in_chosen_coordinates_is_that_of_differences(name):
     formula, family = WHITENED[name]
     model = glmm(formula, table(family), family)
     found = find_coordinates(model, {})
-    assert (found is None) == (len(model.design.blocks) > 1)
     rng = np.random.default_rng(4)
     chosen = half_centred(model, rng)
-    whitened = [Coordinates(chosen.centred, chosen.scale, found.whitening), found] if found else []
-    for coordinates in (chosen, *whitened):
+    for coordinates in (chosen, Coordinates(chosen.centred, chosen.scale, found.whitening), found):
         bound = Bound.of(model, coordinates)
         w = 0.5 * rng.normal(size=bound.dim)
         _, gradient, _ = density(bound, w)
@@ -181,25 +180,28 @@ def test_the_gradient_in_chosen_coordinates_is_that_of_differences(name):
             assert gradient[i] == pytest.approx(slope, rel=1e-5, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in WHITENED if name != "crossed"])
-def test_whitening_makes_the_levels_standard_and_frees_them_of_the_globals(name):
+@pytest.mark.parametrize("name", WHITENED)
+def test_whitening_makes_the_leaves_standard_and_frees_them_of_the_core(name):
     formula, family = WHITENED[name]
     model = glmm(formula, table(family), family)
-    bound = Bound.of(model, find_coordinates(model, {}))
+    found = find_coordinates(model, {})
+    bound = Bound.of(model, found)
     hessian = np.empty((bound.dim, bound.dim))
     for i in range(bound.dim):
         step = np.zeros(bound.dim)
         step[i] = 1e-4
         hessian[i] = -(density(bound, step)[1] - density(bound, -step)[1]) / 2e-4
-    g = len(bound.priors)
-    np.testing.assert_allclose(hessian[:g, g:], 0, atol=1e-3)
-    np.testing.assert_allclose(hessian[g:, g:], np.eye(bound.dim - g), atol=1e-3)
+    c = len(found.whitening.core_root)
+    in_core = sum(len(block.levels) for block in model.design.blocks if block.factor == "h")
+    assert c == len(bound.priors) + in_core
+    np.testing.assert_allclose(hessian[:c, c:], 0, atol=1e-3)
+    np.testing.assert_allclose(hessian[c:, c:], np.eye(bound.dim - c), atol=1e-3)
 
 
 def test_the_mode_is_that_of_quadrature():
     """Seizure, under flat priors but on the sds: the globals at the mode are near the quadrature estimates."""
     model = bg.glmm(SEIZURE, bg.datasets.load("seizure"), "poisson", priors={"slopes": "normal(0, 100)"})
-    mode = find_coordinates(model, {"intercept": 1.4}).whitening.point
+    mode = find_coordinates(model, {"intercept": 1.4}).whitening.middle
     shown = variables(model, Bound.of(model), mode)
     expected = reference("seizure_ml")
     np.testing.assert_allclose(shown["beta"], list(expected["fixef"].values()), atol=0.02)
@@ -219,8 +221,8 @@ EXTREMES = {
 def test_a_mode_is_found_at_the_extremes(case):
     model = glmm("y ~ 1 + (1 | g)", EXTREMES[case], "bernoulli")
     found = find_coordinates(model, {"intercept": 0.1})
-    assert found is not None
-    value, gradient, code = density(Bound.of(model, found), np.zeros(found.whitening.point.size))
+    assert isinstance(found, Coordinates)
+    value, gradient, code = density(Bound.of(model, found), np.zeros(found.whitening.middle.size))
     assert code == 0
     assert np.isfinite([value, *gradient]).all()
 
@@ -231,21 +233,46 @@ def test_many_groups():
     g = np.repeat(np.arange(n), 3)
     y = rng.poisson(np.exp(0.5 + 0.7 * rng.normal(size=n)[g]))
     found = find_coordinates(glmm("y ~ 1 + (1 | g)", {"y": y, "g": g}, "poisson"), {"intercept": 0.5})
-    assert np.exp(found.whitening.point[1]) == pytest.approx(0.7, abs=0.03)
+    assert np.exp(found.whitening.middle[1]) == pytest.approx(0.7, abs=0.03)
 
 
-def test_the_search_has_the_gradient_of_its_objective():
-    model = glmm("y ~ x + (1 + x | g)", table("poisson"), "poisson")
+@pytest.mark.parametrize("blocks", ["(1 + x | g)", "(1 + x | g) + (1 | h)", "(1 | g) + (0 + x | g) + (1 | h)"])
+def test_the_search_has_the_gradient_of_its_objective(blocks):
+    model = glmm(f"y ~ x + {blocks}", table("poisson"), "poisson")
     bound = Bound.of(model)
-    evaluator = compile_module._evaluator(model, bound)
-    search = laplace._Search(evaluator, np.ones(evaluator.globals), np.zeros(bound.dim))
-    theta = np.array([1.0, 0.1, -0.7, -0.9, 0.2])
+    evaluator = compile_module._evaluator(model, bound, Rows.of(model))
+    g = len(bound.priors)
+    search = laplace._Search(evaluator, np.ones(g), np.zeros(bound.dim))
+    theta = np.array([1.0, 0.1, -0.7, -0.9, 0.2, -0.6])[:g]
     _, gradient = search.objective(theta)
-    for i in range(5):
-        step = np.zeros(5)
-        step[i] = 1e-3
-        slope = (search.objective(theta + step)[0] - search.objective(theta - step)[0]) / 2e-3
+    for i in range(g):
+        step = np.zeros(g)
+        step[i] = 1e-2
+        slope = (search.objective(theta + step)[0] - search.objective(theta - step)[0]) / 2e-2
         assert gradient[i] == pytest.approx(slope, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in WHITENED if name != "no block"])
+def test_the_curvature_of_the_effects_is_that_of_differences(name):
+    formula, family = WHITENED[name]
+    model = glmm(formula, table(family), family)
+    bound = Bound.of(model)
+    evaluator = compile_module._evaluator(model, bound, Rows.of(model))
+    shape, g = evaluator.shape, len(bound.priors)
+    x = 0.3 * np.random.default_rng(6).normal(size=bound.dim)
+    arrow, whole = evaluator.effects(x), laplace.curvature(evaluator, x, np.ones(g))
+    np.testing.assert_allclose(arrow.corners, whole.corners, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(arrow.head, whole.head[g:, g:], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(arrow.shafts, whole.shafts[:, :, g:], rtol=1e-5, atol=1e-5)
+    dense = np.zeros((bound.dim - g,) * 2)
+    for i in range(bound.dim - g):
+        step = np.zeros(bound.dim)
+        step[shape.places[g + i]] = 1e-4
+        dense[i] = evaluator.slope(x, step)[shape.places][g:] / 1e-4
+    assert arrow.log_determinant(0.0) == pytest.approx(np.linalg.slogdet(dense)[1], abs=1e-5)
+    right = np.arange(bound.dim - g, dtype=float)
+    core, leaves = arrow.solve(right[: shape.core - g], right[shape.core - g :].reshape(shape.leaves), 0.0)
+    np.testing.assert_allclose(np.r_[core, leaves.ravel()], np.linalg.solve(dense, right), rtol=1e-4, atol=1e-4)
 
 
 def test_without_a_mode_the_coordinates_are_plain(monkeypatch):

@@ -3,11 +3,13 @@
 from bayesglmm.density.bind import Bound, Coordinates
 from bayesglmm.density.compile import compile_density, find_coordinates, posterior_shapes, variables
 from bayesglmm.density.laplace import Evaluator
+from bayesglmm.density.rows import Rows
 
 __all__ = [
     "Bound",
     "Coordinates",
     "Evaluator",
+    "Rows",
     "compile_density",
     "find_coordinates",
     "posterior_shapes",

@@ -7,7 +7,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["EXPAND", "FAMILY", "LINK", "LOGP", "PRIOR", "call_family", "call_link", "call_prior", "pointer"]
+__all__ = ["EXPAND", "FAMILY", "LINK", "LOGP", "PRIOR", "call_family", "call_link", "call_prior", "further", "pointer"]
 
 _DOUBLES = types.CPointer(types.float64)
 _HEADER = types.CPointer(types.int64)
@@ -18,11 +18,11 @@ LOGP = types.int64(types.uint64, _DOUBLES, _DOUBLES, _DOUBLES, _HEADER)
 EXPAND = types.int64(types.uint64, types.uint64, _DOUBLES, _DOUBLES, _HEADER)
 """nutpie's expansion: dimension, length out, point, variables out, header."""
 
-LINK = types.void(types.int64, *[_DOUBLES] * 5)
-"""A link's rows: n, η, and four arrays out (see `Link.rows`)."""
+LINK = types.void(types.int64, _DOUBLES)
+"""A link's rows: n and the workspace, of which it reads η and writes four arrays (see `Link.rows`)."""
 
-FAMILY = types.float64(types.int64, *[_DOUBLES] * 9)
-"""A family's rows: n, y, trials, a link's four arrays, parameters, ∂/∂η out, ∂/∂parameters added to."""
+FAMILY = types.float64(types.int64, *[_DOUBLES] * 5)
+"""A family's rows: n, y, trials, the workspace, parameters, ∂/∂parameters added to (see `Family.rows`)."""
 
 PRIOR = types.float64(types.float64, types.float64, types.float64, types.float64, _DOUBLES)
 """A prior's density: value, three constants, derivative out."""
@@ -36,6 +36,16 @@ def pointer(typingctx: Any, address: Any) -> Any:
         return builder.inttoptr(args[0], cgutils.voidptr_t)
 
     return types.voidptr(address), codegen
+
+
+@intrinsic
+def further(typingctx: Any, doubles: Any, n: Any) -> Any:
+    """Return the pointer n doubles further on."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]], inbounds=True)
+
+    return _DOUBLES(_DOUBLES, types.int64), codegen
 
 
 def _caller(signature: Any) -> Any:
@@ -69,15 +79,13 @@ _prior, _prior_code = _caller(PRIOR)
 
 
 @intrinsic
-def call_link(typingctx: Any, address: Any, n: Any, eta: Any, a: Any, b: Any, da: Any, db: Any) -> Any:
+def call_link(typingctx: Any, address: Any, n: Any, work: Any) -> Any:
     """Call a link's rows at an address."""
     return _link(), _link_code
 
 
 @intrinsic
-def call_family(  # type: ignore[no-untyped-def]
-    typingctx: Any, address: Any, n: Any, y, trials, a, b, da, db, parameters, d_eta, d_parameters
-) -> Any:
+def call_family(typingctx: Any, address: Any, n: Any, y: Any, trials: Any, work: Any, values: Any, slopes: Any) -> Any:
     """Call a family's rows at an address."""
     return _family(), _family_code
 

@@ -1,17 +1,12 @@
 """A model's data, sizes and constants behind one header of addresses, in given coordinates."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
 from numpy.typing import NDArray
 
-from bayesglmm import special
-from bayesglmm.density import abi
-from bayesglmm.density.cache import compiled
+from bayesglmm.density.kernels import family_address, link_address, prior_address
 from bayesglmm.density.layout import BLOCK_SIZE, HEADER_SIZE, Block, Header
 from bayesglmm.density.rows import Rows
 from bayesglmm.density.whitening import Whitening
@@ -22,9 +17,6 @@ from bayesglmm.priors import Beta, Prior
 
 __all__ = ["Bound", "Coordinates"]
 
-for _function in (special.log1p_exp, special.digamma, special.log_ndtr, special.mills, special._inverse_mills):
-    register_jitable(_function)
-
 
 @dataclass(frozen=True, eq=False)
 class Coordinates:
@@ -33,9 +25,9 @@ class Coordinates:
     Parameters
     ----------
     centred
-        One (m,) of 0 and 1 a block: which levels are centred.
+        One (m,) a block: how many of the first columns of each level are centred.
     scale
-        One (k, k) a block, lower triangular: what the coordinates of a centred level are multiplied by.
+        One (k, k) a block, lower triangular: what centred coordinates are multiplied by.
     whitening
         The linear map to these coordinates, None for none.
     """
@@ -99,15 +91,17 @@ class Bound:
             "y": _floats(rows.y),
             "trials": _floats(rows.trials),
             "centre": _floats(centre),
-            "prior_calls": np.array([_address(abi.PRIOR, prior.density) for prior in globals_], dtype=np.int64),
+            "prior_calls": np.array([prior_address(prior.density) for prior in globals_], dtype=np.int64),
             "prior_numbers": np.array([_numbers(prior) for prior in globals_], dtype=np.float64),
             "transforms": np.array([_transform(prior) for prior in globals_], dtype=np.int64),
         }
         first_sd = int(design.has_intercept) + columns.shape[1]
         table, arrays, dim = _block_table(design.blocks, rows, coordinates, first_sd, len(globals_))
         kept["block_table"] = table
+        sizes = {"core": 0, "leaves": 0, "leaf_columns": 0}
         if coordinates.whitening is not None:
-            kept |= {"centre_point": coordinates.whitening.point, "global_root": coordinates.whitening.root}
+            kept |= coordinates.whitening.arrays()
+            sizes = coordinates.whitening.sizes()
         header = np.zeros(HEADER_SIZE, dtype=np.int64)
         for name, value in {
             "rows": rows.n,
@@ -116,11 +110,12 @@ class Bound:
             "globals": len(globals_),
             "blocks": len(design.blocks),
             "parameters": parameters,
-            "family": _address(abi.FAMILY, model.family.rows),
-            "link": _address(abi.LINK, model.family.link.rows),
+            "family": family_address(model.family.rows),
+            "link": link_address(model.family.link.rows),
             "first_parameter": len(globals_) - parameters,
             "likelihood": int(not prior_only),
             "whitened": int(coordinates.whitening is not None),
+            **sizes,
             **{name: array.ctypes.data for name, array in kept.items()},
         }.items():
             header[Header[name.upper()]] = value
@@ -155,9 +150,6 @@ def _block_table(
             "centred": np.ascontiguousarray(coordinates.centred[number]),
             "scale": np.ascontiguousarray(coordinates.scale[number]),
         }
-        if coordinates.whitening is not None:
-            arrays["roots"] = coordinates.whitening.roots[number]
-            arrays["strips"] = coordinates.whitening.strips[number]
         entries = {
             "columns": block.size,
             "levels": len(block.levels),
@@ -189,9 +181,3 @@ def _transform(prior: Prior) -> int:
 
 def _floats(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.ascontiguousarray(values, dtype=np.float64)
-
-
-@cache
-def _address(signature: Any, function: Callable[..., Any]) -> int:
-    """Return the address of a function of a family, a link or a prior, compiled once and kept on disk."""
-    return int(compiled(signature)(function).address)

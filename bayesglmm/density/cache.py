@@ -30,22 +30,33 @@ def fingerprint() -> str:
 
 
 class _Cache(FunctionCache):  # type: ignore[misc]  # numba has no types
-    """numba's cache of a function, its key extended by the fingerprint."""
+    """numba's cache of a function under a name of its own, its key extended by the fingerprint."""
+
+    def __init__(self, function: Any, name: str) -> None:
+        super().__init__(function)
+        self._compiled_name = name
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
-        return (*super()._index_key(sig, codegen), fingerprint())
+        return sig, codegen.magic_tuple(), self._compiled_name, fingerprint()
 
 
-def compiled(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+def compiled(signature: Any, name: str | None = None) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator that compiles a function to a C function of a signature, or takes it from disk.
 
     Division by zero gives an infinity and 0/0 a NaN, as in C: no exception leaves a C function.
+
+    Parameters
+    ----------
+    signature
+        The signature.
+    name
+        What tells functions apart that stand in one place and close over others; its own name for None.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
         options = {"nopython": True, "error_model": "numpy"}
         result: Any = CFunc(function, (signature.args, signature.return_type), {}, options)
-        result._cache = _Cache(function)
+        result._cache = _Cache(function, name or function.__qualname__)
         result.compile()
         return result
 

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayesglmm.density.arrow import Arrow, Shape, lifted
 from bayesglmm.density.bind import Bound, Coordinates
 from bayesglmm.density.core import expand, log_density
 from bayesglmm.density.laplace import Evaluator, curvature, marginal_mode
 from bayesglmm.density.rows import Rows
-from bayesglmm.density.whitening import rich_levels, whitening
+from bayesglmm.density.whitening import rich_columns, whitening
 from bayesglmm.design import BlockDesign
 from bayesglmm.graph import pair_names, variable_names
 from bayesglmm.model import Model
@@ -22,6 +23,9 @@ from bayesglmm.priors.scales import scales
 __all__ = ["compile_density", "find_coordinates", "posterior_shapes", "variables"]
 
 type Array = NDArray[np.float64]
+
+_MOST_CORE, _MOST_STRIPS = 400, 1_000_000
+"""The most effects in the core, and of them times coordinates of leaves: beyond, the map costs more than it gives."""
 
 _WORD, _POINTER = ctypes.c_uint64, ctypes.c_void_p
 _EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, _WORD, _WORD, _POINTER, _POINTER, _POINTER)(expand.address)
@@ -51,7 +55,8 @@ def compile_density(
     from nutpie.compile_pymc import CompiledPyMCModel
 
     rows = Rows.best(model)
-    found = None if prior_only else find_coordinates(model, starts, rows)
+    chosen = "the prior alone is sampled" if prior_only else find_coordinates(model, starts, rows)
+    found = None if isinstance(chosen, str) else chosen
     bound = Bound.of(model, found, rows=rows, prior_only=prior_only)
     names, shapes = list(variable_names(model)), posterior_shapes(model)
     sizes = [int(np.prod(shapes[name])) for name in names]
@@ -75,38 +80,44 @@ def compile_density(
         reparameterized_names=[],
     )
     about: dict[str, str | int] = {"parameterization": "whitened" if found else "plain", "merged_rows": rows.n}
-    if found is None and not prior_only:
-        several = len(model.design.blocks) > 1
-        about["why_plain"] = "several blocks" if several else "no mode was found to whiten at"
+    if isinstance(chosen, str) and not prior_only:
+        about["why_plain"] = chosen
     return compiled, about
 
 
-def find_coordinates(model: Model, starts: Mapping[str, Any], rows: Rows | None = None) -> Coordinates | None:
-    """Choose coordinates from a Laplace fit: which levels are centred, and the whitening; None if there is no mode.
-
-    None either with several blocks: levels of different factors meet in rows, so that the curvature is no arrow.
-    """
+def find_coordinates(model: Model, starts: Mapping[str, Any], rows: Rows | None = None) -> Coordinates | str:
+    """Choose coordinates from a Laplace fit: what is centred, and the whitening; or say why there are none."""
+    rows = rows or Rows.of(model)
     bound = Bound.of(model, rows=rows)
-    density = _evaluator(model, bound)
-    if len(density.blocks) > 1:
-        return None
-    units = np.ones(density.globals)
+    density = _evaluator(model, bound, rows)
+    shape = density.shape
+    effects = shape.core - shape.globals
+    if effects > _MOST_CORE or effects * shape.leaves[0] * shape.leaves[1] > _MOST_STRIPS:
+        return "too many levels of several factors"
+    units = np.ones(shape.globals)
     first, slopes = int(model.design.has_intercept), scales(model.design, model.family).slopes
     units[first : first + len(slopes)] = 1 / np.array(slopes)
     found = marginal_mode(density, _start(model, bound, starts), units)
     if found is None:
-        return None
+        return "no mode was found to whiten at"
     mode, marginal = found
-    centred = rich_levels(curvature(density, mode, units))
+    centred = tuple(rich_columns(corners) for corners in density.own_information(mode))
     scale = tuple(_effect_scale(model, bound, mode, block) for block in model.design.blocks)
-    chosen = Coordinates(centred, scale)
-    density = _evaluator(model, Bound.of(model, chosen, rows=rows))
-    return Coordinates(centred, scale, whitening(mode, curvature(density, mode, units), marginal))
+    chosen = Bound.of(model, Coordinates(centred, scale), rows=rows)
+    arrow = curvature(_evaluator(model, chosen, rows), mode, units)
+    return Coordinates(centred, scale, whitening(mode, arrow, _core_marginal(arrow, marginal)))
 
 
-def _evaluator(model: Model, bound: Bound) -> Evaluator:
-    blocks = tuple((len(block.levels), block.size) for block in model.design.blocks)
-    return Evaluator(bound.header, bound.kept, bound.dim, len(bound.priors), blocks)
+def _core_marginal(arrow: Arrow, marginal: Array) -> Array:
+    """Return the curvature of the core's marginal: the globals' own, and that of the core's effects given them."""
+    core, g = arrow.schur(), len(marginal)
+    core[g:, g:] = lifted(core[g:, g:], 0.01)
+    core[:g, :g] = marginal + core[:g, g:] @ np.linalg.solve(core[g:, g:], core[g:, :g])
+    return core
+
+
+def _evaluator(model: Model, bound: Bound, rows: Rows) -> Evaluator:
+    return Evaluator(bound.header, bound.kept, rows, Shape.of(len(bound.priors), model.design.blocks))
 
 
 def _effect_scale(model: Model, bound: Bound, mode: Array, block: BlockDesign) -> Array:

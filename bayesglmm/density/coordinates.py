@@ -12,6 +12,7 @@ __all__ = [
     "cholesky",
     "colour",
     "constrain",
+    "effect_root",
     "effects_back",
     "floats",
     "pull_back",
@@ -19,6 +20,10 @@ __all__ = [
     "write_effects",
     "write_values",
 ]
+
+
+_SUMS = {"reassoc", "contract", "nsz"}
+"""What vector instructions need: sums in any order."""
 
 
 @njit(inline="always", error_model="numpy")
@@ -97,131 +102,150 @@ def _factor_back(block, values, lower, d_lower, slopes):
 
 
 @njit(error_model="numpy")
-def write_effects(block, values, x, b):
-    """Write the random effects of a block, level by level: b = diag(sd) L z, or of a centred level b = F u."""
-    k, m, first = block[Block.COLUMNS], block[Block.LEVELS], block[Block.FIRST_Z]
-    lower = cholesky(block, values)
-    centred, scale = words(block[Block.CENTRED], m), floats(block[Block.SCALE], k * k)
-    for level in range(m):
-        at = level * k
-        for i in range(k):
-            total = 0.0
-            for j in range(i + 1):
-                total += (scale[i * k + j] if centred[level] else lower[i, j]) * x[first + at + j]
-            b[at + i] = total if centred[level] else values[block[Block.FIRST_SD] + i] * total
-
-
-@njit(error_model="numpy")
-def effects_back(block, values, x, b, d_b, grad, slopes):
-    """Return the log prior of a block's coordinates; write their gradient, and add to that of sds and partials.
-
-    A centred level's coordinates u have the prior of b = F u, that is N(0, G): with r = b / sd and
-    L z = r its log is −|z|²/2 − Σ log(sd_i L_ii), up to a constant.
-    """
-    k, m, first = block[Block.COLUMNS], block[Block.LEVELS], block[Block.FIRST_Z]
-    lower = cholesky(block, values)
-    centred, scale = words(block[Block.CENTRED], m), floats(block[Block.SCALE], k * k)
-    d_lower, z, v = np.zeros((k, k)), np.zeros(k), np.zeros(k)
-    total = 0.0
-    for level in range(m):
-        at = level * k
-        if centred[level]:
-            total += _centred_prior(block, values, lower, b[at : at + k], z, v, d_lower, slopes)
-            for j in range(k):
-                grad[first + at + j] = 0.0
-                for i in range(j, k):
-                    grad[first + at + j] += scale[i * k + j] * (d_b[at + i] - v[i])
-            continue
-        for i in range(k):
-            grad[first + at + i] = -x[first + at + i]
-            total -= 0.5 * x[first + at + i] * x[first + at + i]
-        for i in range(k):
-            sd, d = values[block[Block.FIRST_SD] + i], d_b[at + i]
-            standard = 0.0
-            for j in range(i + 1):
-                standard += lower[i, j] * x[first + at + j]
-                d_lower[i, j] += d * sd * x[first + at + j]
-                grad[first + at + j] += d * sd * lower[i, j]
-            slopes[block[Block.FIRST_SD] + i] += d * standard
-    if block[Block.CORRELATED]:
-        _factor_back(block, values, lower, d_lower, slopes)
-    return total
-
-
-@njit(error_model="numpy")
-def _centred_prior(block, values, lower, b, z, v, d_lower, slopes):
-    """Return the log prior of one b; write v = ∂(|z|²/2)/∂b, and add to the derivatives of L and sd."""
-    k, at = block[Block.COLUMNS], block[Block.FIRST_SD]
-    total = 0.0
-    for i in range(k):  # L z = b / sd
-        z[i] = b[i] / values[at + i]
-        for j in range(i):
-            z[i] -= lower[i, j] * z[j]
-        z[i] /= lower[i, i]
-        total -= 0.5 * z[i] * z[i] + math.log(values[at + i] * lower[i, i])
-    for i in range(k - 1, -1, -1):  # Lᵀ v = z
-        v[i] = z[i]
-        for j in range(i + 1, k):
-            v[i] -= lower[j, i] * v[j]
-        v[i] /= lower[i, i]
+def effect_root(block, values, lower):
+    """Return M = diag(sd) L (k, k), with b = M z."""
+    k = block[Block.COLUMNS]
+    root = np.zeros((k, k))
     for i in range(k):
         for j in range(i + 1):
-            d_lower[i, j] += v[i] * z[j]
-        d_lower[i, i] -= 1.0 / lower[i, i]
-        slopes[at + i] += (v[i] * b[i] / values[at + i] - 1.0) / values[at + i]
-        v[i] /= values[at + i]
+            root[i, j] = values[block[Block.FIRST_SD] + i] * lower[i, j]
+    return root
+
+
+@njit(error_model="numpy", fastmath=_SUMS)
+def write_effects(block, values, x, b, z):
+    """Write the random effects b of a block and their standard normals z = M⁻¹ b, both level by level.
+
+    A coordinate that is not centred is z itself; of one that is, b = F x up to its column.
+    """
+    k, m = block[Block.COLUMNS], block[Block.LEVELS]
+    root = effect_root(block, values, cholesky(block, values))
+    centred, scale = words(block[Block.CENTRED], m), floats(block[Block.SCALE], k * k)
+    given, held = np.empty(m), np.empty(m)
+    for i in range(k):
+        for level in range(m):
+            given[level] = scale[i * k + i] * x[level * k + i]
+            held[level] = 0.0
+        for j in range(i):
+            own, other = scale[i * k + j], root[i, j]
+            for level in range(m):
+                given[level] += own * x[level * k + j]
+                held[level] += other * z[level * k + j]
+        diagonal = root[i, i]
+        inverse = 1.0 / diagonal
+        for level in range(m):
+            is_centred = centred[level] > i
+            coordinate = x[level * k + i]
+            b[level * k + i] = given[level] if is_centred else held[level] + diagonal * coordinate
+            z[level * k + i] = (given[level] - held[level]) * inverse if is_centred else coordinate
+
+
+@njit(error_model="numpy", fastmath=_SUMS)
+def effects_back(block, values, z, d_b, grad, slopes):
+    """Return the log prior of a block's coordinates; write their gradient, and add to that of sds and partials.
+
+    The log prior is −|z|²/2, less log M_ii for every centred coordinate of column i: it has the density of b.
+    `d_b` holds the derivatives of the log likelihood with respect to b, and is overwritten.
+    """
+    k, m = block[Block.COLUMNS], block[Block.LEVELS]
+    lower = cholesky(block, values)
+    root = effect_root(block, values, lower)
+    centred, scale = words(block[Block.CENTRED], m), floats(block[Block.SCALE], k * k)
+    d_root, d_z, weight = np.zeros((k, k)), np.zeros(m * k), np.empty(m)
+    total = 0.0
+    for i in range(k - 1, -1, -1):
+        diagonal = root[i, i]
+        inverse, count, own = 1.0 / diagonal, 0.0, 0.0
+        for level in range(m):
+            at = level * k + i
+            is_centred = centred[level] > i
+            slope = d_z[at] - z[at]
+            through = slope * inverse
+            total -= 0.5 * z[at] * z[at]
+            count += 1.0 if is_centred else 0.0
+            weight[level] = -through if is_centred else d_b[at]
+            own += weight[level] * z[at]
+            grad[at] = 0.0 if is_centred else slope + diagonal * d_b[at]
+            d_b[at] += through if is_centred else 0.0
+        total -= count * math.log(diagonal)
+        d_root[i, i] += own - count * inverse
+        for j in range(i):
+            other, shared = root[i, j], 0.0
+            for level in range(m):
+                shared += weight[level] * z[level * k + j]
+                d_z[level * k + j] += weight[level] * other
+            d_root[i, j] += shared
+    for i in range(k):
+        for j in range(i + 1):
+            factor = scale[i * k + j]
+            for level in range(m):
+                grad[level * k + j] += factor * d_b[level * k + i] if centred[level] > i else 0.0
+    for i in range(k):
+        for j in range(i + 1):
+            slopes[block[Block.FIRST_SD] + i] += d_root[i, j] * lower[i, j]
+            d_root[i, j] *= values[block[Block.FIRST_SD] + i]
+    if block[Block.CORRELATED]:
+        _factor_back(block, values, lower, d_root, slopes)
     return total
 
 
-@njit(error_model="numpy")
-def colour(header, table, w, x):
-    """Write the coordinates x of a whitened point w: x − x̂ is an arrow-shaped linear map of w."""
-    count = header[Header.GLOBALS]
-    point, root = floats(header[Header.CENTRE_POINT], w.size), floats(header[Header.GLOBAL_ROOT], count * count)
-    for i in range(count):
-        x[i] = 0.0
-        for j in range(i, count):
-            x[i] += root[i * count + j] * w[j]
-    for number in range(header[Header.BLOCKS]):
-        block = table[number]
-        k, m, first = block[Block.COLUMNS], block[Block.LEVELS], block[Block.FIRST_Z]
-        roots, strips = floats(block[Block.ROOTS], m * k * k), floats(block[Block.STRIPS], m * k * count)
-        rest = np.empty(k)
-        for level in range(m):
-            for i in range(k):
-                rest[i] = w[first + level * k + i]
-                for j in range(count):
-                    rest[i] -= strips[(level * k + i) * count + j] * x[j]
-            for i in range(k):
-                total = 0.0
-                for j in range(i, k):
-                    total += roots[(level * k + i) * k + j] * rest[j]
-                x[first + level * k + i] = total
+@njit(error_model="numpy", fastmath=_SUMS)
+def colour(header, w, x):
+    """Write the coordinates x of a whitened point w: x − middle is an arrow-shaped linear map of w."""
+    c, m, k = header[Header.CORE], header[Header.LEAVES], header[Header.LEAF_COLUMNS]
+    core_root, strips = floats(header[Header.CORE_ROOT], c * c), floats(header[Header.STRIPS], c * m * k)
+    roots, middle = floats(header[Header.LEAF_ROOTS], k * k * m), floats(header[Header.MIDDLE], w.size)
+    places = words(header[Header.PLACES], w.size)
+    moved = w.copy()
+    for i in range(c):
+        total = 0.0
+        for j in range(i, c):
+            total += core_root[i * c + j] * w[j]
+        moved[i] = total
+    leaves = moved[c:]
+    for i in range(c):
+        along, strip = moved[i], strips[i * m * k : (i + 1) * m * k]
+        for j in range(m * k):
+            leaves[j] -= strip[j] * along
+    for i in range(k):
+        root = roots[(i * k + i) * m : (i * k + i + 1) * m]
+        for leaf in range(m):
+            leaves[leaf * k + i] *= root[leaf]
+        for j in range(i + 1, k):
+            root = roots[(i * k + j) * m : (i * k + j + 1) * m]
+            for leaf in range(m):
+                leaves[leaf * k + i] += root[leaf] * leaves[leaf * k + j]
     for i in range(w.size):
-        x[i] += point[i]
+        x[places[i]] = middle[places[i]] + moved[i]
 
 
-@njit(error_model="numpy")
-def pull_back(header, table, grad):
+@njit(error_model="numpy", fastmath=_SUMS)
+def pull_back(header, grad):
     """Turn a gradient with respect to x into one with respect to w, in place: the transpose of `colour`."""
-    count = header[Header.GLOBALS]
-    root = floats(header[Header.GLOBAL_ROOT], count * count)
-    for number in range(header[Header.BLOCKS]):
-        block = table[number]
-        k, m, first = block[Block.COLUMNS], block[Block.LEVELS], block[Block.FIRST_Z]
-        roots, strips = floats(block[Block.ROOTS], m * k * k), floats(block[Block.STRIPS], m * k * count)
-        for level in range(m):
-            at = first + level * k
-            for j in range(k - 1, -1, -1):
-                total = 0.0
-                for i in range(j + 1):
-                    total += roots[(level * k + i) * k + j] * grad[at + i]
-                grad[at + j] = total
-            for i in range(k):
-                for j in range(count):
-                    grad[j] -= strips[(level * k + i) * count + j] * grad[at + i]
-    for j in range(count - 1, -1, -1):
+    c, m, k = header[Header.CORE], header[Header.LEAVES], header[Header.LEAF_COLUMNS]
+    core_root, strips = floats(header[Header.CORE_ROOT], c * c), floats(header[Header.STRIPS], c * m * k)
+    roots, places = floats(header[Header.LEAF_ROOTS], k * k * m), words(header[Header.PLACES], grad.size)
+    moved = np.empty(grad.size)
+    for i in range(grad.size):
+        moved[i] = grad[places[i]]
+    leaves = moved[c:]
+    for j in range(k - 1, -1, -1):
+        root = roots[(j * k + j) * m : (j * k + j + 1) * m]
+        for leaf in range(m):
+            leaves[leaf * k + j] *= root[leaf]
+        for i in range(j):
+            root = roots[(i * k + j) * m : (i * k + j + 1) * m]
+            for leaf in range(m):
+                leaves[leaf * k + j] += root[leaf] * leaves[leaf * k + i]
+    for i in range(c):
+        strip, total = strips[i * m * k : (i + 1) * m * k], 0.0
+        for j in range(m * k):
+            total += strip[j] * leaves[j]
+        moved[i] -= total
+    for j in range(c):
         total = 0.0
         for i in range(j + 1):
-            total += root[i * count + j] * grad[i]
+            total += core_root[i * c + j] * moved[i]
         grad[j] = total
+    for j in range(c, grad.size):
+        grad[j] = moved[j]

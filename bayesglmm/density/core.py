@@ -20,6 +20,7 @@ from bayesglmm.density.coordinates import (
     cholesky,
     colour,
     constrain,
+    effect_root,
     effects_back,
     floats,
     pull_back,
@@ -27,102 +28,117 @@ from bayesglmm.density.coordinates import (
     write_effects,
     write_values,
 )
-from bayesglmm.density.layout import BLOCK_SIZE, HEADER_SIZE, Block, Header
+from bayesglmm.density.layout import BLOCK_SIZE, CHUNK, HEADER_SIZE, WORK, Block, Header, Work
 
-__all__ = ["CHUNK", "expand", "log_density"]
-
-CHUNK = 512
-"""Rows worked on at a time, so that what is written is still in the cache when it is read."""
+__all__ = ["expand", "information", "log_density"]
 
 
-@njit(fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+_APART, _LEAST_APART = 1e-4, 1e-6
+"""How far apart slopes by η are taken for their difference: of η, and at the least."""
+
+_SUMS = {"reassoc", "contract", "nsz"}
+"""What vector instructions need: sums in any order."""
+
+
+@njit(fastmath=_SUMS, error_model="numpy")
 def _add_columns(eta, matrix, weights, start, count, n, columns):
     for j in range(columns):
-        weight = weights[j]
-        at = j * n + start
+        weight, column = weights[j], matrix[j * n + start : j * n + start + count]
         for i in range(count):
-            eta[i] += matrix[at + i] * weight
+            eta[i] += column[i] * weight
 
 
-@njit(fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@njit(fastmath=_SUMS, error_model="numpy")
 def _sum_columns(d_eta, matrix, slopes, start, count, n, columns):
     for j in range(columns):
-        at = j * n + start
-        total = 0.0
+        column, total = matrix[j * n + start : j * n + start + count], 0.0
         for i in range(count):
-            total += matrix[at + i] * d_eta[i]
+            total += column[i] * d_eta[i]
         slopes[j] += total
 
 
-@njit(error_model="numpy")
+@njit(fastmath=_SUMS, error_model="numpy")
 def _add_effects(eta, block, b, start, count, n):
     k = block[Block.COLUMNS]
-    index = words(block[Block.INDEX], n)
+    index = words(block[Block.INDEX], n)[start : start + count]
     if block[Block.INTERCEPT_ONLY]:
         for i in range(count):
-            eta[i] += b[index[start + i]]
+            eta[i] += b[np.uint64(index[i])]
         return
     z = floats(block[Block.Z], n * k)
+    for j in range(k):
+        column = z[j * n + start : j * n + start + count]
+        for i in range(count):
+            eta[i] += b[np.uint64(index[i] * k + j)] * column[i]
+
+
+@njit(fastmath=_SUMS, error_model="numpy")
+def _sum_effects(d_eta, block, d_b, start, count, n):
+    k = block[Block.COLUMNS]
+    index = words(block[Block.INDEX], n)[start : start + count]
+    if block[Block.INTERCEPT_ONLY]:
+        for i in range(count):
+            d_b[np.uint64(index[i])] += d_eta[i]
+        return
+    z = floats(block[Block.Z], n * k)
+    for j in range(k):
+        column = z[j * n + start : j * n + start + count]
+        for i in range(count):
+            d_b[np.uint64(index[i] * k + j)] += d_eta[i] * column[i]
+
+
+@njit(fastmath=_SUMS, error_model="numpy")
+def _linear_predictor(header, table, values, b, eta, start, count):
+    """Write η of `count` rows from `start`."""
+    n, p, first = header[Header.ROWS], header[Header.SLOPES], header[Header.INTERCEPT]
+    offset = floats(header[Header.OFFSET], n)[start : start + count]
+    base = values[0] if first else 0.0
     for i in range(count):
-        at = index[start + i] * k
-        for j in range(k):
-            eta[i] += b[at + j] * z[j * n + start + i]
+        eta[i] = offset[i] + base
+    _add_columns(eta, floats(header[Header.X], n * p), values[first:], start, count, n, p)
+    for number in range(header[Header.BLOCKS]):
+        at = table[number, Block.FIRST_Z] - header[Header.GLOBALS]
+        _add_effects(eta, table[number], b[at:], start, count, n)
 
 
 @njit(error_model="numpy")
-def _sum_effects(d_eta, block, d_b, start, count, n):
-    k = block[Block.COLUMNS]
-    index = words(block[Block.INDEX], n)
-    if block[Block.INTERCEPT_ONLY]:
+def _rows(header, work, values, d_parameters, start, count):
+    """Return the log likelihood of rows whose η is in the workspace, and write there its derivatives by η."""
+    address = work.ctypes.data
+    call_link(header[Header.LINK], count, address)
+    parameters = values[header[Header.FIRST_PARAMETER] :]
+    return call_family(
+        header[Header.FAMILY], count, header[Header.Y] + 8 * start, header[Header.TRIALS] + 8 * start, address,
+        parameters.ctypes.data, d_parameters.ctypes.data,
+    )  # fmt: skip
+
+
+@njit(fastmath=_SUMS, error_model="numpy")
+def _sum_rows(header, table, d_eta, d_b, slopes, start, count):
+    """Add what rows with derivatives `d_eta` by η give to those by coefficients and effects."""
+    n, p, first = header[Header.ROWS], header[Header.SLOPES], header[Header.INTERCEPT]
+    if first:
+        total = 0.0
         for i in range(count):
-            d_b[index[start + i]] += d_eta[i]
-        return
-    z = floats(block[Block.Z], n * k)
-    for i in range(count):
-        at = index[start + i] * k
-        for j in range(k):
-            d_b[at + j] += d_eta[i] * z[j * n + start + i]
+            total += d_eta[i]
+        slopes[0] += total
+    _sum_columns(d_eta, floats(header[Header.X], n * p), slopes[first:], start, count, n, p)
+    for number in range(header[Header.BLOCKS]):
+        at = table[number, Block.FIRST_Z] - header[Header.GLOBALS]
+        _sum_effects(d_eta, table[number], d_b[at:], start, count, n)
 
 
 @njit(error_model="numpy")
 def _likelihood(header, table, values, b, d_b, slopes):
     """Return the log likelihood; add its derivatives with respect to globals (`slopes`) and effects (`d_b`)."""
-    n, p = header[Header.ROWS], header[Header.SLOPES]
-    first = header[Header.INTERCEPT]
-    x, offset = floats(header[Header.X], n * p), floats(header[Header.OFFSET], n)
-    y, trials = header[Header.Y], header[Header.TRIALS]
-    work = np.empty((6, CHUNK))
-    eta, d_eta = work[0], work[5]
-    parameters = values[
-        header[Header.FIRST_PARAMETER] : header[Header.FIRST_PARAMETER] + header[Header.PARAMETERS] + 1
-    ].copy()
+    work = np.empty((WORK, CHUNK))
     d_parameters = np.zeros(header[Header.PARAMETERS] + 1)
     total = 0.0
-    for start in range(0, n, CHUNK):
-        count = min(CHUNK, n - start)
-        base = values[0] if first else 0.0
-        for i in range(count):
-            eta[i] = offset[start + i] + base
-        _add_columns(eta, x, values[first:], start, count, n, p)
-        for number in range(header[Header.BLOCKS]):
-            z = table[number, Block.FIRST_Z] - header[Header.GLOBALS]
-            _add_effects(eta, table[number], b[z:], start, count, n)
-        call_link(
-            header[Header.LINK], count, eta.ctypes.data, work[1].ctypes.data, work[2].ctypes.data, work[3].ctypes.data,
-            work[4].ctypes.data,
-        )  # fmt: skip
-        total += call_family(
-            header[Header.FAMILY], count, y + 8 * start, trials + 8 * start, work[1].ctypes.data, work[2].ctypes.data,
-            work[3].ctypes.data, work[4].ctypes.data, parameters.ctypes.data, d_eta.ctypes.data,
-            d_parameters.ctypes.data,
-        )  # fmt: skip
-        if first:
-            for i in range(count):
-                slopes[0] += d_eta[i]
-        _sum_columns(d_eta, x, slopes[first:], start, count, n, p)
-        for number in range(header[Header.BLOCKS]):
-            z = table[number, Block.FIRST_Z] - header[Header.GLOBALS]
-            _sum_effects(d_eta, table[number], d_b[z:], start, count, n)
+    for start in range(0, header[Header.ROWS], CHUNK):
+        count = min(CHUNK, header[Header.ROWS] - start)
+        _linear_predictor(header, table, values, b, work[Work.ETA], start, count)
+        total += _rows(header, work, values, d_parameters, start, count)
+        _sum_rows(header, table, work[Work.D_ETA], d_b, slopes, start, count)
     for j in range(header[Header.PARAMETERS]):
         slopes[header[Header.FIRST_PARAMETER] + j] += d_parameters[j]
     return total
@@ -152,15 +168,16 @@ def _density(header, table, x, grad):
     values, slopes = np.zeros(count + 1), np.zeros(count + 1)
     write_values(header, x, values)
     effects = x.size - count
-    b, d_b = np.zeros(effects), np.zeros(effects)
+    b, z, d_b = np.empty(effects), np.empty(effects), np.zeros(effects)
     total = 0.0
     for number in range(header[Header.BLOCKS]):
-        write_effects(table[number], values, x, b[table[number, Block.FIRST_Z] - count :])
+        at = table[number, Block.FIRST_Z] - count
+        write_effects(table[number], values, x[count + at :], b[at:], z[at:])
     if header[Header.LIKELIHOOD]:
         total += _likelihood(header, table, values, b, d_b, slopes)
     for number in range(header[Header.BLOCKS]):
         at = table[number, Block.FIRST_Z] - count
-        total += effects_back(table[number], values, x, b[at:], d_b[at:], grad, slopes)
+        total += effects_back(table[number], values, z[at:], d_b[at:], grad[count + at :], slopes)
     return total + _priors(header, x, values, slopes, grad)
 
 
@@ -173,9 +190,9 @@ def log_density(dim, point, gradient, value, user_data):
     table = carray(pointer(header[Header.BLOCK_TABLE]), (header[Header.BLOCKS], BLOCK_SIZE), types.int64)
     if header[Header.WHITENED]:
         coordinates = np.empty(x.size)
-        colour(header, table, x, coordinates)
+        colour(header, x, coordinates)
         total = _density(header, table, coordinates, grad)
-        pull_back(header, table, grad)
+        pull_back(header, grad)
     else:
         total = _density(header, table, x, grad)
     value[0] = total
@@ -194,7 +211,7 @@ def expand(dim, length, point, variables, user_data):
     x = w
     if header[Header.WHITENED]:
         x = np.empty(w.size)
-        colour(header, table, w, x)
+        colour(header, w, x)
     out = carray(variables, (length,), types.float64)
     count, p, first = header[Header.GLOBALS], header[Header.SLOPES], header[Header.INTERCEPT]
     values = np.zeros(count + 1)
@@ -210,10 +227,10 @@ def expand(dim, length, point, variables, user_data):
         for j in range(table[number, Block.COLUMNS]):
             out[at + j] = values[table[number, Block.FIRST_SD] + j]
         at += table[number, Block.COLUMNS]
-    b = np.zeros(x.size - count)
+    b, z = np.empty(x.size - count), np.empty(x.size - count)
     for number in range(header[Header.BLOCKS]):
-        k = table[number, Block.COLUMNS]
-        write_effects(table[number], values, x, b[table[number, Block.FIRST_Z] - count :])
+        k, first = table[number, Block.COLUMNS], table[number, Block.FIRST_Z]
+        write_effects(table[number], values, x[first:], b[first - count :], z[first - count :])
         if table[number, Block.CORRELATED]:
             lower = cholesky(table[number], values)
             for i in range(k):
@@ -227,4 +244,42 @@ def expand(dim, length, point, variables, user_data):
     at += header[Header.PARAMETERS]
     for i in range(b.size):
         out[at + i] = b[i]
+    return 0
+
+
+@compiled(EXPAND)
+def information(dim, length, point, out, user_data):
+    """Write minus the second derivatives of the rows' log likelihood by η, then M = diag(sd) L of every block."""
+    header = carray(user_data, (HEADER_SIZE,), types.int64)
+    x = carray(point, (dim,), types.float64)
+    written = carray(out, (length,), types.float64)
+    table = carray(pointer(header[Header.BLOCK_TABLE]), (header[Header.BLOCKS], BLOCK_SIZE), types.int64)
+    count, n = header[Header.GLOBALS], header[Header.ROWS]
+    values = np.zeros(count + 1)
+    write_values(header, x, values)
+    b, z = np.empty(x.size - count), np.empty(x.size - count)
+    at = n
+    for number in range(header[Header.BLOCKS]):
+        k, first = table[number, Block.COLUMNS], table[number, Block.FIRST_Z]
+        write_effects(table[number], values, x[first:], b[first - count :], z[first - count :])
+        root = effect_root(table[number], values, cholesky(table[number], values))
+        for i in range(k):
+            for j in range(k):
+                written[at] = root[i, j]
+                at += 1
+    work, eta = np.empty((WORK, CHUNK)), np.empty(CHUNK)
+    d_parameters = np.zeros(header[Header.PARAMETERS] + 1)
+    for start in range(0, n, CHUNK):
+        size = min(CHUNK, n - start)
+        _linear_predictor(header, table, values, b, eta, start, size)
+        for i in range(size):
+            work[Work.ETA, i] = eta[i] - (_APART * abs(eta[i]) + _LEAST_APART)
+        _rows(header, work, values, d_parameters, start, size)
+        for i in range(size):
+            written[start + i] = work[Work.D_ETA, i]
+            work[Work.ETA, i] = eta[i] + (_APART * abs(eta[i]) + _LEAST_APART)
+        _rows(header, work, values, d_parameters, start, size)
+        for i in range(size):
+            apart = _APART * abs(eta[i]) + _LEAST_APART
+            written[start + i] = (written[start + i] - work[Work.D_ETA, i]) / (2.0 * apart)
     return 0

@@ -12,19 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from bayesglmm.density.core import log_density
+from bayesglmm.density.arrow import Arrow, Shape, lifted
+from bayesglmm.density.core import information, log_density
+from bayesglmm.density.rows import Rows
 
-__all__ = ["Arrow", "Evaluator", "curvature", "lifted", "marginal_mode"]
+__all__ = ["Evaluator", "curvature", "marginal_mode"]
 
 type Array = NDArray[np.float64]
 
 _POINTER = ctypes.c_void_p
 _LOGP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER, _POINTER)(log_density.address)
+_INFORMATION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER)(
+    information.address
+)
 
 _STEP = 1e-4
 _NEWTON_STEPS = 30
 _FLOOR = 0.1
-"""The least curvature of a level in units of its prior, which alone gives 1."""
+"""The least curvature of an effect in units of its prior, which alone gives 1."""
 
 _FLAT = 0.01
 """The least curvature of the globals in natural units: none is thought wider than ten of them."""
@@ -37,27 +42,29 @@ _WORST = 1e100
 
 @dataclass(frozen=True, eq=False)
 class Evaluator:
-    """The log density of a model at coordinates x, and how the coordinates are grouped.
+    """The log density of a model at coordinates x.
 
     Parameters
     ----------
     header
-        What the compiled function reads.
+        What the compiled functions read.
     kept
         The arrays that the header points at, held here so that they live.
-    dim
-        The number of coordinates.
-    globals
-        The number g of globals, which come first.
-    blocks
-        The number of levels m and columns k of every block, in order.
+    rows
+        The rows it is of.
+    shape
+        How the coordinates are taken apart.
     """
 
     header: NDArray[np.int64]
     kept: tuple[NDArray[Any], ...]
-    dim: int
-    globals: int
-    blocks: tuple[tuple[int, int], ...]
+    rows: Rows
+    shape: Shape
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates."""
+        return len(self.shape.places)
 
     def __call__(self, x: Array) -> tuple[float, Array]:
         """Return the log density and its gradient (dim,); −inf and zeros where it is not finite."""
@@ -67,99 +74,103 @@ class Evaluator:
             return -np.inf, np.zeros(self.dim)
         return float(value[0]), gradient
 
-    def pieces(self, x: Array) -> list[Array]:
-        """View the coordinates of the blocks, each (m, k)."""
-        at, pieces = self.globals, []
-        for m, k in self.blocks:
-            pieces.append(x[at : at + m * k].reshape(m, k))
-            at += m * k
-        return pieces
+    def slope(self, x: Array, step: Array) -> Array:
+        """Return minus the derivative of the gradient along a step, (dim,), times its length."""
+        return (self(x - step)[1] - self(x + step)[1]) / 2
+
+    def effects(self, x: Array) -> Arrow:
+        """Return minus the Hessian by the effects, all of them non-centred; its head is of those in the core.
+
+        With b = M z of every block it is I + Mᵀ Zᵀ W Z M, where W holds minus the second derivatives of the
+        rows' log likelihood by η.
+        """
+        shape = self.shape
+        weight, parts = self._parts(x)
+        (m, k), c = shape.leaves, shape.core - shape.globals
+        core = [parts[number] for number in shape.core_blocks]
+        leaf = [parts[number] for number in shape.leaf_blocks]
+        corners = np.block([[a.levels(b, weight) for b in leaf] for a in leaf]) if leaf else np.zeros((0, 0, 0))
+        corners = lifted(np.eye(k) + (corners + corners.swapaxes(1, 2)) / 2, _FLOOR)
+        if not core:
+            return Arrow(shape, np.zeros((0, 0)), np.zeros((m, k, 0)), corners)
+        head = np.eye(c) + np.block([[a.cross(b, weight) for b in core] for a in core])
+        strips = [np.concatenate([a.cross(b, weight) for b in core], axis=1).reshape(m, a.k, c) for a in leaf]
+        return Arrow(shape, head, np.concatenate(strips, axis=1), corners)
+
+    def own_information(self, x: Array) -> list[Array]:
+        """Return what the rows of each level say of its effects, one (m, k, k) a block: Mᵀ Zᵀ W Z M."""
+        weight, parts = self._parts(x)
+        return [part.levels(part, weight) for part in parts]
+
+    def _parts(self, x: Array) -> tuple[Array, "list[_Part]"]:
+        """Return the weights of the rows, (n,), and the blocks as rows see them."""
+        n, blocks = self.rows.n, self.shape.blocks
+        out = np.empty(n + sum(k * k for _, k in blocks))
+        _INFORMATION(self.dim, out.size, *(array.ctypes.data for array in (x, out, self.header)))
+        ends = n + np.cumsum([k * k for _, k in blocks])
+        roots = [out[end - k * k : end].reshape(k, k) for end, (_, k) in zip(ends, blocks, strict=True)]
+        return out[:n], [
+            _Part(index, z, m, k, root)
+            for index, z, (m, k), root in zip(self.rows.index, self.rows.z, blocks, roots, strict=True)
+        ]
 
 
 @dataclass(frozen=True, eq=False)
-class Arrow:
-    """The negative Hessian, less the corners between levels.
+class _Part:
+    """A block as rows see it: the level of each (n,), the columns (n, k), the number of levels and columns, M."""
 
-    Parameters
-    ----------
-    head
-        (g, g) of the globals.
-    shafts
-        One (m, k, g) a block: between its levels and the globals.
-    corners
-        One (m, k, k) a block: within each level, positive definite.
-    """
+    index: NDArray[np.int64]
+    z: Array
+    m: int
+    k: int
+    root: Array
 
-    head: Array
-    shafts: list[Array]
-    corners: list[Array]
+    def levels(self, other: "_Part", weight: Array) -> Array:
+        """Return Mᵀ Zᵀ W Z M of each level with the same level of a block on the same factor, (m, k, k')."""
+        return self._turned(other, weight, self.index, self.m)
 
-    def schur(self) -> Array:
-        """Return the head less what the levels explain, (g, g)."""
-        schur = self.head.copy()
-        for shaft, corner in zip(self.shafts, self.corners, strict=True):
-            schur -= np.einsum("mkg,mkh->gh", shaft, _solve(corner, shaft))
-        return (schur + schur.T) / 2
+    def cross(self, other: "_Part", weight: Array) -> Array:
+        """Return Mᵀ Zᵀ W Z M of all levels with all of another block, (m k, m' k')."""
+        turned = self._turned(other, weight, self.index * other.m + other.index, self.m * other.m)
+        apart = turned.reshape(self.m, other.m, self.k, other.k).transpose(0, 2, 1, 3)
+        return apart.reshape(self.m * self.k, other.m * other.k)
+
+    def _turned(self, other: "_Part", weight: Array, cell: NDArray[np.int64], cells: int) -> Array:
+        """Return Mᵀ Zᵀ W Z M over the rows of each cell, (cells, k, k')."""
+        sums = np.empty((cells, self.k, other.k))
+        for i in range(self.k):
+            for j in range(other.k):
+                sums[:, i, j] = np.bincount(cell, weight * self.z[:, i] * other.z[:, j], cells)
+        result: Array = self.root.T @ sums @ other.root
+        return result
 
 
 def curvature(density: Evaluator, x: Array, scales: Array) -> Arrow:
-    """Return the arrow at a point, from differences of the gradient: 2 (g + Σ k) evaluations.
+    """Return the arrow at a point, from differences of the gradient: 2 (c + k) evaluations.
 
     Parameters
     ----------
     density
-        The density.
+        The density, in any coordinates.
     x
         (dim,) the point.
     scales
         (g,) a natural unit of each global.
     """
-    g = density.globals
-    head, shafts = np.empty((g, g)), [np.empty((m, k, g)) for m, k in density.blocks]
-    for i in range(g):
-        step = np.zeros(density.dim)
-        step[i] = _STEP * scales[i]
-        slope = -(density(x + step)[1] - density(x - step)[1]) / (2 * step[i])
-        head[:, i] = slope[:g]
-        for shaft, piece in zip(shafts, density.pieces(slope), strict=True):
-            shaft[:, :, i] = piece
-    return Arrow(head, shafts, _corners(density, x))
-
-
-def _corners(density: Evaluator, x: Array) -> list[Array]:
-    """Return (m, k, k) a block: levels of one block do not meet, so all are moved at once."""
-    corners = []
-    for number, (m, k) in enumerate(density.blocks):
-        corner = np.empty((m, k, k))
-        for column in range(k):
-            step = np.zeros(density.dim)
-            density.pieces(step)[number][:, column] = _STEP
-            difference = density(x - step)[1] - density(x + step)[1]
-            corner[:, :, column] = density.pieces(difference)[number] / (2 * _STEP)
-        corners.append(lifted((corner + corner.swapaxes(1, 2)) / 2, _FLOOR))
-    return corners
-
-
-def lifted(matrices: Array, floor: float) -> Array:
-    """Raise eigenvalues under a floor to it: symmetric (…, k, k)."""
-    if matrices.shape[-1] == 1:  # many levels of one column are the usual case, and quick this way
-        return np.maximum(matrices, floor)
-    values, vectors = np.linalg.eigh(matrices)
-    if (values >= floor).all():
-        return matrices
-    result: Array = (vectors * np.maximum(values, floor)[..., None, :]) @ vectors.swapaxes(-1, -2)
-    return result
-
-
-def _solve(corner: Array, right: Array) -> Array:
-    """Solve (m, k, k) against (m, k, c)."""
-    result: Array = right / corner if corner.shape[-1] == 1 else np.linalg.solve(corner, right)
-    return result
-
-
-def _log_determinant(corners: list[Array]) -> float:
-    """Return the log determinant of all corners together."""
-    return float(sum((np.log(c) if c.shape[-1] == 1 else np.linalg.slogdet(c)[1]).sum() for c in corners))
+    shape = density.shape
+    units = np.ones(shape.core)
+    units[: shape.globals] = scales
+    (m, k), c = shape.leaves, shape.core
+    head, shafts, corners = np.empty((c, c)), np.empty((m, k, c)), np.empty((m, k, k))
+    for i in range(c):
+        step = _STEP * units[i]
+        core, leaves = shape.apart(density.slope(x, shape.together(step * np.eye(c)[i], np.zeros((m, k)))) / step)
+        head[:, i], shafts[:, :, i] = core, leaves
+    for j in range(k):  # leaves do not meet, so all are moved at once
+        step = np.zeros((m, k))
+        step[:, j] = _STEP
+        corners[:, :, j] = shape.apart(density.slope(x, shape.together(np.zeros(c), step)) / _STEP)[1]
+    return Arrow(shape, (head + head.T) / 2, shafts, lifted((corners + corners.swapaxes(1, 2)) / 2, _FLOOR))
 
 
 def marginal_mode(density: Evaluator, start: Array, scales: Array) -> tuple[Array, Array] | None:
@@ -182,15 +193,15 @@ def marginal_mode(density: Evaluator, start: Array, scales: Array) -> tuple[Arra
     """
     try:
         with np.errstate(all="ignore"):
-            return _maximise(_Search(density, scales, start.copy()), start[: density.globals] / scales)
+            return _maximise(_Search(density, scales, start.copy()), start[: density.shape.globals] / scales)
     except np.linalg.LinAlgError:  # beyond the range of doubles on the way
         return None
 
 
 def _maximise(search: "_Search", start: Array) -> tuple[Array, Array] | None:
     scales = search.scales
-    first = curvature(search.density, search.inner(start * scales), scales)
-    inverse = np.linalg.inv(_natural(first.schur(), scales))
+    first = search.marginal(search.inner(start * scales))
+    inverse = np.linalg.inv(_natural(first, scales))
     options = {"maxiter": 100, "gtol": 0.05, "hess_inv0": (inverse + inverse.T) / 2}
     found = optimize.minimize(search.objective, start, jac=True, method="BFGS", options=options)
     mode = search.inner(found.x * scales)
@@ -214,31 +225,38 @@ def _natural(matrix: Array, scales: Array) -> Array:
 
 @dataclass
 class _Search:
-    """Follows the mode of the levels as the globals move."""
+    """Follows the mode of the effects as the globals move."""
 
     density: Evaluator
     scales: Array
     x: Array
 
     def inner(self, theta: Array) -> Array:
-        """Return the point with these globals and the levels at their mode, by damped Newton steps."""
+        """Return the point with these globals and the effects at their mode, by damped Newton steps."""
+        g = self.density.shape.globals
         x = self.x.copy()
-        x[: self.density.globals] = theta
+        x[:g] = theta
         value, gradient = self.density(x)
         for _ in range(_NEWTON_STEPS):
             if not np.isfinite(value):
                 break
-            step = np.zeros(self.density.dim)
-            slopes, corners = self.density.pieces(gradient), _corners(self.density, x)
-            for piece, slope, corner in zip(self.density.pieces(step), slopes, corners, strict=True):
-                piece[:] = _solve(corner, slope[:, :, None])[:, :, 0]
+            step = self._solve(self.density.effects(x), gradient)
             gain = float(step @ gradient)
-            if gain < 1e-6:
+            if gain < 1e-10:
                 break
             x, value, gradient = self._line(x, step, value, gain)
+            if gain < 1e-5:  # what is left is its square
+                break
         if np.isfinite(value):
             self.x = x
         return x
+
+    def _solve(self, arrow: Arrow, right: Array) -> Array:
+        """Solve for the effects against coordinates (dim,), of which the globals are left at 0."""
+        shape = self.density.shape
+        core, leaves = shape.apart(right)
+        found, rest = arrow.solve(core[shape.globals :], leaves, _FLOOR)
+        return shape.together(np.concatenate([np.zeros(shape.globals), found]), rest)
 
     def _line(self, x: Array, step: Array, value: float, gain: float) -> tuple[Array, float, Array]:
         for halving in range(12):
@@ -248,23 +266,37 @@ class _Search:
                 return x + length * step, tried, gradient
         return x, value, np.zeros_like(x)
 
+    def _slopes(self, x: Array) -> Array:
+        """Return minus the derivatives of the gradient by each global, (g, dim)."""
+        g = self.density.shape.globals
+        steps = np.zeros((g, self.density.dim))
+        steps[:, :g] = np.diag(_STEP * self.scales)
+        return np.array([self.density.slope(x, step) for step in steps]) / (_STEP * self.scales)[:, None]
+
+    def marginal(self, x: Array) -> Array:
+        """Return minus the Hessian by the globals with the effects following their mode, (g, g)."""
+        g, arrow, slopes = self.density.shape.globals, self.density.effects(x), self._slopes(x)
+        follow = np.array([self._solve(arrow, slope) for slope in slopes])
+        result: Array = slopes[:, :g] - slopes @ follow.T
+        return result
+
     def objective(self, scaled: Array) -> tuple[float, Array]:
         """Return minus the Laplace-approximated log marginal density, and its gradient, in natural units."""
-        g = self.density.globals
+        g = self.density.shape.globals
         x = self.inner(scaled * self.scales)
         value, gradient = self.density(x)
         if not np.isfinite(value):
             return _WORST, np.zeros(g)
-        arrow = curvature(self.density, x, self.scales)
+        arrow = self.density.effects(x)
         slope = gradient[:g].copy()
-        for i in range(g):
-            step = np.zeros(self.density.dim)
-            step[i] = _STEP * self.scales[i]
-            for piece, shaft, corner in zip(self.density.pieces(step), arrow.shafts, arrow.corners, strict=True):
-                piece[:] = -step[i] * _solve(corner, shaft[:, :, i : i + 1])[:, :, 0]
-            up, down = _corners(self.density, x + step), _corners(self.density, x - step)
-            slope[i] -= 0.5 * (_log_determinant(up) - _log_determinant(down)) / (2 * step[i])
-        return -(value - 0.5 * _log_determinant(arrow.corners)), -slope * self.scales
+        for i, along in enumerate(self._slopes(x)):
+            step = -self._solve(arrow, along)  # the effects' mode follows the global
+            step[i] = 1.0
+            step *= _STEP * self.scales[i]
+            up, down = self.density.effects(x + step), self.density.effects(x - step)
+            difference = up.log_determinant(_FLOOR) - down.log_determinant(_FLOOR)
+            slope[i] -= 0.5 * difference / (2 * step[i])
+        return -(value - 0.5 * arrow.log_determinant(_FLOOR)), -slope * self.scales
 
     def hessian(self, scaled: Array) -> Array:
         """Return the Hessian of the objective, (g, g) in natural units, from differences of its gradient."""

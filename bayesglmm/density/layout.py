@@ -1,8 +1,8 @@
-"""Where everything stands that a compiled function reads: the header, and a row of the block table."""
+"""Where everything stands that a compiled function reads: the header, a row of the block table, the workspace."""
 
 from enum import IntEnum, auto
 
-__all__ = ["BLOCK_SIZE", "HEADER_SIZE", "Block", "Header"]
+__all__ = ["BLOCK_SIZE", "CHUNK", "HEADER_SIZE", "WORK", "Block", "Header", "Work"]
 
 
 class _FromZero(IntEnum):
@@ -34,8 +34,14 @@ class Header(_FromZero):
     FIRST_PARAMETER = auto()
     LIKELIHOOD = auto()
     WHITENED = auto()
-    CENTRE_POINT = auto()
-    GLOBAL_ROOT = auto()
+    CORE = auto()
+    LEAVES = auto()
+    LEAF_COLUMNS = auto()
+    PLACES = auto()
+    MIDDLE = auto()
+    CORE_ROOT = auto()
+    LEAF_ROOTS = auto()
+    STRIPS = auto()
 
 
 class Block(_FromZero):
@@ -52,8 +58,20 @@ class Block(_FromZero):
     INTERCEPT_ONLY = auto()
     CENTRED = auto()
     SCALE = auto()
-    ROOTS = auto()
-    STRIPS = auto()
 
 
-HEADER_SIZE, BLOCK_SIZE = len(Header), len(Block)
+class Work(_FromZero):
+    """The arrays of a chunk of rows, one after another in the workspace."""
+
+    ETA = auto()
+    A = auto()
+    B = auto()
+    DA = auto()
+    DB = auto()
+    D_ETA = auto()
+
+
+CHUNK = 512
+"""Rows worked on at a time, so that what is written is still in the cache when it is read."""
+
+HEADER_SIZE, BLOCK_SIZE, WORK = len(Header), len(Block), len(Work)

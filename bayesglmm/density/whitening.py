@@ -1,9 +1,10 @@
-"""Whitened coordinates: which levels are centred, and the map under which the posterior is nearly standard normal.
+"""Whitened coordinates: what is centred, and the map under which the posterior is nearly standard normal.
 
 A level rich in data knows its effect b better than the globals know their sds, so b itself, in units of
-the mode's G, is its coordinate (centred); a poor level keeps z with b = diag(sd) L z (non-centred). The map
-is the transposed inverse of the Cholesky factor of the curvature at the mode, which has arrow shape: a root
-among the globals, and for each level a small root and a strip to the globals.
+the mode's G, is its coordinate (centred); a poor level keeps z with b = diag(sd) L z (non-centred). The first
+columns of a level may be centred and the rest not, such as a rich intercept beside a slope whose sd is near 0.
+The map is the transposed inverse of the Cholesky factor of the curvature at the mode, which has arrow shape: a
+root of the core, and for each leaf a small root and a strip to the core (see `bayesglmm.density.arrow`).
 
 References
 ----------
@@ -15,49 +16,63 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglmm.density.laplace import Arrow
+from bayesglmm.density.arrow import Arrow
 
-__all__ = ["Whitening", "rich_levels", "whitening"]
+__all__ = ["Whitening", "rich_columns", "whitening"]
 
 type Array = NDArray[np.float64]
 
 RICH = 8.0
-"""Information on b relative to its prior above which a level is centred, in the direction with least of it."""
+"""Information on b relative to its prior above which it is centred, in the direction with least of it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Whitening:
-    """A linear map from w to coordinates x.
+    """A linear map from w to coordinates x. Both are taken apart into core and leaves.
 
     Parameters
     ----------
-    point
-        (dim,) what w = 0 stands for.
-    root
-        (g, g) upper triangular: globals − point = root w.
-    roots
-        One (m, k, k) a block, upper triangular.
+    places
+        (dim,) where in x the core stands, then the leaves, leaf by leaf; w is in that order.
+    middle
+        (dim,) what w = 0 stands for, in the order of x.
+    core_root
+        (c, c) upper triangular: core of x = core_root w, from the middle.
+    leaf_roots
+        (k, k, m) upper triangular in its first two: leaf of x = leaf_roots (w − strips · core of x).
     strips
-        One (m, k, g) a block: level − point = roots (w − strips (globals − point)).
+        (c, m, k).
     """
 
-    point: Array
-    root: Array
-    roots: tuple[Array, ...]
-    strips: tuple[Array, ...]
+    places: NDArray[np.int64]
+    middle: Array
+    core_root: Array
+    leaf_roots: Array
+    strips: Array
+
+    def arrays(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
+        """Return what compiled functions read, by its name in the header."""
+        names = ("places", "middle", "core_root", "leaf_roots", "strips")
+        return {name: np.ascontiguousarray(getattr(self, name)) for name in names}
+
+    def sizes(self) -> dict[str, int]:
+        """Return the sizes of core and leaves, by their names in the header."""
+        k, _, m = self.leaf_roots.shape
+        return {"core": len(self.core_root), "leaves": m, "leaf_columns": k}
 
 
-def rich_levels(arrow: Arrow) -> tuple[NDArray[np.int64], ...]:
-    """Return which levels to centre, one (m,) of 0 and 1 a block, from the curvature in non-centred coordinates.
+def rich_columns(information: Array) -> NDArray[np.int64]:
+    """Return how many of the first columns of each level to centre, (m,), from its information (m, k, k).
 
-    There a level's corner is the identity plus the information of its data in units of the prior. One poor
-    direction, such as that of a slope whose sd is near 0, keeps a level non-centred.
+    Information is that of a level's data on its coordinates, in units of the prior, where they are not centred.
+    As many first columns are centred as are rich in every direction among them.
     """
-    chosen = []
-    for corner in arrow.corners:
-        information = corner[:, 0, 0] if corner.shape[1] == 1 else np.linalg.eigvalsh(corner)[:, 0]
-        chosen.append((information - 1 > RICH).astype(np.int64))
-    return tuple(chosen)
+    chosen = np.zeros(len(information), dtype=np.int64)
+    for first in range(1, information.shape[1] + 1):
+        corner = information[:, :first, :first]
+        least = corner[:, 0, 0] if first == 1 else np.linalg.eigvalsh(corner)[:, 0]
+        chosen[(least > RICH) & (chosen == first - 1)] = first
+    return chosen
 
 
 def whitening(point: Array, arrow: Arrow, marginal: Array) -> Whitening:
@@ -68,21 +83,20 @@ def whitening(point: Array, arrow: Arrow, marginal: Array) -> Whitening:
     point
         (dim,) the mode.
     arrow
-        The curvature of the levels there, and their slant with the globals.
+        The curvature there.
     marginal
-        (g, g) the curvature of the marginal of the globals.
+        (c, c) the curvature of the marginal of the core.
     """
-    lowers = [np.linalg.cholesky(corner) for corner in arrow.corners]
+    lower = np.linalg.cholesky(arrow.corners)
+    strips = np.linalg.solve(lower, arrow.shafts)
     return Whitening(
-        point=np.ascontiguousarray(point),
-        root=_inverse_transposed(np.linalg.cholesky(marginal)),
-        roots=tuple(_inverse_transposed(lower) for lower in lowers),
-        strips=tuple(
-            np.ascontiguousarray(np.linalg.solve(lower, shaft))
-            for lower, shaft in zip(lowers, arrow.shafts, strict=True)
-        ),
+        places=arrow.shape.places,
+        middle=point,
+        core_root=_inverse_transposed(np.linalg.cholesky(marginal)),
+        leaf_roots=np.moveaxis(_inverse_transposed(lower), 0, -1),
+        strips=np.moveaxis(strips, -1, 0),
     )
 
 
 def _inverse_transposed(lower: Array) -> Array:
-    return np.ascontiguousarray(np.linalg.inv(lower).swapaxes(-1, -2))
+    return np.linalg.inv(lower).swapaxes(-1, -2)
