@@ -1,6 +1,6 @@
 """Scalar special functions that compile as they stand: plain Python over `math`, accurate in both tails.
 
-`exp` and `log1p_unit` have neither a branch nor a call, so that a loop over rows compiles to vector
+`exp`, `log` and `log1p_unit` have neither a branch nor a call, so that a loop over rows compiles to vector
 instructions; a loop that calls the C library takes several times as long.
 """
 
@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-__all__ = ["digamma", "exp", "log1p_exp", "log1p_unit", "log_ndtr", "mills"]
+__all__ = ["digamma", "exp", "log", "log1p_exp", "log1p_unit", "log_ndtr", "mills"]
 
 _LOG2_E = 1.4426950408889634
 _LOG_2_HIGH, _LOG_2_LOW = 0.6931471803691238, 1.9082149292705877e-10
@@ -16,6 +16,7 @@ _LOG_2_HIGH, _LOG_2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 _ROUND = 6755399441055744.0
 """1.5 · 2^52: what is added to it is rounded to a whole number, which then stands in its last bits."""
 _ROUND_BITS = 4843621399236968448
+_SQRT_HALF_BITS = 4604544271217802189
 
 
 def exp(x: float) -> float:
@@ -50,11 +51,14 @@ def exp(x: float) -> float:
 def log1p_unit(x: float) -> float:
     """Return log(1 + x) for 0 ≤ x ≤ 1, relative error near 7e-16.
 
-    It is 2 artanh(s) with s = x / (2 + x) ≤ 1/3, and artanh(s)/s a polynomial of s², here the
-    Chebyshev interpolant of degree 9.
+    It is 2 artanh(s) with s = x / (2 + x) ≤ 1/3.
     """
     s = x / (2.0 + x)
-    u = s * s
+    return 2.0 * s * _artanh_ratio(s * s)
+
+
+def _artanh_ratio(u: float) -> float:
+    """Return artanh(√u)/√u for 0 ≤ u ≤ 1/9: the Chebyshev interpolant of degree 9."""
     series = 0.08890381913056651
     series = series * u + 0.04940394524382393
     series = series * u + 0.06795652742789947
@@ -64,8 +68,20 @@ def log1p_unit(x: float) -> float:
     series = series * u + 0.1428571455582858
     series = series * u + 0.199999999976438
     series = series * u + 0.33333333333341286
-    series = series * u + 1.0
-    return 2.0 * s * series
+    return series * u + 1.0
+
+
+def log(x: float) -> float:
+    """Return log x for normal x > 0, from its exponent and the polynomial of `log1p_unit`; NaN if x is.
+
+    x = 2^k f with f from √½ to √2, and log f = 2 artanh((f − 1) / (f + 1)).
+    """
+    bits = np.float64(x).view(np.int64)
+    k = (bits - _SQRT_HALF_BITS) >> 52
+    f = np.int64(bits - (k << 52)).view(np.float64)
+    s = (f - 1.0) / (f + 1.0)
+    whole = np.int64(k + _ROUND_BITS).view(np.float64) - _ROUND
+    return whole * _LOG_2_HIGH + (2.0 * s * _artanh_ratio(s * s) + whole * _LOG_2_LOW)
 
 
 def log1p_exp(x: float) -> float:

@@ -123,42 +123,46 @@ WHITENED = {
 }
 
 
-def half_centred(model: Model, rng: np.random.Generator) -> Coordinates:
-    """Levels with none, some and all of their columns centred, in units of an arbitrary lower triangle."""
-    blocks = model.design.blocks
-    centred = tuple(np.arange(len(block.levels)) % (block.size + 1) for block in blocks)
-    scale = tuple(np.tril(0.3 * rng.normal(size=(block.size,) * 2)) + np.eye(block.size) for block in blocks)
-    return Coordinates(centred, scale)
+def conditioned(model: Model, rng: np.random.Generator) -> Coordinates:
+    """Coordinates given arbitrary pseudo-data, none for every third level."""
+    known, pull = [], []
+    for block in model.design.blocks:
+        k, m = block.size, len(block.levels)
+        root = 2 * rng.normal(size=(m, k, k)) * (np.arange(m) % 3 > 0)[:, None, None]
+        known.append(np.moveaxis(root @ root.swapaxes(1, 2), 0, -1))
+        pull.append(3 * rng.normal(size=(k, m)) * (np.arange(m) % 3 > 0))
+    return Coordinates(tuple(known), tuple(pull))
 
 
 @pytest.mark.parametrize("name", WHITENED)
-def test_centring_is_a_change_of_variables(name):
-    """The same posterior variables have the same density, but for the Jacobian of z = L⁻¹ diag(sd)⁻¹ F u."""
+def test_conditioning_is_a_change_of_variables(name):
+    """The same posterior variables have the same density, but for the Jacobian of z = C⁻ᵀ(u + C⁻¹Mᵀh)."""
     formula, family = WHITENED[name]
     model = glmm(formula, table(family), family)
     rng = np.random.default_rng(3)
-    chosen = half_centred(model, rng)
-    plain, centred = Bound.of(model), Bound.of(model, chosen)
+    chosen = conditioned(model, rng)
+    plain, other = Bound.of(model), Bound.of(model, chosen)
     g = len(plain.priors)
     differences = []
     for _ in range(4):
         u = 0.5 * rng.normal(size=plain.dim)
-        z, shown, jacobian, at = u.copy(), variables(model, centred, u), 0.0, g
-        for block, flags, scale in zip(model.design.blocks, chosen.centred, chosen.scale, strict=True):
+        z, shown, jacobian, at = u.copy(), variables(model, other, u), 0.0, g
+        for block, known, pull in zip(model.design.blocks, chosen.known, chosen.pull, strict=True):
             k = block.size
             correlation = np.eye(k)
             if block.correlated:
                 correlation[np.tril_indices(k, -1)] = shown[f"corr_{block.name}"]
                 correlation += np.tril(correlation, -1).T
             root = shown[f"sd_{block.name}"][:, None] * np.linalg.cholesky(correlation)
-            for level, columns in enumerate(flags):
-                place, first = slice(at + level * k, at + level * k + columns), slice(columns)
-                z[place] = np.linalg.solve(root[first, first], scale[first, first] @ u[place])
-                jacobian -= np.log(np.diag(root)[first]).sum()
+            for level in range(len(block.levels)):
+                place = slice(at + level * k, at + (level + 1) * k)
+                factor = np.linalg.cholesky(np.eye(k) + root.T @ known[:, :, level] @ root)
+                z[place] = np.linalg.solve(factor.T, u[place] + np.linalg.solve(factor, root.T @ pull[:, level]))
+                jacobian -= np.log(np.diag(factor)).sum()
             at += k * len(block.levels)
         for ours, theirs in zip(shown.values(), variables(model, plain, z).values(), strict=True):
             np.testing.assert_allclose(ours, theirs, atol=1e-12)
-        differences.append(density(centred, u)[0] - jacobian - density(plain, z)[0])
+        differences.append(density(other, u)[0] - jacobian - density(plain, z)[0])
     assert np.ptp(differences) < 1e-9
 
 
@@ -168,8 +172,8 @@ def test_the_gradient_in_chosen_coordinates_is_that_of_differences(name):
     model = glmm(formula, table(family), family)
     found = find_coordinates(model, {})
     rng = np.random.default_rng(4)
-    chosen = half_centred(model, rng)
-    for coordinates in (chosen, Coordinates(chosen.centred, chosen.scale, found.whitening), found):
+    chosen = conditioned(model, rng)
+    for coordinates in (chosen, Coordinates(chosen.known, chosen.pull, found.whitening), found):
         bound = Bound.of(model, coordinates)
         w = 0.5 * rng.normal(size=bound.dim)
         _, gradient, _ = density(bound, w)

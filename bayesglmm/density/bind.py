@@ -24,26 +24,23 @@ class Coordinates:
 
     Parameters
     ----------
-    centred
-        One (m,) a block: how many of the first columns of each level are centred.
-    scale
-        One (k, k) a block, lower triangular: what centred coordinates are multiplied by.
+    known
+        One (k, k, m) a block: A, the information of each level's rows on its b.
+    pull
+        One (k, m) a block: h, with A the log likelihood hᵀb − bᵀAb/2 that stands for the rows of a level.
     whitening
         The linear map to these coordinates, None for none.
     """
 
-    centred: tuple[NDArray[np.int64], ...]
-    scale: tuple[NDArray[np.float64], ...]
+    known: tuple[NDArray[np.float64], ...]
+    pull: tuple[NDArray[np.float64], ...]
     whitening: Whitening | None = None
 
     @classmethod
     def plain(cls, model: Model) -> "Coordinates":
         """Return the coordinates of the PyMC graph: every level non-centred, no map."""
-        blocks = model.design.blocks
-        return cls(
-            tuple(np.zeros(len(block.levels), dtype=np.int64) for block in blocks),
-            tuple(np.eye(block.size) for block in blocks),
-        )
+        sizes = [(block.size, len(block.levels)) for block in model.design.blocks]
+        return cls(tuple(np.zeros((k, k, m)) for k, m in sizes), tuple(np.zeros((k, m)) for k, m in sizes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,8 +144,8 @@ def _block_table(
         arrays: dict[str, NDArray[Any]] = {
             "index": np.ascontiguousarray(rows.index[number], dtype=np.int64),
             "z": np.ascontiguousarray(rows.z[number].T),
-            "centred": np.ascontiguousarray(coordinates.centred[number]),
-            "scale": np.ascontiguousarray(coordinates.scale[number]),
+            "known": np.ascontiguousarray(coordinates.known[number]),
+            "pull": np.ascontiguousarray(coordinates.pull[number]),
         }
         entries = {
             "columns": block.size,

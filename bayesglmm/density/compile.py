@@ -13,8 +13,7 @@ from bayesglmm.density.bind import Bound, Coordinates
 from bayesglmm.density.core import expand, log_density
 from bayesglmm.density.laplace import Evaluator, curvature, marginal_mode
 from bayesglmm.density.rows import Rows
-from bayesglmm.density.whitening import rich_columns, whitening
-from bayesglmm.design import BlockDesign
+from bayesglmm.density.whitening import whitening
 from bayesglmm.graph import pair_names, variable_names
 from bayesglmm.model import Model
 from bayesglmm.priors import ABOVE_ZERO
@@ -101,11 +100,12 @@ def find_coordinates(model: Model, starts: Mapping[str, Any], rows: Rows | None 
     if found is None:
         return "no mode was found to whiten at"
     mode, marginal = found
-    centred = tuple(rich_columns(corners) for corners in density.own_information(mode))
-    scale = tuple(_effect_scale(model, bound, mode, block) for block in model.design.blocks)
-    chosen = Bound.of(model, Coordinates(centred, scale), rows=rows)
-    arrow = curvature(_evaluator(model, chosen, rows), mode, units)
-    return Coordinates(centred, scale, whitening(mode, arrow, _core_marginal(arrow, marginal)))
+    known, pull = density.pseudo_data(mode)
+    density = _evaluator(model, Bound.of(model, Coordinates(known, pull), rows=rows), rows)
+    middle = mode.copy()
+    middle[shape.globals :] = 0.0  # what the effects' coordinates are at the mode
+    arrow = curvature(density, middle, units)
+    return Coordinates(known, pull, whitening(middle, arrow, _core_marginal(arrow, marginal)))
 
 
 def _core_marginal(arrow: Arrow, marginal: Array) -> Array:
@@ -118,16 +118,6 @@ def _core_marginal(arrow: Arrow, marginal: Array) -> Array:
 
 def _evaluator(model: Model, bound: Bound, rows: Rows) -> Evaluator:
     return Evaluator(bound.header, bound.kept, rows, Shape.of(len(bound.priors), model.design.blocks))
-
-
-def _effect_scale(model: Model, bound: Bound, mode: Array, block: BlockDesign) -> Array:
-    """Return diag(sd) L of a block at the mode, (k, k)."""
-    values = variables(model, bound, mode)
-    correlation = np.eye(block.size)
-    if block.correlated:
-        correlation[np.tril_indices(block.size, -1)] = values[f"corr_{block.name}"]
-    lower: Array = np.linalg.cholesky(np.tril(correlation) + np.tril(correlation, -1).T)
-    return values[f"sd_{block.name}"][:, None] * lower
 
 
 def variables(model: Model, bound: Bound, point: Array) -> dict[str, Array]:

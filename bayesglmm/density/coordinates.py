@@ -6,6 +6,7 @@ import numpy as np
 from numba import carray, njit, types
 
 from bayesglmm.density.abi import pointer
+from bayesglmm.density.functions import log
 from bayesglmm.density.layout import Block, Header
 
 __all__ = [
@@ -113,73 +114,129 @@ def effect_root(block, values, lower):
 
 
 @njit(error_model="numpy", fastmath=_SUMS)
-def write_effects(block, values, x, b, z):
-    """Write the random effects b of a block and their standard normals z = M⁻¹ b, both level by level.
+def write_effects(block, values, u, b):
+    """Write the random effects b of a block, level by level, from coordinates u; return what the way back needs.
 
-    A coordinate that is not centred is z itself; of one that is, b = F x up to its column.
+    Given the globals, the rows of a level say of its b about what one normal observation would: a log likelihood
+    hᵀb − bᵀAb/2, A and h as at the mode. Under it z = M⁻¹ b, the standard normals, have the precision
+    I + MᵀAM = CCᵀ and the mean (CCᵀ)⁻¹ Mᵀh, so that u = Cᵀz − C⁻¹Mᵀh are about standard normal whatever M is. With
+    A = 0 and h = 0, u is z itself (non-centred); where A is large, b hardly depends on M (centred).
+
+    Returns
+    -------
+    factor, shift, z
+        C (k, k, m), C⁻¹Mᵀh (k, m) and z (k, m).
     """
     k, m = block[Block.COLUMNS], block[Block.LEVELS]
     root = effect_root(block, values, cholesky(block, values))
-    centred, scale = words(block[Block.CENTRED], m), floats(block[Block.SCALE], k * k)
-    given, held = np.empty(m), np.empty(m)
+    factor, shift, z = _conditioned(block, root), np.zeros((k, m)), np.empty((k, m))
+    h = floats(block[Block.PULL], k * m)
+    for i in range(k):
+        for p in range(i, k):
+            along, own = root[p, i], h[p * m : (p + 1) * m]
+            for level in range(m):
+                shift[i, level] += along * own[level]
+        for j in range(i):
+            for level in range(m):
+                shift[i, level] -= factor[i, j, level] * shift[j, level]
+        for level in range(m):
+            shift[i, level] /= factor[i, i, level]
+    for i in range(k - 1, -1, -1):
+        for level in range(m):
+            z[i, level] = u[level * k + i] + shift[i, level]
+        for j in range(i + 1, k):
+            for level in range(m):
+                z[i, level] -= factor[j, i, level] * z[j, level]
+        for level in range(m):
+            z[i, level] /= factor[i, i, level]
     for i in range(k):
         for level in range(m):
-            given[level] = scale[i * k + i] * x[level * k + i]
-            held[level] = 0.0
+            b[level * k + i] = root[i, i] * z[i, level]
         for j in range(i):
-            own, other = scale[i * k + j], root[i, j]
             for level in range(m):
-                given[level] += own * x[level * k + j]
-                held[level] += other * z[level * k + j]
-        diagonal = root[i, i]
-        inverse = 1.0 / diagonal
-        for level in range(m):
-            is_centred = centred[level] > i
-            coordinate = x[level * k + i]
-            b[level * k + i] = given[level] if is_centred else held[level] + diagonal * coordinate
-            z[level * k + i] = (given[level] - held[level]) * inverse if is_centred else coordinate
+                b[level * k + i] += root[i, j] * z[j, level]
+    return factor, shift, z
 
 
 @njit(error_model="numpy", fastmath=_SUMS)
-def effects_back(block, values, z, d_b, grad, slopes):
+def _conditioned(block, root):
+    """Return the Cholesky factors C of I + MᵀAM of every level, (k, k, m)."""
+    k, m = block[Block.COLUMNS], block[Block.LEVELS]
+    information = floats(block[Block.KNOWN], k * k * m)
+    factor = np.zeros((k, k, m))
+    for j in range(k):
+        for i in range(j, k):
+            if i == j:
+                factor[i, j, :] = 1.0
+            for p in range(i, k):
+                for q in range(j, k):
+                    along, own = root[p, i] * root[q, j], information[(p * k + q) * m : (p * k + q + 1) * m]
+                    for level in range(m):
+                        factor[i, j, level] += along * own[level]
+            for before in range(j):
+                for level in range(m):
+                    factor[i, j, level] -= factor[i, before, level] * factor[j, before, level]
+            if i == j:
+                for level in range(m):
+                    factor[i, j, level] = math.sqrt(factor[i, j, level])
+            else:
+                for level in range(m):
+                    factor[i, j, level] /= factor[j, j, level]
+    return factor
+
+
+@njit(error_model="numpy", fastmath=_SUMS)
+def effects_back(block, values, factor, shift, z, d_b, grad, slopes):
     """Return the log prior of a block's coordinates; write their gradient, and add to that of sds and partials.
 
-    The log prior is −|z|²/2, less log M_ii for every centred coordinate of column i: it has the density of b.
-    `d_b` holds the derivatives of the log likelihood with respect to b, and is overwritten.
+    The log prior is −|z|²/2 − Σ log C_ii, that of z with the Jacobian of z = C⁻ᵀ(u + C⁻¹Mᵀh). `d_b` holds the
+    derivatives of the log likelihood with respect to b.
     """
     k, m = block[Block.COLUMNS], block[Block.LEVELS]
     lower = cholesky(block, values)
     root = effect_root(block, values, lower)
-    centred, scale = words(block[Block.CENTRED], m), floats(block[Block.SCALE], k * k)
-    d_root, d_z, weight = np.zeros((k, k)), np.zeros(m * k), np.empty(m)
+    h = floats(block[Block.PULL], k * m)
+    d_root, d_factor = np.zeros((k, k)), np.empty((k, k, m))
+    d_z, d_u, d_shift = np.empty((k, m)), np.empty((k, m)), np.empty((k, m))
     total = 0.0
-    for i in range(k - 1, -1, -1):
-        diagonal = root[i, i]
-        inverse, count, own = 1.0 / diagonal, 0.0, 0.0
+    for i in range(k):
         for level in range(m):
-            at = level * k + i
-            is_centred = centred[level] > i
-            slope = d_z[at] - z[at]
-            through = slope * inverse
-            total -= 0.5 * z[at] * z[at]
-            count += 1.0 if is_centred else 0.0
-            weight[level] = -through if is_centred else d_b[at]
-            own += weight[level] * z[at]
-            grad[at] = 0.0 if is_centred else slope + diagonal * d_b[at]
-            d_b[at] += through if is_centred else 0.0
-        total -= count * math.log(diagonal)
-        d_root[i, i] += own - count * inverse
-        for j in range(i):
-            other, shared = root[i, j], 0.0
+            total -= 0.5 * z[i, level] * z[i, level] + log(factor[i, i, level])
+            d_z[i, level] = -z[i, level]
+        for j in range(i, k):
+            along, shared = root[j, i], 0.0
             for level in range(m):
-                shared += weight[level] * z[level * k + j]
-                d_z[level * k + j] += weight[level] * other
-            d_root[i, j] += shared
+                d_z[i, level] += along * d_b[level * k + j]
+                shared += d_b[level * k + j] * z[i, level]
+            d_root[j, i] += shared
+    for i in range(k):  # C d_u = d_z
+        for level in range(m):
+            d_u[i, level] = d_z[i, level]
+        for j in range(i):
+            for level in range(m):
+                d_u[i, level] -= factor[i, j, level] * d_u[j, level]
+        for level in range(m):
+            d_u[i, level] /= factor[i, i, level]
+            grad[level * k + i] = d_u[i, level]
+    for i in range(k - 1, -1, -1):  # Cᵀ d_shift = d_u
+        for level in range(m):
+            d_shift[i, level] = d_u[i, level]
+        for j in range(i + 1, k):
+            for level in range(m):
+                d_shift[i, level] -= factor[j, i, level] * d_shift[j, level]
+        for level in range(m):
+            d_shift[i, level] /= factor[i, i, level]
     for i in range(k):
         for j in range(i + 1):
-            factor = scale[i * k + j]
             for level in range(m):
-                grad[level * k + j] += factor * d_b[level * k + i] if centred[level] > i else 0.0
+                d_factor[i, j, level] = -z[i, level] * d_u[j, level] - d_shift[i, level] * shift[j, level]
+            shared = 0.0
+            for level in range(m):
+                shared += h[i * m + level] * d_shift[j, level]
+            d_root[i, j] += shared
+        for level in range(m):
+            d_factor[i, i, level] -= 1.0 / factor[i, i, level]
+    _conditioned_back(block, root, factor, d_factor, d_root)
     for i in range(k):
         for j in range(i + 1):
             slopes[block[Block.FIRST_SD] + i] += d_root[i, j] * lower[i, j]
@@ -187,6 +244,36 @@ def effects_back(block, values, z, d_b, grad, slopes):
     if block[Block.CORRELATED]:
         _factor_back(block, values, lower, d_root, slopes)
     return total
+
+
+@njit(error_model="numpy", fastmath=_SUMS)
+def _conditioned_back(block, root, factor, d_factor, d_root):
+    """Add to `d_root` the derivatives with respect to M of what has derivatives `d_factor`, overwritten, by C."""
+    k, m = block[Block.COLUMNS], block[Block.LEVELS]
+    information = floats(block[Block.KNOWN], k * k * m)
+    for j in range(k - 1, -1, -1):  # the steps of the factorisation, backwards
+        for i in range(k - 1, j, -1):
+            for level in range(m):
+                d_factor[i, j, level] /= factor[j, j, level]
+                d_factor[j, j, level] -= d_factor[i, j, level] * factor[i, j, level]
+            for before in range(j):
+                for level in range(m):
+                    d_factor[i, before, level] -= d_factor[i, j, level] * factor[j, before, level]
+                    d_factor[j, before, level] -= d_factor[i, j, level] * factor[i, before, level]
+        for level in range(m):
+            d_factor[j, j, level] /= 2.0 * factor[j, j, level]
+        for before in range(j):
+            for level in range(m):
+                d_factor[j, before, level] -= 2.0 * d_factor[j, j, level] * factor[j, before, level]
+    for j in range(k):
+        for i in range(j, k):
+            for p in range(i, k):
+                for q in range(j, k):
+                    own, shared = information[(p * k + q) * m : (p * k + q + 1) * m], 0.0
+                    for level in range(m):
+                        shared += d_factor[i, j, level] * own[level]
+                    d_root[p, i] += shared * root[q, j]
+                    d_root[q, j] += shared * root[p, i]
 
 
 @njit(error_model="numpy", fastmath=_SUMS)

@@ -168,16 +168,18 @@ def _density(header, table, x, grad):
     values, slopes = np.zeros(count + 1), np.zeros(count + 1)
     write_values(header, x, values)
     effects = x.size - count
-    b, z, d_b = np.empty(effects), np.empty(effects), np.zeros(effects)
+    b, d_b = np.empty(effects), np.zeros(effects)
     total = 0.0
+    ways = []
     for number in range(header[Header.BLOCKS]):
         at = table[number, Block.FIRST_Z] - count
-        write_effects(table[number], values, x[count + at :], b[at:], z[at:])
+        ways.append(write_effects(table[number], values, x[count + at :], b[at:]))
     if header[Header.LIKELIHOOD]:
         total += _likelihood(header, table, values, b, d_b, slopes)
     for number in range(header[Header.BLOCKS]):
         at = table[number, Block.FIRST_Z] - count
-        total += effects_back(table[number], values, z[at:], d_b[at:], grad[count + at :], slopes)
+        factor, shift, z = ways[number]
+        total += effects_back(table[number], values, factor, shift, z, d_b[at:], grad[count + at :], slopes)
     return total + _priors(header, x, values, slopes, grad)
 
 
@@ -227,10 +229,10 @@ def expand(dim, length, point, variables, user_data):
         for j in range(table[number, Block.COLUMNS]):
             out[at + j] = values[table[number, Block.FIRST_SD] + j]
         at += table[number, Block.COLUMNS]
-    b, z = np.empty(x.size - count), np.empty(x.size - count)
+    b = np.empty(x.size - count)
     for number in range(header[Header.BLOCKS]):
         k, first = table[number, Block.COLUMNS], table[number, Block.FIRST_Z]
-        write_effects(table[number], values, x[first:], b[first - count :], z[first - count :])
+        write_effects(table[number], values, x[first:], b[first - count :])
         if table[number, Block.CORRELATED]:
             lower = cholesky(table[number], values)
             for i in range(k):
@@ -249,7 +251,7 @@ def expand(dim, length, point, variables, user_data):
 
 @compiled(EXPAND)
 def information(dim, length, point, out, user_data):
-    """Write minus the second derivatives of the rows' log likelihood by η, then M = diag(sd) L of every block."""
+    """Write the rows' derivatives of the log likelihood by η, minus the second ones, then M of every block."""
     header = carray(user_data, (HEADER_SIZE,), types.int64)
     x = carray(point, (dim,), types.float64)
     written = carray(out, (length,), types.float64)
@@ -257,11 +259,11 @@ def information(dim, length, point, out, user_data):
     count, n = header[Header.GLOBALS], header[Header.ROWS]
     values = np.zeros(count + 1)
     write_values(header, x, values)
-    b, z = np.empty(x.size - count), np.empty(x.size - count)
-    at = n
+    b = np.empty(x.size - count)
+    at = 2 * n
     for number in range(header[Header.BLOCKS]):
         k, first = table[number, Block.COLUMNS], table[number, Block.FIRST_Z]
-        write_effects(table[number], values, x[first:], b[first - count :], z[first - count :])
+        write_effects(table[number], values, x[first:], b[first - count :])
         root = effect_root(table[number], values, cholesky(table[number], values))
         for i in range(k):
             for j in range(k):
@@ -273,13 +275,17 @@ def information(dim, length, point, out, user_data):
         size = min(CHUNK, n - start)
         _linear_predictor(header, table, values, b, eta, start, size)
         for i in range(size):
-            work[Work.ETA, i] = eta[i] - (_APART * abs(eta[i]) + _LEAST_APART)
+            work[Work.ETA, i] = eta[i]
         _rows(header, work, values, d_parameters, start, size)
         for i in range(size):
             written[start + i] = work[Work.D_ETA, i]
+            work[Work.ETA, i] = eta[i] - (_APART * abs(eta[i]) + _LEAST_APART)
+        _rows(header, work, values, d_parameters, start, size)
+        for i in range(size):
+            written[n + start + i] = work[Work.D_ETA, i]
             work[Work.ETA, i] = eta[i] + (_APART * abs(eta[i]) + _LEAST_APART)
         _rows(header, work, values, d_parameters, start, size)
         for i in range(size):
             apart = _APART * abs(eta[i]) + _LEAST_APART
-            written[start + i] = (written[start + i] - work[Work.D_ETA, i]) / (2.0 * apart)
+            written[n + start + i] = (written[n + start + i] - work[Work.D_ETA, i]) / (2.0 * apart)
     return 0

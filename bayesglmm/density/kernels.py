@@ -9,19 +9,13 @@ from functools import cache
 from typing import Any
 
 from numba import njit
-from numba.extending import register_jitable
 
-from bayesglmm import special
+from bayesglmm.density import functions as _functions  # noqa: F401  # what kernels call
 from bayesglmm.density.abi import FAMILY, LINK, PRIOR, further
 from bayesglmm.density.cache import compiled
 from bayesglmm.density.layout import CHUNK, Work
 
 __all__ = ["family_address", "link_address", "prior_address"]
-
-for _function in (special.digamma, special.log1p_exp, special.log_ndtr, special.mills, special._inverse_mills):
-    register_jitable(_function)
-for _function in (special.exp, special.log1p_unit):
-    register_jitable(fastmath={"contract"})(_function)
 
 _kernel = njit(error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 _A, _B, _DA, _DB, _D_ETA = (CHUNK * place for place in (Work.A, Work.B, Work.DA, Work.DB, Work.D_ETA))

@@ -85,7 +85,7 @@ class Evaluator:
         rows' log likelihood by η.
         """
         shape = self.shape
-        weight, parts = self._parts(x)
+        _, weight, parts = self._parts(x)
         (m, k), c = shape.leaves, shape.core - shape.globals
         core = [parts[number] for number in shape.core_blocks]
         leaf = [parts[number] for number in shape.leaf_blocks]
@@ -97,22 +97,39 @@ class Evaluator:
         strips = [np.concatenate([a.cross(b, weight) for b in core], axis=1).reshape(m, a.k, c) for a in leaf]
         return Arrow(shape, head, np.concatenate(strips, axis=1), corners)
 
-    def own_information(self, x: Array) -> list[Array]:
-        """Return what the rows of each level say of its effects, one (m, k, k) a block: Mᵀ Zᵀ W Z M."""
-        weight, parts = self._parts(x)
-        return [part.levels(part, weight) for part in parts]
+    def pseudo_data(self, x: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        """Return A and h: hᵀb − bᵀAb/2 is, to second order at x, what the rows of a level say of its b.
 
-    def _parts(self, x: Array) -> tuple[Array, "list[_Part]"]:
-        """Return the weights of the rows, (n,), and the blocks as rows see them."""
+        Returns
+        -------
+        known, pull
+            (k, k, m) and (k, m) a block.
+        """
+        slope, weight, parts = self._parts(x)
+        known, pull = [], []
+        for part, place in zip(parts, map(self.shape.place, range(len(parts))), strict=True):
+            information = lifted(part.sums(part, weight, part.index, part.m), 0.0)
+            b = x[place].reshape(part.m, part.k) @ part.root.T
+            score = np.array([np.bincount(part.index, slope * column, part.m) for column in part.z.T])
+            known.append(np.moveaxis(information, 0, -1))
+            pull.append(score + (information @ b[:, :, None])[:, :, 0].T)
+        return tuple(known), tuple(pull)
+
+    def _parts(self, x: Array) -> tuple[Array, Array, "list[_Part]"]:
+        """Return slopes and weights of the rows, (n,) each, and the blocks as rows see them."""
         n, blocks = self.rows.n, self.shape.blocks
-        out = np.empty(n + sum(k * k for _, k in blocks))
+        out = np.empty(2 * n + sum(k * k for _, k in blocks))
         _INFORMATION(self.dim, out.size, *(array.ctypes.data for array in (x, out, self.header)))
-        ends = n + np.cumsum([k * k for _, k in blocks])
+        ends = 2 * n + np.cumsum([k * k for _, k in blocks])
         roots = [out[end - k * k : end].reshape(k, k) for end, (_, k) in zip(ends, blocks, strict=True)]
-        return out[:n], [
-            _Part(index, z, m, k, root)
-            for index, z, (m, k), root in zip(self.rows.index, self.rows.z, blocks, roots, strict=True)
-        ]
+        return (
+            out[:n],
+            out[n : 2 * n],
+            [
+                _Part(index, z, m, k, root)
+                for index, z, (m, k), root in zip(self.rows.index, self.rows.z, blocks, roots, strict=True)
+            ],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,13 +153,16 @@ class _Part:
         return apart.reshape(self.m * self.k, other.m * other.k)
 
     def _turned(self, other: "_Part", weight: Array, cell: NDArray[np.int64], cells: int) -> Array:
-        """Return Mᵀ Zᵀ W Z M over the rows of each cell, (cells, k, k')."""
+        result: Array = self.root.T @ self.sums(other, weight, cell, cells) @ other.root
+        return result
+
+    def sums(self, other: "_Part", weight: Array, cell: NDArray[np.int64], cells: int) -> Array:
+        """Return Zᵀ W Z over the rows of each cell, (cells, k, k')."""
         sums = np.empty((cells, self.k, other.k))
         for i in range(self.k):
             for j in range(other.k):
                 sums[:, i, j] = np.bincount(cell, weight * self.z[:, i] * other.z[:, j], cells)
-        result: Array = self.root.T @ sums @ other.root
-        return result
+        return sums
 
 
 def curvature(density: Evaluator, x: Array, scales: Array) -> Arrow:

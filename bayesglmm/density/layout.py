@@ -56,8 +56,8 @@ class Block(_FromZero):
     INDEX = auto()
     Z = auto()
     INTERCEPT_ONLY = auto()
-    CENTRED = auto()
-    SCALE = auto()
+    KNOWN = auto()
+    PULL = auto()
 
 
 class Work(_FromZero):

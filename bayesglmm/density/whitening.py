@@ -18,12 +18,9 @@ from numpy.typing import NDArray
 
 from bayesglmm.density.arrow import Arrow
 
-__all__ = ["Whitening", "rich_columns", "whitening"]
+__all__ = ["Whitening", "whitening"]
 
 type Array = NDArray[np.float64]
-
-RICH = 8.0
-"""Information on b relative to its prior above which it is centred, in the direction with least of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,20 +56,6 @@ class Whitening:
         """Return the sizes of core and leaves, by their names in the header."""
         k, _, m = self.leaf_roots.shape
         return {"core": len(self.core_root), "leaves": m, "leaf_columns": k}
-
-
-def rich_columns(information: Array) -> NDArray[np.int64]:
-    """Return how many of the first columns of each level to centre, (m,), from its information (m, k, k).
-
-    Information is that of a level's data on its coordinates, in units of the prior, where they are not centred.
-    As many first columns are centred as are rich in every direction among them.
-    """
-    chosen = np.zeros(len(information), dtype=np.int64)
-    for first in range(1, information.shape[1] + 1):
-        corner = information[:, :first, :first]
-        least = corner[:, 0, 0] if first == 1 else np.linalg.eigvalsh(corner)[:, 0]
-        chosen[(least > RICH) & (chosen == first - 1)] = first
-    return chosen
 
 
 def whitening(point: Array, arrow: Arrow, marginal: Array) -> Whitening:
