@@ -168,7 +168,7 @@ def fit(
     chains: int = 4,
     cores: int | None = None,
     seed: int | None = None,
-    target_accept: float = 0.9,
+    target_accept: float = 0.85,
     max_treedepth: int = 10,
     prior_only: bool = False,
     backend: Backend = "auto",

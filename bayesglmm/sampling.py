@@ -43,7 +43,7 @@ _STATISTICS = {
 
 _RESCALE = "check the scales of predictors, offsets and priors"
 
-_WARM_UP = {"whitened": 400, "plain": 1000}
+_WARM_UP = {"whitened": 300, "plain": 1000}
 _FEWEST = 4  # ArviZ computes no diagnostic from fewer draws
 _FLAGS = ("diverging", "reached_max_treedepth")
 
@@ -57,7 +57,7 @@ class Sampler:
     draws
         Draws kept in each chain.
     tune
-        Warm-up draws in each chain, not kept; None for 400 in whitened coordinates and 1,000 in others.
+        Warm-up draws in each chain, not kept; None for 300 in whitened coordinates and 1,000 in others.
     chains
         The number of chains.
     cores
@@ -85,7 +85,7 @@ class Sampler:
     chains: int = 4
     cores: int | None = None
     seed: int | None = None
-    target_accept: float = 0.9
+    target_accept: float = 0.85
     max_treedepth: int = 10
     prior_only: bool = False
     backend: Backend = "auto"

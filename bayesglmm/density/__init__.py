@@ -2,7 +2,7 @@
 
 from bayesglmm.density.bind import Bound, Coordinates
 from bayesglmm.density.compile import compile_density, find_coordinates, posterior_shapes, variables
-from bayesglmm.density.laplace import Evaluator
+from bayesglmm.density.evaluator import Evaluator
 from bayesglmm.density.rows import Rows
 
 __all__ = [

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from bayesglmm.density.arrow import Arrow, Shape, lifted
 from bayesglmm.density.bind import Bound, Coordinates
 from bayesglmm.density.core import expand, log_density
-from bayesglmm.density.laplace import Evaluator, curvature, marginal_mode
+from bayesglmm.density.evaluator import FLOOR, Evaluator, curvature
+from bayesglmm.density.laplace import marginal_mode
+from bayesglmm.density.pseudo import pseudo_data
 from bayesglmm.density.rows import Rows
 from bayesglmm.density.whitening import whitening
 from bayesglmm.graph import pair_names, variable_names
@@ -85,7 +87,7 @@ def compile_density(
 
 
 def find_coordinates(model: Model, starts: Mapping[str, Any], rows: Rows | None = None) -> Coordinates | str:
-    """Choose coordinates from a Laplace fit: what is centred, and the whitening; or say why there are none."""
+    """Choose coordinates from a Laplace fit: pseudo-data, and the whitening; or say why there are none."""
     rows = rows or Rows.of(model)
     bound = Bound.of(model, rows=rows)
     density = _evaluator(model, bound, rows)
@@ -100,7 +102,11 @@ def find_coordinates(model: Model, starts: Mapping[str, Any], rows: Rows | None 
     if found is None:
         return "no mode was found to whiten at"
     mode, marginal = found
-    known, pull = density.pseudo_data(mode)
+    sds, at = [], first + len(slopes)
+    for block in model.design.blocks:
+        sds.append(slice(at, at + block.size))
+        at += block.size + (len(pair_names(block)) if block.correlated else 0)
+    known, pull = pseudo_data(density, mode, sds)
     density = _evaluator(model, Bound.of(model, Coordinates(known, pull), rows=rows), rows)
     middle = mode.copy()
     middle[shape.globals :] = 0.0  # what the effects' coordinates are at the mode
@@ -111,7 +117,7 @@ def find_coordinates(model: Model, starts: Mapping[str, Any], rows: Rows | None 
 def _core_marginal(arrow: Arrow, marginal: Array) -> Array:
     """Return the curvature of the core's marginal: the globals' own, and that of the core's effects given them."""
     core, g = arrow.schur(), len(marginal)
-    core[g:, g:] = lifted(core[g:, g:], 0.01)
+    core[g:, g:] = lifted(core[g:, g:], FLOOR)
     core[:g, :g] = marginal + core[:g, g:] @ np.linalg.solve(core[g:, g:], core[g:, :g])
     return core
 

@@ -119,34 +119,35 @@ def write_effects(block, values, u, b):
 
     Given the globals, the rows of a level say of its b about what one normal observation would: a log likelihood
     hᵀb − bᵀAb/2, A and h as at the mode. Under it z = M⁻¹ b, the standard normals, have the precision
-    I + MᵀAM = CCᵀ and the mean (CCᵀ)⁻¹ Mᵀh, so that u = Cᵀz − C⁻¹Mᵀh are about standard normal whatever M is. With
-    A = 0 and h = 0, u is z itself (non-centred); where A is large, b hardly depends on M (centred).
+    I + MᵀAM = CᵀC and the mean (CᵀC)⁻¹ Mᵀh, so that u = Cz − C⁻ᵀMᵀh are about standard normal whatever M is. With
+    A = 0 and h = 0, u is z itself (non-centred); where A is large, b hardly depends on M (centred). C is lower
+    triangular, and MC⁻¹ with it: of all roots of the covariance of b one that does not turn with M.
 
     Returns
     -------
     factor, shift, z
-        C (k, k, m), C⁻¹Mᵀh (k, m) and z (k, m).
+        C (k, k, m), C⁻ᵀMᵀh (k, m) and z (k, m).
     """
     k, m = block[Block.COLUMNS], block[Block.LEVELS]
     root = effect_root(block, values, cholesky(block, values))
     factor, shift, z = _conditioned(block, root), np.zeros((k, m)), np.empty((k, m))
     h = floats(block[Block.PULL], k * m)
-    for i in range(k):
+    for i in range(k - 1, -1, -1):
         for p in range(i, k):
             along, own = root[p, i], h[p * m : (p + 1) * m]
             for level in range(m):
                 shift[i, level] += along * own[level]
-        for j in range(i):
-            for level in range(m):
-                shift[i, level] -= factor[i, j, level] * shift[j, level]
-        for level in range(m):
-            shift[i, level] /= factor[i, i, level]
-    for i in range(k - 1, -1, -1):
-        for level in range(m):
-            z[i, level] = u[level * k + i] + shift[i, level]
         for j in range(i + 1, k):
             for level in range(m):
-                z[i, level] -= factor[j, i, level] * z[j, level]
+                shift[i, level] -= factor[j, i, level] * shift[j, level]
+        for level in range(m):
+            shift[i, level] /= factor[i, i, level]
+    for i in range(k):
+        for level in range(m):
+            z[i, level] = u[level * k + i] + shift[i, level]
+        for j in range(i):
+            for level in range(m):
+                z[i, level] -= factor[i, j, level] * z[j, level]
         for level in range(m):
             z[i, level] /= factor[i, i, level]
     for i in range(k):
@@ -160,28 +161,27 @@ def write_effects(block, values, u, b):
 
 @njit(error_model="numpy", fastmath=_SUMS)
 def _conditioned(block, root):
-    """Return the Cholesky factors C of I + MᵀAM of every level, (k, k, m)."""
+    """Return the lower triangular factors C, I + MᵀAM = CᵀC, of every level, (k, k, m)."""
     k, m = block[Block.COLUMNS], block[Block.LEVELS]
     information = floats(block[Block.KNOWN], k * k * m)
     factor = np.zeros((k, k, m))
-    for j in range(k):
-        for i in range(j, k):
-            if i == j:
-                factor[i, j, :] = 1.0
+    for i in range(k - 1, -1, -1):
+        factor[i, i, :] = 1.0
+        for j in range(i, -1, -1):
             for p in range(i, k):
                 for q in range(j, k):
                     along, own = root[p, i] * root[q, j], information[(p * k + q) * m : (p * k + q + 1) * m]
                     for level in range(m):
                         factor[i, j, level] += along * own[level]
-            for before in range(j):
+            for after in range(i + 1, k):
                 for level in range(m):
-                    factor[i, j, level] -= factor[i, before, level] * factor[j, before, level]
+                    factor[i, j, level] -= factor[after, i, level] * factor[after, j, level]
             if i == j:
                 for level in range(m):
-                    factor[i, j, level] = math.sqrt(factor[i, j, level])
+                    factor[i, i, level] = math.sqrt(factor[i, i, level])
             else:
                 for level in range(m):
-                    factor[i, j, level] /= factor[j, j, level]
+                    factor[i, j, level] /= factor[i, i, level]
     return factor
 
 
@@ -189,7 +189,7 @@ def _conditioned(block, root):
 def effects_back(block, values, factor, shift, z, d_b, grad, slopes):
     """Return the log prior of a block's coordinates; write their gradient, and add to that of sds and partials.
 
-    The log prior is −|z|²/2 − Σ log C_ii, that of z with the Jacobian of z = C⁻ᵀ(u + C⁻¹Mᵀh). `d_b` holds the
+    The log prior is −|z|²/2 − Σ log C_ii, that of z with the Jacobian of z = C⁻¹(u + C⁻ᵀMᵀh). `d_b` holds the
     derivatives of the log likelihood with respect to b.
     """
     k, m = block[Block.COLUMNS], block[Block.LEVELS]
@@ -209,27 +209,27 @@ def effects_back(block, values, factor, shift, z, d_b, grad, slopes):
                 d_z[i, level] += along * d_b[level * k + j]
                 shared += d_b[level * k + j] * z[i, level]
             d_root[j, i] += shared
-    for i in range(k):  # C d_u = d_z
+    for i in range(k - 1, -1, -1):  # Cᵀ d_u = d_z
         for level in range(m):
             d_u[i, level] = d_z[i, level]
-        for j in range(i):
+        for j in range(i + 1, k):
             for level in range(m):
-                d_u[i, level] -= factor[i, j, level] * d_u[j, level]
+                d_u[i, level] -= factor[j, i, level] * d_u[j, level]
         for level in range(m):
             d_u[i, level] /= factor[i, i, level]
             grad[level * k + i] = d_u[i, level]
-    for i in range(k - 1, -1, -1):  # Cᵀ d_shift = d_u
+    for i in range(k):  # C d_shift = d_u
         for level in range(m):
             d_shift[i, level] = d_u[i, level]
-        for j in range(i + 1, k):
+        for j in range(i):
             for level in range(m):
-                d_shift[i, level] -= factor[j, i, level] * d_shift[j, level]
+                d_shift[i, level] -= factor[i, j, level] * d_shift[j, level]
         for level in range(m):
             d_shift[i, level] /= factor[i, i, level]
     for i in range(k):
         for j in range(i + 1):
             for level in range(m):
-                d_factor[i, j, level] = -z[i, level] * d_u[j, level] - d_shift[i, level] * shift[j, level]
+                d_factor[i, j, level] = -d_u[i, level] * z[j, level] - shift[i, level] * d_shift[j, level]
             shared = 0.0
             for level in range(m):
                 shared += h[i * m + level] * d_shift[j, level]
@@ -251,20 +251,20 @@ def _conditioned_back(block, root, factor, d_factor, d_root):
     """Add to `d_root` the derivatives with respect to M of what has derivatives `d_factor`, overwritten, by C."""
     k, m = block[Block.COLUMNS], block[Block.LEVELS]
     information = floats(block[Block.KNOWN], k * k * m)
-    for j in range(k - 1, -1, -1):  # the steps of the factorisation, backwards
-        for i in range(k - 1, j, -1):
+    for i in range(k):  # the steps of the factorisation, backwards
+        for j in range(i):
             for level in range(m):
-                d_factor[i, j, level] /= factor[j, j, level]
-                d_factor[j, j, level] -= d_factor[i, j, level] * factor[i, j, level]
-            for before in range(j):
+                d_factor[i, j, level] /= factor[i, i, level]
+                d_factor[i, i, level] -= d_factor[i, j, level] * factor[i, j, level]
+            for after in range(i + 1, k):
                 for level in range(m):
-                    d_factor[i, before, level] -= d_factor[i, j, level] * factor[j, before, level]
-                    d_factor[j, before, level] -= d_factor[i, j, level] * factor[i, before, level]
+                    d_factor[after, i, level] -= d_factor[i, j, level] * factor[after, j, level]
+                    d_factor[after, j, level] -= d_factor[i, j, level] * factor[after, i, level]
         for level in range(m):
-            d_factor[j, j, level] /= 2.0 * factor[j, j, level]
-        for before in range(j):
+            d_factor[i, i, level] /= 2.0 * factor[i, i, level]
+        for after in range(i + 1, k):
             for level in range(m):
-                d_factor[j, before, level] -= 2.0 * d_factor[j, j, level] * factor[j, before, level]
+                d_factor[after, i, level] -= 2.0 * d_factor[i, i, level] * factor[after, i, level]
     for j in range(k):
         for i in range(j, k):
             for p in range(i, k):

@@ -1,9 +1,10 @@
 """The log density and its gradient in one pass: written once for any number of blocks, rows and parameters.
 
 A point is the vector of unconstrained coordinates: the globals (centred intercept, slopes, per block its
-sds and partial correlations, family parameters), then standard normal z of every block, level by level.
-The order and the transforms are those of the PyMC graph, but that the z of a centred level are u, with b = F u
-for a fixed F. With a whitening, the point is w instead, an arrow-shaped linear map away.
+sds and partial correlations, family parameters), then the effects' of every block, level by level. The order and
+the transforms are those of the PyMC graph, and so are the effects' coordinates without pseudo-data: standard normal
+z. With pseudo-data they are those of `write_effects`. With a whitening, the point is w instead, an arrow-shaped
+linear map away.
 
 Everything a model brings (data, sizes, prior constants, which link, family and priors) comes through the
 header, an array of addresses; so one compilation serves every model, and numba keeps it on disk.

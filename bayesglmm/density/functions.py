@@ -7,7 +7,7 @@ from bayesglmm.special import log
 
 __all__ = ["log"]
 
-for _function in (special.digamma, special.log1p_exp, special.log_ndtr, special.mills, special._inverse_mills):
-    register_jitable(_function)
-for _function in (special.exp, special.log, special.log1p_unit, special._artanh_ratio):
-    register_jitable(fastmath={"contract"})(_function)  # sums in any order would undo their rounding
+for _function in ("digamma", "log1p_exp", "log_ndtr", "mills", "_inverse_mills"):
+    register_jitable(getattr(special, _function))
+for _function in ("exp", "log", "log1p_unit", "_artanh_ratio"):
+    register_jitable(fastmath={"contract"})(getattr(special, _function))  # sums in any order would undo their rounding

@@ -26,7 +26,7 @@ def link_address(rows: Callable[..., None]) -> int:
     """Return the address of a link's rows."""
     kernel = _kernel(rows)
 
-    def link_rows(n, work):  # type: ignore[no-untyped-def]
+    def link_rows(n, work):
         kernel(n, work, further(work, _A), further(work, _B), further(work, _DA), further(work, _DB))
 
     return _address(LINK, link_rows, rows)
@@ -37,7 +37,7 @@ def family_address(rows: Callable[..., float]) -> int:
     """Return the address of a family's rows."""
     kernel = _kernel(rows)
 
-    def family_rows(n, y, trials, work, parameters, d_parameters):  # type: ignore[no-untyped-def]
+    def family_rows(n, y, trials, work, parameters, d_parameters):
         a, b, da, db = further(work, _A), further(work, _B), further(work, _DA), further(work, _DB)
         return kernel(n, y, trials, a, b, da, db, parameters, further(work, _D_ETA), d_parameters)
 

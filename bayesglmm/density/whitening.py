@@ -1,14 +1,7 @@
-"""Whitened coordinates: what is centred, and the map under which the posterior is nearly standard normal.
+"""Whitened coordinates: a linear map under which the posterior is nearly standard normal.
 
-A level rich in data knows its effect b better than the globals know their sds, so b itself, in units of
-the mode's G, is its coordinate (centred); a poor level keeps z with b = diag(sd) L z (non-centred). The first
-columns of a level may be centred and the rest not, such as a rich intercept beside a slope whose sd is near 0.
 The map is the transposed inverse of the Cholesky factor of the curvature at the mode, which has arrow shape: a
 root of the core, and for each leaf a small root and a strip to the core (see `bayesglmm.density.arrow`).
-
-References
-----------
-Papaspiliopoulos, Roberts & Sköld (2007), Statistical Science 22, 59-73 (centring).
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,176 @@
+"""The log density at points, its curvature by differences, and that of the effects from the rows' own."""
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesglmm.density.arrow import Arrow, Shape, lifted
+from bayesglmm.density.core import information, log_density
+from bayesglmm.density.rows import Rows
+
+__all__ = ["FLOOR", "STEP", "Evaluator", "curvature"]
+
+type Array = NDArray[np.float64]
+
+_POINTER = ctypes.c_void_p
+_LOGP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER, _POINTER)(log_density.address)
+_INFORMATION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER)(
+    information.address
+)
+
+STEP = 1e-4
+"""How far coordinates are moved for a difference, in natural units."""
+
+FLOOR = 0.1
+"""The least curvature of an effect in units of its prior, which alone gives 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluator:
+    """The log density of a model at coordinates x.
+
+    Parameters
+    ----------
+    header
+        What the compiled functions read.
+    kept
+        The arrays that the header points at, held here so that they live.
+    rows
+        The rows it is of.
+    shape
+        How the coordinates are taken apart.
+    """
+
+    header: NDArray[np.int64]
+    kept: tuple[NDArray[Any], ...]
+    rows: Rows
+    shape: Shape
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates."""
+        return len(self.shape.places)
+
+    def __call__(self, x: Array) -> tuple[float, Array]:
+        """Return the log density and its gradient (dim,); −inf and zeros where it is not finite."""
+        gradient, value = np.empty(self.dim), np.empty(1)
+        data = [array.ctypes.data for array in (x, gradient, value, self.header)]
+        if _LOGP(self.dim, *data):
+            return -np.inf, np.zeros(self.dim)
+        return float(value[0]), gradient
+
+    def slope(self, x: Array, step: Array) -> Array:
+        """Return minus the derivative of the gradient along a step, (dim,), times its length."""
+        return (self(x - step)[1] - self(x + step)[1]) / 2
+
+    def effects(self, x: Array) -> Arrow:
+        """Return minus the Hessian by the effects, all of them non-centred; its head is of those in the core.
+
+        With b = M z of every block it is I + Mᵀ Zᵀ W Z M, where W holds minus the second derivatives of the
+        rows' log likelihood by η.
+        """
+        shape = self.shape
+        _, weight, parts = self._parts(x)
+        (m, k), c = shape.leaves, shape.core - shape.globals
+        core = [parts[number] for number in shape.core_blocks]
+        leaf = [parts[number] for number in shape.leaf_blocks]
+        corners = np.block([[a.levels(b, weight) for b in leaf] for a in leaf]) if leaf else np.zeros((0, 0, 0))
+        corners = lifted(np.eye(k) + (corners + corners.swapaxes(1, 2)) / 2, FLOOR)
+        if not core:
+            return Arrow(shape, np.zeros((0, 0)), np.zeros((m, k, 0)), corners)
+        head = np.eye(c) + np.block([[a.cross(b, weight) for b in core] for a in core])
+        strips = [np.concatenate([a.cross(b, weight) for b in core], axis=1).reshape(m, a.k, c) for a in leaf]
+        return Arrow(shape, head, np.concatenate(strips, axis=1), corners)
+
+    def solve(self, arrow: Arrow, right: Array) -> Array:
+        """Solve the curvature of the effects against coordinates (dim,), of which the globals are left at 0."""
+        shape = self.shape
+        core, leaves = shape.apart(right)
+        found, rest = arrow.solve(core[shape.globals :], leaves, FLOOR)
+        return shape.together(np.concatenate([np.zeros(shape.globals), found]), rest)
+
+    def information(self, x: Array, number: int) -> tuple[Array, Array]:
+        """Return minus the second derivatives of the log likelihood by the b of a block, (m, k, k), and its M."""
+        _, weight, parts = self._parts(x)
+        part = parts[number]
+        return part.sums(part, weight, part.index, part.m), part.root
+
+    def _parts(self, x: Array) -> tuple[Array, Array, "list[_Part]"]:
+        """Return slopes and weights of the rows, (n,) each, and the blocks as rows see them."""
+        n, blocks = self.rows.n, self.shape.blocks
+        out = np.empty(2 * n + sum(k * k for _, k in blocks))
+        _INFORMATION(self.dim, out.size, *(array.ctypes.data for array in (x, out, self.header)))
+        ends = 2 * n + np.cumsum([k * k for _, k in blocks])
+        roots = [out[end - k * k : end].reshape(k, k) for end, (_, k) in zip(ends, blocks, strict=True)]
+        return (
+            out[:n],
+            out[n : 2 * n],
+            [
+                _Part(index, z, m, k, root)
+                for index, z, (m, k), root in zip(self.rows.index, self.rows.z, blocks, roots, strict=True)
+            ],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A block as rows see it: the level of each (n,), the columns (n, k), the number of levels and columns, M."""
+
+    index: NDArray[np.int64]
+    z: Array
+    m: int
+    k: int
+    root: Array
+
+    def levels(self, other: "_Part", weight: Array) -> Array:
+        """Return Mᵀ Zᵀ W Z M of each level with the same level of a block on the same factor, (m, k, k')."""
+        return self._turned(other, weight, self.index, self.m)
+
+    def cross(self, other: "_Part", weight: Array) -> Array:
+        """Return Mᵀ Zᵀ W Z M of all levels with all of another block, (m k, m' k')."""
+        turned = self._turned(other, weight, self.index * other.m + other.index, self.m * other.m)
+        apart = turned.reshape(self.m, other.m, self.k, other.k).transpose(0, 2, 1, 3)
+        return apart.reshape(self.m * self.k, other.m * other.k)
+
+    def _turned(self, other: "_Part", weight: Array, cell: NDArray[np.int64], cells: int) -> Array:
+        result: Array = self.root.T @ self.sums(other, weight, cell, cells) @ other.root
+        return result
+
+    def sums(self, other: "_Part", weight: Array, cell: NDArray[np.int64], cells: int) -> Array:
+        """Return Zᵀ W Z over the rows of each cell, (cells, k, k')."""
+        sums = np.empty((cells, self.k, other.k))
+        for i in range(self.k):
+            for j in range(other.k):
+                sums[:, i, j] = np.bincount(cell, weight * self.z[:, i] * other.z[:, j], cells)
+        return sums
+
+
+def curvature(density: Evaluator, x: Array, scales: Array) -> Arrow:
+    """Return the arrow at a point, from differences of the gradient: 2 (c + k) evaluations.
+
+    Parameters
+    ----------
+    density
+        The density, in any coordinates.
+    x
+        (dim,) the point.
+    scales
+        (g,) a natural unit of each global.
+    """
+    shape = density.shape
+    units = np.ones(shape.core)
+    units[: shape.globals] = scales
+    (m, k), c = shape.leaves, shape.core
+    head, shafts, corners = np.empty((c, c)), np.empty((m, k, c)), np.empty((m, k, k))
+    for i in range(c):
+        step = STEP * units[i]
+        core, leaves = shape.apart(density.slope(x, shape.together(step * np.eye(c)[i], np.zeros((m, k)))) / step)
+        head[:, i], shafts[:, :, i] = core, leaves
+    for j in range(k):  # leaves do not meet, so all are moved at once
+        step = np.zeros((m, k))
+        step[:, j] = STEP
+        corners[:, :, j] = shape.apart(density.slope(x, shape.together(np.zeros(c), step)) / STEP)[1]
+    return Arrow(shape, (head + head.T) / 2, shafts, lifted((corners + corners.swapaxes(1, 2)) / 2, FLOOR))
