@@ -121,16 +121,6 @@ def test_an_improper_prior_is_not_sampled_alone():
         sampling.sample(model, Sampler(prior_only=True), progress=False)
 
 
-def test_backends_have_one_posterior(seizure_fit):
-    """Within five Monte Carlo standard errors of the difference, under the same names."""
-    model = seizure_fit.model
-    graph = bg.Fit(model, sampling.sample(model, Sampler(draws=2000, seed=9, backend="pymc"), progress=False))
-    assert [child.dims for child in graph.posterior.values()] == [v.dims for v in seizure_fit.posterior.values()]
-    ours, theirs = seizure_fit.summary(), graph.summary()
-    error = np.hypot(ours["sd"] / np.sqrt(ours["ess_bulk"]), theirs["sd"] / np.sqrt(theirs["ess_bulk"]))
-    assert (np.abs(ours["mean"] - theirs["mean"]) < 5 * error).all()
-
-
 def test_silence(compiled, seizure_model, monkeypatch, capfd):
     monkeypatch.setattr(sampling, "_compile", lambda *_: compiled)
     sampling.sample(seizure_model, Sampler(**SHORT), progress=False)
