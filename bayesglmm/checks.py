@@ -73,7 +73,7 @@ class Check:
     findings
         Empty if all is well.
     figures
-        The figures behind the verdict: largest R-hat, smallest ESS, number of divergences.
+        The figures behind the verdict: largest R-hat, smallest ESS, number of divergences; and the backend.
     """
 
     findings: tuple[Finding, ...]
@@ -145,7 +145,8 @@ def check(draws: xr.DataTree) -> Check:
     worst = f"R-hat ≤ {max(r_hat.values()):.3f}, " if r_hat else ""
     figures = f"{worst}bulk ESS ≥ {min(bulk.values()):,.0f}, tail ESS ≥ {min(tail.values()):,.0f}"
     counted = f"{divergences or 'no'} divergence{'s' if divergences != 1 else ''}"
-    return Check(tuple(findings), f"{figures}, {counted}")
+    used = f"; {draws.attrs['backend']} backend" if "backend" in draws.attrs else ""
+    return Check(tuple(findings), f"{figures}, {counted}{used}")
 
 
 def _flat(values: xr.Dataset) -> dict[str, float]:

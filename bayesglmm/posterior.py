@@ -12,7 +12,7 @@ import xarray as xr
 
 from bayesglmm import checks, predictions, storage, summaries
 from bayesglmm.checks import Check
-from bayesglmm.errors import OptionError, suggest
+from bayesglmm.errors import OptionError, PriorError, suggest
 from bayesglmm.families import Family
 from bayesglmm.formula import Formula
 from bayesglmm.frames import Frame
@@ -103,14 +103,22 @@ class Fit:
         if unknown:
             raise OptionError(f"'{unknown[0]}' is no setting of the sampler; {suggest(unknown[0], Sampler.options())}")
         old, given = self.model, self.model.priors.given
-        model = glmm(
-            old.formula if formula is None else formula,
-            old.design.columns if data is None else data,
-            old.family if family is None else family,
-            link=link,
-            priors={"preset": old.priors.preset, **given} if priors is None else priors,
-            missing=missing,
-        )
+        try:
+            model = glmm(
+                old.formula if formula is None else formula,
+                old.design.columns if data is None else data,
+                old.family if family is None else family,
+                link=link,
+                priors={"preset": old.priors.preset, **given} if priors is None else priors,
+                missing=missing,
+            )
+        except PriorError as error:
+            if priors is not None or not given:
+                raise
+            raise PriorError(
+                f"a prior carried over from the earlier fit does not go with the new model: {error}. To drop it, pass "
+                "priors= with those to keep, or priors={} for the defaults"
+            ) from error
         attrs = self.draws.attrs
         before = {name: attrs[name] for name in Sampler.options() if name in attrs}
         before |= {"prior_only": bool(attrs.get("prior_only")), "backend": attrs.get("asked_backend", "auto")}

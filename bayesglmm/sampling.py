@@ -2,7 +2,7 @@
 
 The seam: whatever nutpie can sample (an object with a compiled log density and an expansion into the
 posterior's variables) gives draws of the same names and statistics; `_compile` is where one is made, from
-the compiled density of `bayesglmm.density` or from the PyMC graph.
+the compiled density of `bayesglmm.density` or from the PyMC graph. NumPyro samples the graph itself.
 
 References
 ----------
@@ -21,13 +21,15 @@ import xarray as xr
 from bayesglmm.errors import OptionError, SamplingError, choose
 from bayesglmm.graph import variable_names
 from bayesglmm.model import Model
+from bayesglmm.numpyro_nuts import require_numpyro, run_numpyro
 from bayesglmm.priors import WHOLE_LINE
 from bayesglmm.priors.scales import scales
 from bayesglmm.progress import status
+from bayesglmm.versions import versions
 
 __all__ = ["Sampler", "sample"]
 
-type Backend = Literal["auto", "density", "pymc"]
+type Backend = Literal["auto", "density", "pymc", "numpyro"]
 
 _STATISTICS = {
     "logp": "lp",
@@ -72,7 +74,8 @@ class Sampler:
         Whether to leave the likelihood out and sample the prior.
     backend
         What computes the log density: `"density"`, the package's own, compiled once for all models;
-        `"pymc"`, the PyMC graph, compiled for each; `"auto"`, the first. The posterior is the same.
+        `"pymc"`, the PyMC graph, compiled for each; `"numpyro"`, the same graph compiled by JAX and sampled
+        by NumPyro, both of the extra `bayesglmm[numpyro]`; `"auto"`, the first. The posterior is the same.
 
     Raises
     ------
@@ -131,18 +134,22 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
     -------
     xarray.DataTree
         Groups `posterior`, `sample_stats`, `observed_data`, `constant_data` of ArviZ's schema. The
-        attributes of the root hold the settings, the backend, the seconds it took and whether it was
-        interrupted.
+        attributes of the root hold the settings, the backend, the seconds it took, whether it was
+        interrupted, and the versions of the packages.
 
     Raises
     ------
+    OptionError
+        If the backend is `"numpyro"`, and NumPyro or JAX is not installed.
     PriorError
         If the prior alone is to be sampled and is improper.
     SamplingError
         If no chain finds a point to start from, or none of the draws is finite.
     KeyboardInterrupt
-        If interrupted before the warm-up was over; later the draws so far are returned.
+        If interrupted before the warm-up was over; later the draws so far are returned. NumPyro returns none.
     """
+    if sampler.backend == "numpyro":
+        require_numpyro()
     if sampler.prior_only:
         model.require_proper()
     sampler = sampler.seeded()
@@ -163,6 +170,7 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
         "warm_up": warm_up,
         "seconds_preparing": prepared - start,
         "seconds_sampling": time.perf_counter() - prepared,
+        "versions": versions(("jax", "numpyro") if sampler.backend == "numpyro" else ()),
     }
     return tree
 
@@ -173,27 +181,43 @@ def _check_integer(name: str, value: Any, least: int, most: int) -> None:
 
 
 def _compile(model: Model, sampler: Sampler) -> tuple[Any, dict[str, Any]]:
-    """Return what nutpie samples, and what to say of it."""
-    if sampler.backend == "pymc":
-        return _compile_graph(model, sampler.prior_only), {"parameterization": "plain", "merged_rows": model.design.n}
+    """Return what nutpie or NumPyro samples, and what to say of it."""
+    if sampler.backend in ("pymc", "numpyro"):
+        graph = _Graph.of(model, sampler.prior_only)
+        compiled = graph if sampler.backend == "numpyro" else graph.compiled()
+        return compiled, {"parameterization": "plain", "merged_rows": model.design.n}
     from bayesglmm.density import compile_density
 
     return compile_density(model, _starts(model), prior_only=sampler.prior_only)
 
 
-def _compile_graph(model: Model, prior_only: bool) -> Any:
-    """Compile the graph's density; without fast-math, so that a cached and a fresh compilation agree to the bit."""
-    import nutpie
-    import pytensor
+@dataclass(frozen=True)
+class _Graph:
+    """A PyMC graph, the variables wanted of it, and where chains start."""
 
-    graph = model.to_pymc(prior_only=prior_only)
-    free = {rv.name for rv in graph.free_RVs}
-    starts = {} if prior_only else {name: start for name, start in _starts(model).items() if name in free}
-    jittered = {rv for rv in graph.free_RVs if prior_only or rv.name not in ("intercept", "slopes")}
-    with pytensor.config.change_flags(numba__fastmath=False):
-        return nutpie.compile_pymc_model(
-            graph, var_names=list(variable_names(model)), jitter_rvs=jittered, initial_points=starts
-        )
+    graph: Any
+    names: tuple[str, ...]
+    starts: dict[str, Any]
+    jittered: tuple[str, ...]
+
+    @classmethod
+    def of(cls, model: Model, prior_only: bool) -> "_Graph":
+        graph = model.to_pymc(prior_only=prior_only)
+        free = [rv.name for rv in graph.free_RVs]
+        starts = {} if prior_only else {name: start for name, start in _starts(model).items() if name in free}
+        jittered = tuple(name for name in free if prior_only or name not in ("intercept", "slopes"))
+        return cls(graph, variable_names(model), starts, jittered)
+
+    def compiled(self) -> Any:
+        """Compile its density; without fast-math, so that a cached and a fresh compilation agree to the bit."""
+        import nutpie
+        import pytensor
+
+        jittered = {self.graph[name] for name in self.jittered}
+        with pytensor.config.change_flags(numba__fastmath=False):
+            return nutpie.compile_pymc_model(
+                self.graph, var_names=list(self.names), jitter_rvs=jittered, initial_points=self.starts
+            )
 
 
 def _starts(model: Model) -> dict[str, Any]:
@@ -215,6 +239,8 @@ def _starts(model: Model) -> dict[str, Any]:
 
 def _run(compiled: Any, sampler: Sampler, progress: bool) -> tuple[xr.DataTree, bool]:
     """Run the chains; return their draws and whether they were interrupted."""
+    if isinstance(compiled, _Graph):
+        return _run_graph(compiled, sampler, progress), False
     import nutpie
 
     running = nutpie.sample(
@@ -239,6 +265,27 @@ def _run(compiled: Any, sampler: Sampler, progress: bool) -> tuple[xr.DataTree, 
         if "posterior" not in partial.children or partial["posterior"].sizes.get("draw", 0) < _FEWEST:
             raise
         return partial, True
+    except RuntimeError as error:
+        raise SamplingError(f"the sampler stopped: {_first_lines(error)}; {_RESCALE}") from error
+
+
+def _run_graph(graph: _Graph, sampler: Sampler, progress: bool) -> xr.DataTree:
+    assert sampler.tune is not None
+    assert sampler.seed is not None
+    try:
+        return run_numpyro(
+            graph.graph,
+            graph.names,
+            graph.starts,
+            graph.jittered,
+            draws=sampler.draws,
+            tune=sampler.tune,
+            chains=sampler.chains,
+            seed=sampler.seed,
+            target_accept=sampler.target_accept,
+            max_treedepth=sampler.max_treedepth,
+            progress=progress,
+        )
     except RuntimeError as error:
         raise SamplingError(f"the sampler stopped: {_first_lines(error)}; {_RESCALE}") from error
 

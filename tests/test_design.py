@@ -765,3 +765,30 @@ def test_a_design_reads_the_columns_of_another() -> None:
     assert_array_equal(build("y ~ f", design.columns).x, build("y ~ f").x)
     with pytest.raises(DataError, match="no column 'z'"):
         build("y ~ z", design.columns)
+
+
+# -- one name in two Unicode spellings -----------------------------------------------------------
+
+COMPOSED, APART = "é", "e\u0301"
+
+
+@pytest.mark.parametrize("in_formula", [COMPOSED, APART])
+@pytest.mark.parametrize("in_data", [COMPOSED, APART])
+def test_a_name_is_one_in_either_spelling(in_formula: str, in_data: str) -> None:
+    data = {"y": [1.0, 2.0, 4.0, 3.0], in_data: [0.0, 1.0, 2.0, 5.0], "f": [COMPOSED, APART, "a", "a"]}
+    design = build(f'y ~ {in_formula} + C(f, Treatment("{in_formula}"))', data)
+    assert design.coef == ("Intercept", COMPOSED, f'C(f, Treatment("{COMPOSED}"))[T.a]')
+    assert_array_equal(design.x[:, 2], [0, 0, 1, 1])
+    assert_array_equal(design.on(data).x, design.x)
+
+
+def test_two_spellings_of_one_column_are_refused() -> None:
+    with pytest.raises(DataError, match="two columns are called 'é'"):
+        build("y ~ é", {"y": [1.0, 2.0], COMPOSED: [0, 1], APART: [1, 0]})
+
+
+def test_categories_of_one_label_are_one_level() -> None:
+    f = pd.Categorical([APART, "b", COMPOSED], categories=["b", COMPOSED, APART])
+    read = Columns.read({"f": f}, ["f"])["f"]
+    assert list(read.categories) == ["b", COMPOSED]
+    assert list(read) == [COMPOSED, "b", COMPOSED]

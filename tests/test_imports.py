@@ -12,14 +12,14 @@ import bayesglmm as bg
 PACKAGE = Path(bg.__file__).parent
 
 LAYERS = (
-    ("errors", "special"),
+    ("errors", "special", "versions"),
     ("formula",),
     ("design", "links", "datasets", "progress"),
     ("families",),
     ("priors",),
     ("graph", "integrate", "mathematics"),
     ("model", "frames"),
-    ("density", "fitted"),
+    ("density", "fitted", "numpyro_nuts"),
     ("sampling", "checks", "summaries", "storage", "predictions", "interop"),
     ("plots",),
     ("posterior",),
@@ -78,7 +78,19 @@ def loaded_by(statement: str) -> set[str]:
     return {name.split(".")[0] for name in run.stdout.split()}
 
 
-HEAVY = {"pymc", "pytensor", "arviz", "arviz_plots", "arviz_stats", "matplotlib", "nutpie", "bambi", "numba"}
+HEAVY = {
+    "pymc",
+    "pytensor",
+    "arviz",
+    "arviz_plots",
+    "arviz_stats",
+    "matplotlib",
+    "nutpie",
+    "bambi",
+    "numba",
+    "jax",
+    "numpyro",
+}
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -62,7 +62,7 @@ SAID = {
         "b_age ~ Normal(0, G), G = diag(sd_age²), one for each of 22 levels of age",
         "time  ~  flat()  preset brms: improper",
         "sd_age[time]  ~  half_student_t(3, 0, 2.5)  preset brms",
-        "phi  ~  inv_gamma(0.4, 0.3)  default",
+        "phi  ~  inv_gamma(0.4, 0.3)  preset brms",
         "data: 295 rows, 59 levels of id, 22 levels of age",
     ],
 }

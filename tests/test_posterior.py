@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bayesglmm as bg
-from bayesglmm.errors import OptionError
+from bayesglmm.errors import OptionError, PriorError
 
 
 def test_summary_is_of_every_parameter_but_the_random_effects(seizure_fit):
@@ -87,3 +87,14 @@ def test_update_changes_what_is_given_and_keeps_the_rest(seizure_fit):
 def test_update_refuses_what_is_no_setting(seizure_fit):
     with pytest.raises(OptionError, match="draws"):
         seizure_fit.update(drows=10)
+
+
+def test_update_says_that_a_prior_was_carried_over_and_has_lost_its_coefficient():
+    data = bg.datasets.load("cbpp")
+    settings = {"seed": 1, "draws": 20, "tune": 20, "progress": False}
+    fit = bg.fit("incidence ~ period + (1 | herd)", data, "poisson", priors={"period": "normal(0, 1)"}, **settings)
+    with pytest.raises(PriorError, match=r'carried over from the earlier fit.*"period".* no parameter.*priors=\{\}'):
+        fit.update("incidence ~ 1 + (1 | herd)", progress=False)
+    assert fit.update("incidence ~ 1 + (1 | herd)", priors={}, progress=False).model.priors.given == {}
+    with pytest.raises(PriorError, match=r"^perod is no parameter"):
+        fit.update(priors={"perod": "normal(0, 1)"}, progress=False)

@@ -201,7 +201,7 @@ def test_default_priors_on_the_seizure_data() -> None:
         HalfStudentT(3, 0, rounded(2.5 / values("time").std(ddof=1))),
     ]
     assert found.correlation["id"].prior == LKJ(2)
-    assert str(found.parameters["phi"].prior) == "inv_gamma(0.4, 0.3)"
+    assert str(found.parameters["phi"].prior) == "lognormal(1.4, 2.5)"
     assert found.proper
 
 

@@ -1,4 +1,4 @@
-"""A fit of the prior alone reproduces its priors' quantiles, the LKJ marginals included."""
+"""A fit of the prior alone reproduces its priors' quantiles, LKJ's marginals included; defaults bear hard data."""
 
 import arviz as az
 import numpy as np
@@ -65,3 +65,33 @@ class HalfT:
 
     def ppf(self, probability: float) -> float:
         return self.whole.ppf(0.5 + probability / 2)
+
+
+def counts(level: float, phi: float, seed: int) -> pd.DataFrame:
+    """Make counts about exp(level) in 12 groups of six; without bound, φ makes them Poisson."""
+    rng = np.random.default_rng(seed)
+    g, x = np.repeat(np.arange(12), 6), np.tile(np.linspace(0, 1, 6), 12)
+    mu = np.exp(level + 0.4 * x + rng.normal(0, 0.5, 12)[g])
+    rates = mu if np.isinf(phi) else mu * rng.gamma(phi, 1 / phi, len(mu))
+    return pd.DataFrame({"y": rng.poisson(rates), "x": x, "g": g})
+
+
+@pytest.mark.parametrize("level", [1.5, 5.0])
+def test_poisson_counts_do_not_let_phi_run_away(level):
+    """At level 5 a tail as heavy as φ^-0.4 gives draws of φ about 1e15, an R-hat of 1.6 and 473 divergences."""
+    data = counts(level, np.inf, seed=1)
+    fit = bg.fit("y ~ x + (1 | g)", data, "negative_binomial", seed=1, draws=2000, progress=False)
+    assert fit.check().ok, fit.check()
+    assert fit.summary().loc["phi", "upper"] < 1e5
+    poisson = fit.update(family="poisson", progress=False)
+    theirs, ours = poisson.summary().loc["beta[x]"], fit.summary().loc["beta[x]"]
+    assert abs(ours["mean"] - theirs["mean"]) < 0.25 * theirs["sd"]
+    assert ours["sd"] / theirs["sd"] < 1.25
+
+
+@pytest.mark.parametrize("phi", [0.15, 3.0])
+def test_overdispersed_counts_give_their_phi(phi):
+    fit = bg.fit("y ~ x + (1 | g)", counts(1.5, phi, seed=0), "negative_binomial", seed=2, draws=2000, progress=False)
+    assert fit.check().ok, fit.check()
+    found = fit.summary().loc["phi"]
+    assert found["lower"] < phi < found["upper"]

@@ -85,6 +85,14 @@ def test_draws_have_the_names_dims_and_statistics_of_the_package(seizure_fit):
     assert seizure_fit.draws["constant_data"]["x"].shape == (295, 4)
 
 
+def test_draws_record_the_versions_they_were_made_with(seizure_fit, herds_fits):
+    versions = dict(entry.split() for entry in seizure_fit.draws.attrs["versions"].split(", "))
+    assert {"Python", "bayesglmm", "pymc", "nutpie", "numba", "numpy"} <= set(versions)
+    assert versions["numpy"] == np.__version__
+    assert "numpyro" not in versions
+    assert "numpyro 0." in herds_fits[1].draws.attrs["versions"]
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
@@ -111,16 +119,6 @@ def test_an_improper_prior_is_not_sampled_alone():
     model = bg.glmm("count ~ trt + (1 | id)", bg.datasets.load("seizure"), "poisson", priors="brms")
     with pytest.raises(PriorError, match="improper"):
         sampling.sample(model, Sampler(prior_only=True), progress=False)
-
-
-def test_backends_have_one_posterior(seizure_fit):
-    """Within five Monte Carlo standard errors of the difference, under the same names."""
-    model = seizure_fit.model
-    graph = bg.Fit(model, sampling.sample(model, Sampler(draws=2000, seed=9, backend="pymc"), progress=False))
-    assert [child.dims for child in graph.posterior.values()] == [v.dims for v in seizure_fit.posterior.values()]
-    ours, theirs = seizure_fit.summary(), graph.summary()
-    error = np.hypot(ours["sd"] / np.sqrt(ours["ess_bulk"]), theirs["sd"] / np.sqrt(theirs["ess_bulk"]))
-    assert (np.abs(ours["mean"] - theirs["mean"]) < 5 * error).all()
 
 
 def test_silence(compiled, seizure_model, monkeypatch, capfd):
@@ -164,3 +162,58 @@ def test_identical_rows_are_merged_and_the_posterior_is_the_same():
     ours, theirs = merged.summary(), counts.summary()
     error = np.hypot(ours["sd"] / np.sqrt(ours["ess_bulk"]), theirs["sd"] / np.sqrt(theirs["ess_bulk"]))
     assert (np.abs(ours["mean"] - theirs["mean"]) < 5 * error).all()
+
+
+@pytest.fixture(scope="module")
+def herds_fits():
+    """One posterior through NumPyro and through the package's own density."""
+    settings = {"seed": 5, "progress": False}
+    ours = bg.fit("incidence ~ period + (1 + period || herd)", bg.datasets.load("cbpp"), "poisson", **settings)
+    return ours, ours.update(backend="numpyro", progress=False)
+
+
+def test_numpyro_has_the_same_posterior_and_statistics(herds_fits):
+    """Within five Monte Carlo standard errors of the difference, under the same names, in double precision."""
+    ours, theirs = herds_fits
+    assert theirs.posterior.sizes == ours.posterior.sizes
+    for name, variable in ours.posterior.items():
+        assert theirs.posterior[name].dims == variable.dims
+        assert theirs.posterior[name].dtype == np.float64
+    a, b = ours.summary(), theirs.summary()
+    error = np.hypot(a["sd"] / np.sqrt(a["ess_bulk"]), b["sd"] / np.sqrt(b["ess_bulk"]))
+    assert (np.abs(a["mean"] - b["mean"]) < 5 * error).all()
+    statistics = theirs.draws["sample_stats"].to_dataset()
+    assert set(statistics) == set(ours.draws["sample_stats"].to_dataset())
+    assert all(isinstance(v.data, np.ndarray) for v in statistics.values())
+    assert statistics["diverging"].dtype == statistics["reached_max_treedepth"].dtype == bool
+
+
+def test_numpyro_is_named_where_its_fit_is_shown(herds_fits):
+    _, fit = herds_fits
+    assert "numpyro backend" in str(fit)
+    assert "numpyro backend" in fit.check().figures
+
+
+def test_numpyro_repeats_itself_from_the_seed_and_keeps_to_the_depth(herds_fits):
+    _, fit = herds_fits
+    short = {"draws": 20, "tune": 20, "max_treedepth": 2, "cores": 1, "progress": False}
+    one, two, other = fit.update(**short), fit.update(**{**short, "cores": 2}), fit.update(**short, seed=6)
+    assert one.posterior.equals(two.posterior)
+    assert not np.allclose(one.posterior["beta"], other.posterior["beta"])
+    statistics = one.draws["sample_stats"]
+    assert int(statistics["n_steps"].max()) == 3
+    assert statistics["reached_max_treedepth"].values.sum() == (statistics["n_steps"].values == 3).sum()
+
+
+def test_numpyro_reports_the_log_density_as_the_graph_does(herds_fits):
+    """Energy is kinetic energy less the log density; the sign of the latter is easily lost."""
+    statistics = herds_fits[1].draws["sample_stats"]
+    kinetic = statistics["energy"] + statistics["lp"]
+    degrees = 2 + 2 + 2 * 15
+    assert abs(float(kinetic.mean()) - degrees / 2) < 0.1 * degrees
+
+
+def test_numpyro_absent_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numpyro", None)
+    with pytest.raises(OptionError, match=r"numpyro, which is not installed; install bayesglmm\[numpyro\]"):
+        bg.fit("incidence ~ period + (1 | herd)", bg.datasets.load("cbpp"), "poisson", backend="numpyro")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 
 import narwhals as nw
 import numpy as np
@@ -19,7 +20,7 @@ type Column = NDArray[Any] | pd.Categorical
 
 @dataclass(frozen=True, eq=False)
 class Columns(Mapping[str, Column]):
-    """The columns used, by name, each of length n and without missing values.
+    """The columns used, by name, each of length n and without missing values; names and labels in Unicode's NFC.
 
     Parameters
     ----------
@@ -91,17 +92,17 @@ class Columns(Mapping[str, Column]):
             _check_present(wanted, list(data))
             return data.take(wanted)
         frame = _frame(data)
-        present = list(frame.columns)
-        wanted = list(dict.fromkeys([*names, *(name for name in optional if name in present)]))
-        _check_present(wanted, present)
+        spelt = _spellings(frame.columns)
+        wanted = list(dict.fromkeys([*names, *(name for name in optional if name in spelt)]))
+        _check_present(wanted, list(spelt))
         if len(frame) == 0:
             raise DataError("the data have no rows; check the file or the filter that made them")
-        series = {name: frame[name] for name in wanted}
+        series = {name: frame[spelt[name]] for name in wanted}
         keep = _complete({name: _is_missing(s) for name, s in series.items()}, len(frame), missing)
         rows = np.flatnonzero(keep).astype(np.int64)
         if not keep.all():  # before any conversion: whole numbers with gaps would pass through floats
             series = {name: s.filter(keep.tolist()) for name, s in series.items()}
-        values = {name: _convert(name, s, rows) for name, s in series.items()}
+        values = {name: _in_nfc(_convert(name, s, rows)) for name, s in series.items()}
         return cls(values, rows, len(frame) - len(rows))
 
 
@@ -148,6 +149,29 @@ def _with_text_names(data: pd.DataFrame) -> pd.DataFrame:
     if len(repeated):
         raise DataError(f"a column name stands more than once in the data: {listing(repeated)}; rename or drop one")
     return data if all(isinstance(name, str) for name in data.columns) else data.set_axis(names, axis=1)
+
+
+def _spellings(names: Iterable[str]) -> dict[str, str]:
+    """Return the names as spelt in the data by their composed form: é may be one character there, or two."""
+    spelt: dict[str, str] = {}
+    for name in names:
+        composed = normalize("NFC", name)
+        if composed in spelt:
+            raise DataError(f"two columns are called '{composed}', in different Unicode spellings; rename one")
+        spelt[composed] = name
+    return spelt
+
+
+def _in_nfc(column: Column) -> Column:
+    """Return labels in their composed form; two spellings of one label are one level."""
+    if not isinstance(column, pd.Categorical):
+        return column
+    levels = [normalize("NFC", level) if isinstance(level, str) else level for level in column.categories]
+    if levels == list(column.categories):
+        return column
+    distinct = list(dict.fromkeys(levels))
+    codes = np.array([distinct.index(level) for level in levels])[column.codes]
+    return pd.Categorical.from_codes(codes, categories=pd.Index(distinct, dtype=object))
 
 
 def _is_missing(series: nw.Series[Any]) -> NDArray[np.bool_]:

@@ -1,6 +1,7 @@
 """A place in the tokens of a formula, and the wording of what does not belong there."""
 
 from dataclasses import dataclass, field
+from unicodedata import normalize
 
 from bayesglmm.errors import FormulaError
 from bayesglmm.formula.tokens import Token, scan
@@ -14,7 +15,7 @@ _DEEPEST = 40
 
 @dataclass
 class Cursor:
-    """Moves through one formula text from left to right."""
+    """Moves through one formula text from left to right; in Unicode's NFC, in which columns are named too."""
 
     text: str
     tokens: tuple[Token, ...] = ()
@@ -23,6 +24,7 @@ class Cursor:
     open: list[Token] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.text = normalize("NFC", self.text)
         self.tokens = scan(self.text)
 
     @property

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 
 from bayesglmm.design import BlockDesign, Design
 from bayesglmm.errors import PriorError, suggest
@@ -235,9 +236,10 @@ def _preset(name: Any) -> Preset:
 
 def _path(key: Any) -> Path:
     if isinstance(key, tuple) and key and all(isinstance(part, str) for part in key):
-        return key
+        return tuple(normalize("NFC", part) for part in key)
     if not isinstance(key, str):
         raise PriorError(f"a prior is given for a name such as 'slopes' or 'sd[\"id\"]', not for {key!r}")
+    key = normalize("NFC", key)
     match = _KEY.fullmatch(key)
     if match is None or match.group("head") not in ("sd", "correlation", "coef"):
         return (key,)
@@ -248,7 +250,7 @@ def _path(key: Any) -> Path:
 def _collect(path: Path, value: Any, wanted: dict[Path, Prior]) -> None:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            _collect((*path, str(key)), inner, wanted)
+            _collect((*path, normalize("NFC", str(key))), inner, wanted)
         return
     if path in wanted:
         raise PriorError(f"{_text(path)} is given two priors; keep one")

@@ -2,10 +2,8 @@
 
 import base64
 import os
-import platform
 from collections.abc import Mapping
 from html import escape
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -26,7 +24,6 @@ from bayesglmm.report.tables import covariance_table, parameter_table, prior_tab
 
 __all__ = ["write_report"]
 
-_PACKAGES = ("bayesglmm", "pymc", "pytensor", "nutpie", "numba", "arviz", "xarray", "numpy", "pandas", "matplotlib")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -164,11 +161,10 @@ def _settings(fit: Fit) -> dict[str, str]:
     entries |= {_NAMES.get(name, name): str(attrs[name]) for name in names if name in attrs}
     if attrs.get("prior_only"):
         entries["source"] = "the prior alone, without the data"
-    seconds = [float(attrs[name]) for name in ("seconds_compiling", "seconds_sampling") if name in attrs]
+    seconds = [float(attrs[name]) for name in ("seconds_preparing", "seconds_sampling") if name in attrs]
     if len(seconds) == 2:
-        entries["time"] = f"{seconds[0]:.1f} s compiling, {seconds[1]:.1f} s sampling"
-    versions = [f"{package} {found}" for package in _PACKAGES if (found := _version(package))]
-    entries["versions"] = ", ".join([f"Python {platform.python_version()}", *versions])
+        entries["time"] = f"{seconds[0]:.1f} s preparing, {seconds[1]:.1f} s sampling"
+    entries["versions when fitted"] = str(attrs.get("versions", "not recorded"))
     return entries
 
 
@@ -177,13 +173,6 @@ _NAMES = {
     "target_accept": "target acceptance",
     "max_treedepth": "largest tree depth",
 }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
 
 
 def _write(path: Path, text: str) -> None:
