@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 
 from bayesglmm import Fit, glmm, plots
 from bayesglmm.errors import OptionError
+from bayesglmm.grid import setting
 from bayesglmm.plots.curves import curves
 from bayesglmm.plots.rounding import decimals, rounded
-from bayesglmm.plots.setting import setting
 from bayesglmm.plots.style import columns_text
 
 LEVELS = (0.025, 0.25, 0.5, 0.75, 0.975)
