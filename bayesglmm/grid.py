@@ -204,10 +204,7 @@ def checked(model: Model, name: str, values: list[Any], option: str) -> tuple[An
     values = [value.item() if isinstance(value, np.generic) else value for value in values]
     if is_factor(model, name):
         known = levels(model, name)
-        for value in values:
-            if not any(value == level and isinstance(value, bool) == isinstance(level, bool) for level in known):
-                near = suggest(str(value), map(str, known))
-                raise OptionError(f"{option} has {value!r}, which is not a level of '{name}'; {near}")
+        values = [_level(value, known, name, option) for value in values]
     else:
         for value in values:
             if not isinstance(value, int | float) or isinstance(value, bool) or not np.isfinite(value):
@@ -215,6 +212,16 @@ def checked(model: Model, name: str, values: list[Any], option: str) -> tuple[An
     if len(set(values)) < len(values):
         raise OptionError(f"{option} has a value more than once: {listing(values)}")
     return tuple(values)
+
+
+def _level(value: Any, known: tuple[Any, ...], name: str, option: str) -> Any:
+    """Return the level that a value is, as the data have it: 1.0 is the level 1, True is not."""
+    for level in known:
+        if value == level and isinstance(value, bool) == isinstance(level, bool):
+            return level
+    raise OptionError(
+        f"{option} has {value!r}, which is not a level of '{name}'; {suggest(str(value), map(str, known))}"
+    )
 
 
 def _trees(model: Model) -> list[Node]:

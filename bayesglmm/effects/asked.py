@@ -85,7 +85,33 @@ class Asked:
         """Say in a sentence whose number each frame's is; `rows`: of rows that are averaged over."""
         if not self.model.design.blocks:
             return "The model has no random effects."
-        return "; ".join(f"frame {view.name}: {_whose(self.model, view, rows)}" for view in self.views) + "."
+        texts = [f"frame {view.name}: {self._of(view, rows)}" for view in self.views]
+        same = "; the average of the linear predictor over b is its value at b = 0" if self.scale == "link" else ""
+        return f"{'; '.join(texts)}{same}."
+
+    def _of(self, view: View, rows: bool) -> str:
+        """Say what becomes of the random effects of each factor."""
+        each = "each row in its own observed {}" if rows else "in the observed {}"
+        return ", ".join(
+            (each if frame == "group" else _TEXTS[frame]).format(listing(names))
+            for frame, names in _by_frame(self.model, view).items()
+        )
+
+    def titles(self) -> dict[str, str]:
+        """Return what a picture calls each frame, by its name."""
+        short = {
+            "typical": "b = 0 of {}",
+            "population": "averaged over {}",
+            "group": "observed {}",
+            "new_group": "new {}",
+        }
+        return {
+            view.name: f"{view.name}: "
+            + ", ".join(short[frame].format(listing(names)) for frame, names in _by_frame(self.model, view).items())
+            if self.model.design.blocks
+            else "no random effects"
+            for view in self.views
+        }
 
     def offsets(self, given: Mapping[str, object]) -> str:
         """Say at which offset rows of data are, where the model has one."""
@@ -94,7 +120,7 @@ class Asked:
             return ""
         fixed = [name for name in offset_columns(self.model) if name in given]
         written = listing(render(offset) for offset in offsets)
-        return f" at offset {written}" + ("" if fixed else " of each row")
+        return f", at {'offset ' + written if fixed else f'the offset {written} of each row'}"
 
 
 def ask(fit: Fitted, frame: FrameOption, scale: str, ci_prob: float, seed: int | None) -> Asked:
@@ -127,18 +153,18 @@ def _view(model: Model, frame: str | Mapping[str, str]) -> View:
     return View("; ".join(f"{name}: {one}" for name, one in frame.items()), blocks)
 
 
-def _whose(model: Model, view: View, rows: bool) -> str:
-    """Say what becomes of the random effects of each factor."""
-    each = "each row in its own observed {}" if rows else "in the observed {}"
-    texts = {
-        "typical": "random effects of {} at 0 (the typical subject, conditional)",
-        "population": "averaged over the random effects of {}, exactly in each draw",
-        "group": each,
-        "new_group": "in levels of {} not yet seen, their effects drawn from N(0, G)",
-    }
+_TEXTS = {
+    "typical": "random effects of {} at 0 (the typical subject, conditional)",
+    "population": "averaged over the random effects of {}, exactly in each draw",
+    "new_group": "in levels of {} not yet seen, their effects drawn from N(0, G)",
+}
+
+
+def _by_frame(model: Model, view: View) -> dict[str, list[str]]:
+    """List the grouping factors in each frame."""
     found: dict[str, list[str]] = {}
     for block in model.design.blocks:
         factors = found.setdefault(view.blocks[block.name], [])
         if block.factor not in factors:
             factors.append(block.factor)
-    return ", ".join(texts[frame].format(listing(names)) for frame, names in found.items())
+    return found

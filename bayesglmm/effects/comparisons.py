@@ -107,7 +107,7 @@ def comparisons(
     for plan in plans:
         if plan.variable in given:
             raise OptionError(f"'{plan.variable}' is compared and fixed in at; leave it out of one")
-    rows = read_rows(asked, new_data, by, [*given, *(plan.variable for plan in plans if not plan.is_step)])
+    rows = read_rows(asked, new_data, by, given, compared=[plan.variable for plan in plans if not plan.is_step])
     parts = []
     for plan in plans:
         for point in product(given):
@@ -171,8 +171,9 @@ def _sentence(
     asked: Asked, plans: Sequence[Contrast], rows: Rows, given: Mapping[str, tuple[Any, ...]], name: str
 ) -> str:
     """Say what is compared, of whom, and in which order averaging and contrasting go."""
-    caution = "" if name == "difference" else f": {name}s are of averages, not averages of {name}s"
+    article = "an" if name.startswith("o") else "a"
+    caution = "" if name == "difference" else f" ({article} {name} of averages, not an average of {name}s)"
     return (
-        f"{name[0].upper()}{name[1:]} of the average {asked.quantity}: in {rows}, {listing(plans)}"
-        f"{set_to(given)}{asked.offsets(given)}; the averages are contrasted draw by draw{caution}."
+        f"{name[0].upper()}{name[1:]} of the average {asked.quantity}: {listing(map(str, plans))} in all rows"
+        f"{set_to(given)}{asked.offsets(given)}; averaged over {rows}, then contrasted draw by draw{caution}."
     )

@@ -50,7 +50,7 @@ class Contrast:
         """Say what the variable is set to."""
         if self.is_step:
             return f"{self.variable} as it is and {number(self.values[1])} more"
-        return f"{self.variable} set to {listing(map(number, self.values))}"
+        return f"{self.variable} set to {' and '.join(map(number, self.values))}"
 
 
 def read_variables(model: Model, option: str, variables: Any) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """`Estimates`: what every verb returns, draws with a label a row, their table, their picture and their estimand."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglmm.effects.asked import Asked
+from bayesglmm.errors import OptionError
 from bayesglmm.summaries import interval
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Estimates", "Shown", "estimates"]
 
 type Array = NDArray[np.float64]
+
+_TAKEN = frozenset({"frame", "chain", "draw", "mean", "median", "lower", "upper", "p_direction"})
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Shown:
         Whether the axis is logarithmic.
     bounds
         The range of the mean.
+    frames
+        What each frame is called, by its name.
     note
         What else a reader must know, below the picture.
     """
@@ -51,6 +57,7 @@ class Shown:
     null: float | None = None
     ratio: bool = False
     bounds: tuple[float, float] = (-np.inf, np.inf)
+    frames: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
 
 
@@ -117,7 +124,8 @@ class Estimates:
 
     def __str__(self) -> str:
         """Return the estimand, then the table."""
-        return f"{self._heading()}\n\n{self.table.to_string(index=False, float_format='{:.4g}'.format, max_rows=40)}"
+        table = self.table.to_string(index=False, float_format="{:.4g}".format, max_rows=40)
+        return f"{fill(self._heading(), 110, break_on_hyphens=False)}\n\n{table}"
 
     def __repr__(self) -> str:
         """Return the same as `str()`: this is what a notebook or a prompt shows."""
@@ -128,7 +136,7 @@ class Estimates:
         return f"<div><p>{escape(self._heading())}</p>{table}</div>"
 
     def _heading(self) -> str:
-        return f"{self.estimand} {100 * self.ci_prob:g} % equal-tailed intervals."
+        return f"{self.estimand} {100 * self.ci_prob:g}\N{NO-BREAK SPACE}% equal-tailed intervals."
 
 
 def estimates(
@@ -150,11 +158,13 @@ def estimates(
     names = [view.name for view in asked.views]
     tables, values = [], []
     for labels, each in parts:
+        _check_labels(labels)
         table = labels.loc[labels.index.repeat(len(names))].reset_index(drop=True)
         tables.append(table.assign(frame=names * len(labels)))
         values.append(np.stack(each, axis=2).reshape(len(each[0]), -1))
     table, flat = pd.concat(tables, ignore_index=True), np.concatenate(values, axis=1)
-    sentence = f"{estimand} {asked.whose(rows='row' not in table)}"
+    whose = asked.whose(rows=shown.shape == "forest")
+    sentence = f"{estimand} {whose[0].upper()}{whose[1:]}"
     sizes = {dim: asked.posterior.sizes[dim] for dim in ("chain", "draw")}
     coords: dict[str, Any] = {dim: asked.posterior[dim].values for dim in sizes}
     coords |= {name: ("row", table[name].to_numpy()) for name in map(str, table)}
@@ -167,4 +177,17 @@ def estimates(
     }
     shaped = flat.reshape(*sizes.values(), -1)
     draws = xr.DataArray(shaped, coords, ("chain", "draw", "row"), attrs=attrs)
-    return Estimates(draws, tuple(map(str, table)), sentence, asked.ci_prob, shown)
+    return Estimates(draws, tuple(map(str, table)), sentence, asked.ci_prob, replace(shown, frames=asked.titles()))
+
+
+def _check_labels(table: pd.DataFrame) -> None:
+    """Refuse columns whose names the table has for itself.
+
+    Raises
+    ------
+    OptionError
+        Naming them.
+    """
+    taken = [name for name in table if name in _TAKEN or list(table).count(name) > 1]
+    if taken:
+        raise OptionError(f"the table has a column {taken[0]!r} of its own; rename that of the data before the fit")

@@ -91,7 +91,7 @@ def _panels(shown: Estimates, names: Mapping[str, str], lines: int) -> Picture:
             groups = _groups(table, np.flatnonzero(table["frame"] == frame), by)
             for group in groups:
                 _one(axes, shown, group, len(groups), lines)
-            axes.set_title(f"frame: {frame}")
+            axes.set_title(fill(what.frames[frame], 48))
             axes.set_xlabel(names.get(what.focal, what.focal))
             _ticks(axes, shown)
         panels[0].set_ylabel(fill(names.get("value", what.value), 44))
@@ -205,10 +205,17 @@ def _forest(shown: Estimates, names: Mapping[str, str]) -> Picture:
         _frame_forest(axes, shown, texts, heights)
         axes.set_xlabel(fill(names.get("value", what.value), 80))
         handles = [
-            Line2D([], [], color=COLOURS[at % len(COLOURS)], marker=MARKERS[at], markersize=5, label=frame)
+            Line2D(
+                [],
+                [],
+                color=COLOURS[at % len(COLOURS)],
+                marker=MARKERS[at],
+                markersize=5,
+                label=fill(what.frames[frame], 34),
+            )
             for at, frame in enumerate(frames)
         ]
-        title = f"frame\n(median, {100 * shown.ci_prob:g} % interval)"
+        title = f"frame (median, {100 * shown.ci_prob:g} % interval)"
         figure.legend(handles=handles, title=title, loc="outside right upper", alignment="left")
     return figure
 

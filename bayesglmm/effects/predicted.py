@@ -61,7 +61,7 @@ def predictions(
     """
     asked = ask(fit, frame, scale, ci_prob, seed)
     given = fixed(asked.model, at)
-    rows = read_rows(asked, new_data, by, tuple(given), every=by is None)
+    rows = read_rows(asked, new_data, by, given, every=by is None)
     parts = []
     for point in product(given):
         columns = rows.where(asked.model.design.columns, point)

@@ -50,12 +50,18 @@ class Rows:
 
     def __str__(self) -> str:
         """Say which rows these are."""
-        by = f" of each {listing(self.labels.columns)}" if len(self.labels.columns) else ""
+        by = f", by {listing(self.labels.columns)}" if len(self.labels.columns) else ""
         return f"the {self.columns.n:,} {'rows given' if self.new else 'observed rows'}{by}, each row counting once"
 
 
 def read_rows(
-    asked: Asked, new_data: Any, by: str | Sequence[str] | None, given: Sequence[str], *, every: bool = False
+    asked: Asked,
+    new_data: Any,
+    by: str | Sequence[str] | None,
+    at: Mapping[str, Any],
+    *,
+    compared: Sequence[str] = (),
+    every: bool = False,
 ) -> Rows:
     """Read the rows to average over.
 
@@ -67,15 +73,17 @@ def read_rows(
         A table; None for the data of the model.
     by
         Columns whose values make the cells; None for one cell.
-    given
-        Columns that will be set, and may be absent.
+    at
+        Columns that are set to values of their own.
+    compared
+        Columns that are set in turn. Like those of `at` they may be absent from new data.
     every
         Whether each row is a cell where there is no `by`.
 
     Raises
     ------
     OptionError
-        If a column of `by` is not there or stands twice.
+        If a column of `by` is not there, stands twice, or stands in `at` too.
     DataError
         If a predictor, or a grouping factor that matters, is not there.
     """
@@ -83,6 +91,9 @@ def read_rows(
     names = [] if by is None else [by] if isinstance(by, str) else list(by)
     if len(set(names)) < len(names):
         raise OptionError(f"by has a column more than once: {listing(names)}")
+    for name in names:
+        if name in at:
+            raise OptionError(f"'{name}' stands in by and in at; average by its observed values, or set it")
     if new_data is None:
         columns = model.design.columns
         for name in names:
@@ -92,8 +103,9 @@ def read_rows(
         needed = [*predictors(model), *offset_columns(model), *names]
         blocks = [block for block in model.formula.blocks if str(block.group) in asked.factors]
         groups = column_names(*(factor for block in blocks for factor in block.group.factors))
-        required = dict.fromkeys(name for name in needed if name not in given or name in names)
-        columns = Columns.read(new_data, required, optional=[*groups, *given])
+        free = {*at, *compared}
+        required = dict.fromkeys(name for name in needed if name not in free or name in names)
+        columns = Columns.read(new_data, required, optional=[*groups, *free])
     if names:
         table = columns.take(names).to_pandas()
         cell = table.groupby(names, observed=True, sort=True).ngroup().to_numpy().astype(np.int64)

@@ -91,7 +91,7 @@ def slopes(
                 f"compare its levels: comparisons({name!r})"
             )
     given = fixed(asked.model, at)
-    rows = read_rows(asked, new_data, by, tuple(given))
+    rows = read_rows(asked, new_data, by, given)
     parts = []
     for name in names:
         for point in product(given):
@@ -101,7 +101,7 @@ def slopes(
             table.insert(0, "variable", name)
             parts.append((table, each))
     text = (
-        f"Average derivative of the {asked.quantity} with respect to {listing(names)}, per unit: over {rows}"
+        f"Derivative of the {asked.quantity} with respect to {listing(names)}, per unit of it, averaged over {rows}"
         f"{set_to(given)}{asked.offsets(given)}."
     )
     shown = Shown("forest", f"average slope, {asked.quantity} per unit of {listing(names)}", null=0.0)
@@ -140,7 +140,9 @@ def _around(model: Model, name: str, x: Array) -> tuple[Array, Array, Array]:
     trees = (model.formula.common, *model.formula.bars)
     bounded = [node for tree in trees for node in walk(tree) if isinstance(node, Call) and node.function == "bs"]
     if any(name in column_names(node) for node in bounded):
-        x = np.where(x == column.min(), x + half, np.where(x == column.max(), x - half, x))
+        low, high = column.min(), column.max()
+        x = np.where((x >= low) & (x < low + half), low + half, x)
+        x = np.where((x <= high) & (x > high - half), high - half, x)
     return x, x - half, x + half
 
 
@@ -150,7 +152,8 @@ def _closed_form(link: Link, eta: Array, v: Array, d_eta: Array, d_v: Array) -> 
         case "identity":
             return d_eta
         case "log":
-            return np.exp(eta + v / 2) * (d_eta + d_v / 2)
+            with np.errstate(over="ignore"):
+                return np.asarray(np.exp(eta + v / 2) * (d_eta + d_v / 2))
         case "sqrt":
             return 2 * eta * d_eta + d_v
         case "probit":

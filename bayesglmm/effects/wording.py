@@ -17,7 +17,7 @@ def set_to(given: Mapping[str, tuple[Any, ...]]) -> str:
     if not given:
         return ""
     return ", with " + listing(
-        f"{name} set to {number(values[0]) if len(values) == 1 else f'each of {listing(map(number, values), 6)}'}"
+        f"{name} at {number(values[0]) if len(values) == 1 else f'each of {listing(map(number, values), 6)}'}"
         for name, values in given.items()
     )
 
