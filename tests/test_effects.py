@@ -107,6 +107,14 @@ def test_comparisons_contrast_averages_with_the_variable_set(binary: Fit, frame:
         np.testing.assert_allclose(q - p, rows, atol=1e-12)
 
 
+def test_a_variable_can_be_compared_among_those_who_had_each_of_its_values(binary: Fit) -> None:
+    data = scaled()
+    treated = data["trt"] == 1
+    low, high = (predicted(binary, data.assign(trt=value), "population")[:, treated] for value in (0, 1))
+    found = binary.comparisons("trt", by="trt")
+    np.testing.assert_allclose(draws_of(found, trt=1), (high - low).mean(axis=1), atol=1e-12)
+
+
 def test_odds_ratio_of_averages_is_not_the_average_of_odds_ratios(binary: Fit) -> None:
     data = scaled()
     low, high = (special.logit(predicted(binary, data.assign(trt=value), "typical")) for value in (0, 1))

@@ -135,6 +135,11 @@ def test_slopes_and_averages_are_forests_and_many_rows_are_refused(binary: Fit) 
     averages = binary.predictions(by="trt").plot().axes[0]
     assert called(averages, "null") == []
     assert [text.get_text() for text in averages.get_yticklabels()] == ["trt = 0", "trt = 1"]
+    many = binary.conditional_effects(
+        "age", by="trt", at={"severity": ["Mild", "Moderate", "Severe"], "trt": [0, 0.5, 1]}
+    )
+    with pytest.raises(OptionError, match="more than 8 combinations of trt, severity"):
+        many.plot()
     with pytest.raises(OptionError, match="120 rows are too many"):
         binary.predictions(frame=TWO).plot()
 

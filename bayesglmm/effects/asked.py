@@ -18,7 +18,7 @@ from bayesglmm.summaries import interval
 __all__ = ["SCALES", "Asked", "FrameOption", "Scale", "View", "ask"]
 
 type Scale = Literal["response", "link"]
-type FrameOption = str | Mapping[str, str] | Sequence[str | Mapping[str, str]]
+type FrameOption = Frame | Mapping[str, Frame] | Sequence[Frame | Mapping[str, Frame]]
 
 SCALES: tuple[Scale, ...] = ("response", "link")
 """Of the outcome's mean, or of the linear predictor."""
@@ -148,9 +148,8 @@ def ask(fit: Fitted, frame: FrameOption, scale: str, ci_prob: float, seed: int |
 
 def _view(model: Model, frame: str | Mapping[str, str]) -> View:
     blocks = frames_by_block(model.design, frame)
-    if isinstance(frame, str):
-        return View(choose("frame", frame, ("typical", "population", "group", "new_group")), blocks)
-    return View("; ".join(f"{name}: {one}" for name, one in frame.items()), blocks)
+    name = frame if isinstance(frame, str) else "; ".join(f"{factor}: {one}" for factor, one in frame.items())
+    return View(name, blocks)
 
 
 _TEXTS = {

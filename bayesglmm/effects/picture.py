@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bayesglmm.effects.estimates import Estimates
 from bayesglmm.effects.wording import number
 from bayesglmm.errors import OptionError, choose
+from bayesglmm.grid import MOST_GROUPS
 from bayesglmm.plots.style import COLOURS, GREY, INK, MARKERS, Picture, frameless, new_figure
 
 __all__ = ["draw"]
@@ -37,11 +38,11 @@ class _Group:
 
     @property
     def look(self) -> dict[str, Any]:
-        return {"color": COLOURS[self.at % len(COLOURS)], "linestyle": _DASHES[self.at % len(_DASHES)]}
+        return {"color": COLOURS[self.at], "linestyle": _DASHES[self.at % len(_DASHES)]}
 
     @property
     def marker(self) -> str:
-        return MARKERS[self.at % len(MARKERS)]
+        return MARKERS[self.at]
 
 
 def draw(
@@ -69,7 +70,7 @@ def draw(
     Raises
     ------
     OptionError
-        For an unknown style, or more than 60 rows of a forest.
+        For an unknown style, more than 8 curves of a panel, or more than 60 rows of a forest.
     """
     choose("style", style, ("ribbon", "spaghetti"))
     if not isinstance(lines, int) or lines < 1:
@@ -109,6 +110,11 @@ def _groups(table: pd.DataFrame, rows: NDArray[np.int64], by: list[str]) -> list
     """Split the rows of a panel by the columns of the legend."""
     if not by:
         return [_Group(0, "", rows)]
+    if len(table.iloc[rows][by].drop_duplicates()) > MOST_GROUPS:
+        raise OptionError(
+            f"more than {MOST_GROUPS} combinations of {', '.join(by)} cannot be told apart in a picture; "
+            "give fewer values in at"
+        )
     keys = [", ".join(number(value) for value in row) for row in table.iloc[rows][by].itertuples(index=False)]
     return [
         _Group(at, name, rows[[j for j, key in enumerate(keys) if key == name]])
@@ -197,7 +203,7 @@ def _forest(shown: Estimates, names: Mapping[str, str]) -> Picture:
         axes = figure.add_subplot()
         for at, frame in enumerate(frames):
             rows = np.flatnonzero(table["frame"] == frame)
-            colour, part = COLOURS[at % len(COLOURS)], table.iloc[rows]
+            colour, part = COLOURS[at], table.iloc[rows]
             axes.hlines(
                 heights[rows], part["lower"], part["upper"], color=colour, linewidth=1.2, gid=f"interval {frame}"
             )
@@ -208,7 +214,7 @@ def _forest(shown: Estimates, names: Mapping[str, str]) -> Picture:
             Line2D(
                 [],
                 [],
-                color=COLOURS[at % len(COLOURS)],
+                color=COLOURS[at],
                 marker=MARKERS[at],
                 markersize=5,
                 label=fill(what.frames[frame], 34),
