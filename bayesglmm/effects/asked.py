@@ -61,13 +61,8 @@ class Asked:
     @property
     def factors(self) -> tuple[str, ...]:
         """The grouping factors whose levels matter in some frame."""
-        named = ("group", "new_group")
-        blocks = self.model.design.blocks
-        return tuple(
-            dict.fromkeys(
-                block.factor for block in blocks if any(view.blocks[block.name] in named for view in self.views)
-            )
-        )
+        named = {name for view in self.views for name, frame in view.blocks.items() if frame in ("group", "new_group")}
+        return tuple(dict.fromkeys(block.factor for block in self.model.design.blocks if block.name in named))
 
     @property
     def quantity(self) -> str:
@@ -99,26 +94,21 @@ class Asked:
 
     def titles(self) -> dict[str, str]:
         """Return what a picture calls each frame, by its name."""
-        short = {
-            "typical": "b = 0 of {}",
-            "population": "averaged over {}",
-            "group": "observed {}",
-            "new_group": "new {}",
-        }
-        return {
-            view.name: f"{view.name}: "
-            + ", ".join(short[frame].format(listing(names)) for frame, names in _by_frame(self.model, view).items())
-            if self.model.design.blocks
-            else "no random effects"
-            for view in self.views
-        }
+        if not self.model.design.blocks:
+            return {view.name: "no random effects" for view in self.views}
+        found = {}
+        for view in self.views:
+            each = _by_frame(self.model, view).items()
+            texts = [_TITLES[frame].format(listing(factors)) for frame, factors in each]
+            found[view.name] = f"{view.name}: {', '.join(texts)}" if len(each) == 1 else ", ".join(texts)
+        return found
 
     def offsets(self, given: Mapping[str, object]) -> str:
         """Say at which offset rows of data are, where the model has one."""
         offsets = self.model.formula.offsets
         if not offsets:
             return ""
-        fixed = [name for name in offset_columns(self.model) if name in given]
+        fixed = all(name in given for name in offset_columns(self.model))
         written = listing(render(offset) for offset in offsets)
         return f", at {'offset ' + written if fixed else f'the offset {written} of each row'}"
 
@@ -156,6 +146,13 @@ _TEXTS = {
     "typical": "random effects of {} at 0 (the typical subject, conditional)",
     "population": "averaged over the random effects of {}, exactly in each draw",
     "new_group": "in levels of {} not yet seen, their effects drawn from N(0, G)",
+}
+
+_TITLES = {
+    "typical": "b = 0 of {}",
+    "population": "averaged over {}",
+    "group": "observed {}",
+    "new_group": "new {}",
 }
 
 

@@ -86,7 +86,7 @@ def comparisons(
     -------
     Estimates
         Labels: `variable`, `contrast`, the columns of `by`, columns with several values in `at`, `frame`. Each
-        row of data is at its own offset unless `at` sets it, and counts once.
+        row of data counts once and is at its own offset, unless `at` sets it: `at={"weeks": 1}` makes counts rates.
 
     Raises
     ------

@@ -74,7 +74,7 @@ def conditional_effects(
     each = [means(asked, place(asked, view, columns, rate=rate), cell, len(cell)) for view in asked.views]
     names = [focal, *([by] if by is not None else []), *chosen.more]
     quantity = asked.quantity + (f" per unit of {unit(asked.model)}" if rate else "")
-    note = _note(asked, chosen, rate, at or {})
+    note = _note(asked, chosen, rate)
     shown = Shown(chosen.shape, quantity, focal, bounds=bounds(asked), note=note)
     others = f", by {listing(names[1:])}" if names[1:] else ""
     text = f"{quantity[0].upper()}{quantity[1:]} over {focal}{others}{f'; {note}' if note else ''}."
@@ -99,15 +99,14 @@ def _per_unit(asked: Asked, at: Mapping[str, Any]) -> bool:
     return bool(missing) and is_rate(asked.model) and asked.scale == "response"
 
 
-def _note(asked: Asked, chosen: Setting, rate: bool, at: Mapping[str, Any]) -> str:
+def _note(asked: Asked, chosen: Setting, rate: bool) -> str:
     """Say what is held, and the offset where the mean is at one."""
     parts = [f"held: {listing(chosen.held, 8)}"] if chosen.held else []
     model = asked.model
     if model.formula.offsets and not rate:
         written = listing(render(offset) for offset in model.formula.offsets)
-        means = {name: float(np.mean(np.asarray(model.design.columns[name]))) for name in offset_columns(model)}
-        free = [f"{name} = {mean:.4g} (its mean)" for name, mean in means.items() if name not in at]
-        varies = [name for name in free if name.split(" = ")[0] in (chosen.focal, chosen.by)]
-        where = listing(text for text in free if text not in varies)
-        parts.append(f"at offset {written}" + (f", {where}" if where else ""))
+        said = {chosen.focal, chosen.by, *chosen.more, *(held.name for held in chosen.held)}
+        free = [name for name in offset_columns(model) if name not in said]
+        at_mean = [f", {name} = {np.asarray(model.design.columns[name]).mean():.4g} (its mean)" for name in free]
+        parts.append(f"at offset {written}{''.join(at_mean)}")
     return "; ".join(parts)

@@ -4,7 +4,7 @@ The columns of the design are differentiated by central differences (exact up to
 polynomial of degree two in the predictor), the mean over the random effects in closed form where it has one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from bayesglmm.fitted import Fitted
 from bayesglmm.formula import Call, column_names, walk
 from bayesglmm.frames import mean_response
 from bayesglmm.grid import fixed, is_factor, levels, product
-from bayesglmm.links import Link
+from bayesglmm.links import get_link
 from bayesglmm.model import Model
 
 __all__ = ["STEP", "slopes"]
@@ -122,13 +122,14 @@ def _slope(asked: Asked, view: View, rows: Rows, columns: Columns, name: str) ->
         d_eta = (eta_high - eta_low) / width[part]
         if asked.scale == "link":
             return d_eta
+        if v_low is not None and link.name not in _CLOSED:
+            change = mean_response(link, eta_high, v_high) - mean_response(link, eta_low, v_low)
+            return np.asarray(change / width[part])
         eta, v = here.eta_and_variance(asked, part)
-        if v is None or v_low is None or v_high is None:
+        if v is None or v_high is None or v_low is None:
             return link.slope(eta) * d_eta
-        exact = _closed_form(link, eta, v, d_eta, (v_high - v_low) / width[part])
-        if exact is not None:
-            return exact
-        return np.asarray((mean_response(link, eta_high, v_high) - mean_response(link, eta_low, v_low)) / width[part])
+        with np.errstate(over="ignore"):
+            return _CLOSED[link.name](eta, v, d_eta, (v_high - v_low) / width[part])
 
     return average(asked, (below, here, above), rows.cell, len(rows.labels), value)
 
@@ -146,17 +147,16 @@ def _around(model: Model, name: str, x: Array) -> tuple[Array, Array, Array]:
     return x, x - half, x + half
 
 
-def _closed_form(link: Link, eta: Array, v: Array, d_eta: Array, d_v: Array) -> Array | None:
-    """Return the derivative of E g⁻¹(η + N(0, v)) along (η′, v′), None where the mean has no closed form."""
-    match link.name:
-        case "identity":
-            return d_eta
-        case "log":
-            with np.errstate(over="ignore"):
-                return np.asarray(np.exp(eta + v / 2) * (d_eta + d_v / 2))
-        case "sqrt":
-            return 2 * eta * d_eta + d_v
-        case "probit":
-            u = eta / np.sqrt(1 + v)
-            return np.asarray(link.slope(u) * (d_eta - u * d_v / (2 * np.sqrt(1 + v))) / np.sqrt(1 + v))
-    return None
+def _probit(eta: Array, v: Array, d_eta: Array, d_v: Array) -> Array:
+    root = np.sqrt(1 + v)
+    u = eta / root
+    return np.asarray(get_link("probit").slope(u) * (d_eta - u * d_v / (2 * root)) / root)
+
+
+_CLOSED: dict[str, Callable[[Array, Array, Array, Array], Array]] = {
+    "identity": lambda eta, v, d_eta, d_v: d_eta,
+    "log": lambda eta, v, d_eta, d_v: np.exp(eta + v / 2) * (d_eta + d_v / 2),
+    "sqrt": lambda eta, v, d_eta, d_v: 2 * eta * d_eta + d_v,
+    "probit": _probit,
+}
+"""The derivative of E g⁻¹(η + N(0, v)) along (η′, v′), for the links under which the mean has a closed form."""
