@@ -225,6 +225,15 @@ def test_rows_that_come_twice_change_no_average(binary: Fit) -> None:
     assert np.abs(binary.predictions(uneven, by=[]).flat - binary.predictions(data, by=[]).flat).max() > 1e-3
 
 
+@pytest.mark.parametrize("frame", FRAMES)
+def test_rows_that_differ_in_offset_group_or_effects_alone_are_not_taken_for_one(frame: str) -> None:
+    fit = hand_made(glmm("count ~ trt + offset(log(weeks)) + (1 + age | id)", scaled(), "poisson"), draws=20)
+    new = pd.DataFrame({"trt": 1, "weeks": [1, 2, 1, 1], "age": [0.0, 0.0, 0.5, 0.0], "id": [3, 3, 3, 5]})
+    found = fit.predictions(new, frame=frame, seed=5)
+    np.testing.assert_allclose(found.flat, predicted(fit, new, frame), rtol=1e-12)
+    assert len(np.unique(found.flat[0].round(10))) == {"typical": 2, "population": 3}.get(frame, 4)
+
+
 def test_new_data_may_lack_what_is_set(binary: Fit) -> None:
     new = scaled().drop(columns=["trt", "event", "id"])
     found = binary.comparisons("trt", new_data=new, at={"severity": "Mild"})
@@ -398,6 +407,8 @@ def test_the_table_is_of_the_draws_and_the_sentence_is_shown(binary: Fit) -> Non
     table, values = found.table, found.flat
     np.testing.assert_allclose(table[["lower", "median", "upper"]].T, np.quantile(values, (0.1, 0.5, 0.9), axis=0))
     np.testing.assert_allclose(table["mean"], values.mean(axis=0))
+    found.table.insert(0, "note", "mine")
+    assert "note" not in found.table
     below = (values < 1).mean(axis=0)
     np.testing.assert_allclose(table["p_direction"], np.maximum(below, 1 - below))
     flat_text = " ".join(str(found).split())

@@ -86,18 +86,21 @@ class Estimates:
     ci_prob: float
     shown: Shown
 
-    @cached_property
+    @property
     def table(self) -> pd.DataFrame:
         """A row an estimate: its labels, `mean median lower upper` of its draws, `p_direction` for effects.
 
         `p_direction` is the posterior probability of the side of no effect that more draws are on.
         """
+        return self._table.copy()
+
+    @cached_property
+    def _table(self) -> pd.DataFrame:
         flat = self.flat
         table = pd.DataFrame({name: self.draws.coords[name].values for name in self.labels}).infer_objects()
         with np.errstate(invalid="ignore", over="ignore"):
-            lower, median, upper = np.quantile(
-                flat, (interval(self.ci_prob)[0], 0.5, interval(self.ci_prob)[1]), axis=0
-            )
+            low, high = interval(self.ci_prob)
+            lower, median, upper = np.quantile(flat, (low, 0.5, high), axis=0)
             table["mean"], table["median"], table["lower"], table["upper"] = flat.mean(axis=0), median, lower, upper
         if self.shown.null is not None:
             above, below = (flat > self.shown.null).mean(axis=0), (flat < self.shown.null).mean(axis=0)

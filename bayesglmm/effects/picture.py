@@ -59,7 +59,7 @@ def draw(
     lines
         How many draws, evenly spread over them.
     labels
-        What axes and legend call a column, by column.
+        What axes and legend call a column, by column; `"value"` for the axis of the estimates.
 
     Returns
     -------
@@ -70,11 +70,13 @@ def draw(
     Raises
     ------
     OptionError
-        For an unknown style, more than 8 curves of a panel, or more than 60 rows of a forest.
+        For an unknown style, more than 8 frames or curves of a panel, or more than 60 rows of a forest.
     """
     choose("style", style, ("ribbon", "spaghetti"))
     if not isinstance(lines, int) or lines < 1:
         raise OptionError(f"lines={lines!r} is not a number of draws; give a whole number from 1")
+    if len(shown.shown.frames) > MOST_GROUPS:
+        raise OptionError(f"{len(shown.shown.frames)} frames cannot be told apart; draw at most {MOST_GROUPS}")
     names = dict(labels or {})
     if shown.shown.shape == "forest":
         return _forest(shown, names)
