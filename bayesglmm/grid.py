@@ -159,7 +159,7 @@ def setting(model: Model, focal: str, by: str | None, at: Mapping[str, Any] | No
         shape: Literal["curve", "points", "labels"] = "labels"
     else:
         shape = "points" if len(distinct) <= FEW else "curve"
-    values = np.array(distinct, dtype=object if shape == "labels" else float)
+    values = np.array(distinct, dtype=object if shape == "labels" else None)
     if shape == "curve" and focal not in given:
         values = np.linspace(values.min(), values.max(), _POINTS)
     others = {name: each for name, each in given.items() if name not in (focal, by)}
