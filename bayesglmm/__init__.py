@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bayesglmm import datasets, errors, families, plots, priors
     from bayesglmm.checks import Check, Finding
     from bayesglmm.design import Design
+    from bayesglmm.effects import Estimates
     from bayesglmm.errors import BayesGLMMError, BayesGLMMWarning
     from bayesglmm.families import Family
     from bayesglmm.formula import Formula, parse
@@ -25,6 +26,7 @@ __all__ = [
     "BayesGLMMWarning",
     "Check",
     "Design",
+    "Estimates",
     "Family",
     "Finding",
     "Fit",
@@ -49,6 +51,7 @@ _HOME = {
     "BayesGLMMWarning": "errors",
     "Check": "checks",
     "Design": "design",
+    "Estimates": "effects",
     "Family": "families",
     "Finding": "checks",
     "Fit": "posterior",

@@ -223,8 +223,10 @@ def new_effects(rng: np.random.Generator, g: Array, groups: int) -> Array:
     return rng.standard_normal((len(g), groups, g.shape[1])) @ root
 
 
-def eta_and_variance(beta: Array, design: Design, effects: Effects, rows: slice) -> tuple[Array, Array | None]:
-    """Return η at the known effects and the variance of what is averaged over.
+def eta_and_variance(
+    beta: Array, design: Design, effects: Effects, rows: slice | NDArray[np.int64]
+) -> tuple[Array, Array | None]:
+    """Return η at the known effects and the variance of what is averaged over, for some rows of the design.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """`Fit`: a model and its draws; thin methods, each one line into the module that does the work. `fit` makes one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -10,8 +10,9 @@ from typing import Any, Literal
 import pandas as pd
 import xarray as xr
 
-from bayesglmm import checks, predictions, storage, summaries
+from bayesglmm import checks, effects, predictions, storage, summaries
 from bayesglmm.checks import Check
+from bayesglmm.effects import Comparison, ContrastOption, Estimates, FrameOption, Scale
 from bayesglmm.errors import OptionError, PriorError, suggest
 from bayesglmm.families import Family
 from bayesglmm.formula import Formula
@@ -70,6 +71,82 @@ class Fit:
     ) -> xr.DataArray:
         """Predict for the rows fitted or new ones, in a frame: see `bayesglmm.predictions.predict`."""
         return predictions.predict(self.model, self.posterior, new_data, frame=frame, kind=kind, seed=seed)
+
+    def predictions(
+        self,
+        new_data: Any = None,
+        *,
+        by: str | Sequence[str] | None = None,
+        frame: FrameOption = "population",
+        at: Mapping[str, Any] | None = None,
+        scale: Scale = "response",
+        ci_prob: float = 0.95,
+        seed: int | None = None,
+    ) -> Estimates:
+        """Predict means of rows, or averages over rows by group: see `bayesglmm.effects.predictions`."""
+        return effects.predictions(self, new_data, by=by, frame=frame, at=at, scale=scale, ci_prob=ci_prob, seed=seed)
+
+    def comparisons(
+        self,
+        variables: str | Sequence[str] | Mapping[str, Any],
+        *,
+        comparison: Comparison = "difference",
+        contrasts: ContrastOption = "reference",
+        by: str | Sequence[str] | None = None,
+        frame: FrameOption = "population",
+        new_data: Any = None,
+        at: Mapping[str, Any] | None = None,
+        scale: Scale = "response",
+        ci_prob: float = 0.95,
+        seed: int | None = None,
+    ) -> Estimates:
+        """Compare averages between values of a predictor: see `bayesglmm.effects.comparisons`."""
+        return effects.comparisons(
+            self,
+            variables,
+            comparison=comparison,
+            contrasts=contrasts,
+            by=by,
+            frame=frame,
+            new_data=new_data,
+            at=at,
+            scale=scale,
+            ci_prob=ci_prob,
+            seed=seed,
+        )
+
+    def slopes(
+        self,
+        variables: str | Sequence[str],
+        *,
+        by: str | Sequence[str] | None = None,
+        frame: FrameOption = "population",
+        new_data: Any = None,
+        at: Mapping[str, Any] | None = None,
+        scale: Scale = "response",
+        ci_prob: float = 0.95,
+        seed: int | None = None,
+    ) -> Estimates:
+        """Average derivatives with respect to a numeric predictor: see `bayesglmm.effects.slopes`."""
+        return effects.slopes(
+            self, variables, by=by, frame=frame, new_data=new_data, at=at, scale=scale, ci_prob=ci_prob, seed=seed
+        )
+
+    def conditional_effects(
+        self,
+        focal: str,
+        *,
+        by: str | None = None,
+        frame: FrameOption = "population",
+        at: Mapping[str, Any] | None = None,
+        scale: Scale = "response",
+        ci_prob: float = 0.95,
+        seed: int | None = None,
+    ) -> Estimates:
+        """Follow the mean over a predictor, the others held: see `bayesglmm.effects.conditional_effects`."""
+        return effects.conditional_effects(
+            self, focal, by=by, frame=frame, at=at, scale=scale, ci_prob=ci_prob, seed=seed
+        )
 
     def update(
         self,

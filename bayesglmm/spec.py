@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bayesglmm import datasets
 from bayesglmm.errors import OptionError, SpecError, choose, listing, suggest
+from bayesglmm.grid import setting
 from bayesglmm.model import Model, glmm
 from bayesglmm.sampling import Sampler
 
@@ -119,8 +120,6 @@ class Spec:
 
     def _check(self, model: Model) -> None:
         """Refuse figures that the model cannot give, before anything is sampled."""
-        from bayesglmm.plots.setting import setting
-
         figures = self.figures or ()
         if "random_effects" in figures and not model.design.blocks:
             raise SpecError(f"{self.path}: figures asks for random_effects, but the formula has no block (… | group)")

@@ -7,7 +7,6 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 from handmade import hand_made, seizure_fit, seizure_like
 from matplotlib.axes import Axes
@@ -17,7 +16,6 @@ from bayesglmm import Fit, glmm, plots
 from bayesglmm.errors import OptionError
 from bayesglmm.plots.curves import curves
 from bayesglmm.plots.rounding import decimals, rounded
-from bayesglmm.plots.setting import setting
 from bayesglmm.plots.style import columns_text
 
 LEVELS = (0.025, 0.25, 0.5, 0.75, 0.975)
@@ -303,33 +301,6 @@ def test_population_rate_is_the_same_whatever_the_exposures() -> None:
     formula = "count ~ time + offset(log(weeks)) + (1 | id)"
     first, second = (hand_made(glmm(formula, frame, "poisson")) for frame in (data, longer))
     np.testing.assert_allclose(curves(first, "time").population, curves(second, "time").population)
-
-
-@pytest.mark.parametrize(
-    ("focal", "by", "message"),
-    [
-        ("tme", None, "did you mean 'time'"),
-        ("time", "id", "by='id' is not a predictor"),
-        ("time", "time", "both 'time'"),
-        ("time", "dose", "has 60 values; at most 8"),
-    ],
-)
-def test_population_refuses_what_is_no_setting(focal: str, by: str | None, message: str) -> None:
-    data = seizure_like().assign(dose=np.arange(60) / 7)
-    model = glmm("count ~ time + dose + (1 | id)", data, "poisson")
-    with pytest.raises(OptionError, match=message):
-        setting(model, focal, by)
-
-
-def test_setting_keeps_the_types_of_columns() -> None:
-    data = seizure_like().assign(flag=lambda frame: frame["age"] > 30)
-    data["grade"] = pd.Categorical(data["severity"], categories=["Severe", "Moderate", "Mild"], ordered=True)
-    model = glmm("count ~ age + flag + grade + C(trt) + (1 | id)", data, "poisson")
-    for focal, by in (("age", "flag"), ("grade", "trt"), ("flag", "grade"), ("trt", None)):
-        chosen = setting(model, focal, by)
-        design = model.design.on(chosen.rows(model))
-        assert design.n == len(chosen.values) * len(chosen.groups)
-        assert {held.name for held in chosen.held} == {"age", "flag", "grade", "trt"} - {focal, by}
 
 
 @pytest.mark.parametrize("draw", [plots.coefficients, plots.random_effects, plots.diagnostics])

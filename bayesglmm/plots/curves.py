@@ -7,10 +7,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm import predictions
+from bayesglmm.exposure import is_rate, unit
 from bayesglmm.fitted import Fitted
-from bayesglmm.formula import Call, render
+from bayesglmm.formula import render
+from bayesglmm.grid import Setting, setting
 from bayesglmm.model import Model
-from bayesglmm.plots.setting import Setting, setting
 
 __all__ = ["Curves", "curves"]
 
@@ -64,7 +65,7 @@ def curves(fit: Fitted, focal: str, by: str | None = None) -> Curves:
     chosen = setting(model, focal, by)
     rows = chosen.rows(model)
     offset = model.design.on(rows).offset
-    exposure = np.exp(offset) if _is_rate(model) else np.ones(rows.n)
+    exposure = np.exp(offset) if is_rate(model) else np.ones(rows.n)
     shape = (-1, len(chosen.groups), len(chosen.values))
 
     def draws(frame: str) -> NDArray[np.float64]:
@@ -73,7 +74,7 @@ def curves(fit: Fitted, focal: str, by: str | None = None) -> Curves:
         return np.reshape(means / exposure, shape)
 
     expected, observed = _names(model)
-    if model.formula.offsets and not _is_rate(model):
+    if model.formula.offsets and not is_rate(model):
         expected += f" at offset {offset[0]:.4g}" if np.ptp(offset) == 0 else " at each point's offset"
     return Curves(
         setting=chosen,
@@ -87,11 +88,6 @@ def curves(fit: Fitted, focal: str, by: str | None = None) -> Curves:
     )
 
 
-def _is_rate(model: Model) -> bool:
-    """Whether the mean is proportional to exp(offset): then it is shown per unit of it."""
-    return bool(model.formula.offsets) and model.family.link.name == "log"
-
-
 def _names(model: Model) -> tuple[str, str]:
     """Name the mean for the axis and the means of the data for the legend."""
     outcome = model.design.outcome
@@ -101,11 +97,9 @@ def _names(model: Model) -> tuple[str, str]:
         return f"probability of success, {outcome.name}", "raw proportion"
     if model.family.kind == "binary":
         return f"probability of {response} = {model.event or 1}", "raw proportion"
-    if _is_rate(model):
-        offsets = model.formula.offsets
-        one = offsets[0] if len(offsets) == 1 else None
-        unit = render(one.args[0]) if isinstance(one, Call) and one.function == "log" else "exp(offset)"
-        return f"expected {response} per unit of {unit}", f"raw rate, Σ {response} / Σ {unit}"
+    if is_rate(model):
+        per = unit(model)
+        return f"expected {response} per unit of {per}", f"raw rate, Σ {response} / Σ {per}"
     return f"expected {response}", "raw mean"
 
 
@@ -114,10 +108,10 @@ def _raw(model: Model, chosen: Setting) -> pd.DataFrame:
     outcome, columns = model.design.outcome, model.design.columns
     assert outcome is not None
     empty = pd.DataFrame({"group": [], "x": [], "mean": [], "n": []}, dtype=float)
-    if model.formula.offsets and not _is_rate(model):
+    if model.formula.offsets and not is_rate(model):
         return empty
     weight = np.ones(model.design.n) if outcome.trials is None else outcome.trials
-    weight = np.exp(model.design.offset) if _is_rate(model) else weight
+    weight = np.exp(model.design.offset) if is_rate(model) else weight
     keep = np.ones(model.design.n, dtype=bool)
     for held in chosen.held:
         if held.how != "mean":

@@ -1,0 +1,196 @@
+"""`Estimates`: what every verb returns, draws with a label a row, their table, their picture and their estimand."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from html import escape
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesglmm.effects.asked import Asked
+from bayesglmm.errors import OptionError
+from bayesglmm.summaries import interval
+
+if TYPE_CHECKING:
+    from bayesglmm.plots import Picture
+
+__all__ = ["Estimates", "Shown", "estimates"]
+
+type Array = NDArray[np.float64]
+
+_TAKEN = frozenset({"frame", "chain", "draw", "mean", "median", "lower", "upper", "p_direction"})
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How estimates are drawn.
+
+    Parameters
+    ----------
+    shape
+        `"curve"` over a numeric column, `"points"` over few values of one, `"labels"` over a factor, `"forest"`
+        for rows that stand below each other.
+    value
+        What the estimates are, for their axis.
+    focal
+        The column on the horizontal axis, except in a forest.
+    null
+        Where there is no effect; None for means.
+    ratio
+        Whether the axis is logarithmic.
+    bounds
+        The range of the mean.
+    frames
+        What each frame is called, by its name.
+    note
+        What else a reader must know, below the picture.
+    """
+
+    shape: Literal["curve", "points", "labels", "forest"]
+    value: str
+    focal: str = ""
+    null: float | None = None
+    ratio: bool = False
+    bounds: tuple[float, float] = (-np.inf, np.inf)
+    frames: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """Draws of one quantity or more, each with its labels and its frame.
+
+    Parameters
+    ----------
+    draws
+        Dims `chain`, `draw`, `row`; the labels of the rows are coordinates of `row`, the attributes say estimand
+        and scale.
+    labels
+        The names of the labels, `frame` the last.
+    estimand
+        What is estimated, and of whom.
+    ci_prob
+        The probability of the equal-tailed intervals.
+    shown
+        How it is drawn.
+    """
+
+    draws: xr.DataArray
+    labels: tuple[str, ...]
+    estimand: str
+    ci_prob: float
+    shown: Shown
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row an estimate: its labels, `mean median lower upper` of its draws, `p_direction` for effects.
+
+        `p_direction` is the posterior probability of the side of no effect that more draws are on.
+        """
+        return self._table.copy()
+
+    @cached_property
+    def _table(self) -> pd.DataFrame:
+        flat = self.flat
+        table = pd.DataFrame({name: self.draws.coords[name].values for name in self.labels}).infer_objects()
+        with np.errstate(invalid="ignore", over="ignore"):
+            low, high = interval(self.ci_prob)
+            lower, median, upper = np.quantile(flat, (low, 0.5, high), axis=0)
+            table["mean"], table["median"], table["lower"], table["upper"] = flat.mean(axis=0), median, lower, upper
+        if self.shown.null is not None:
+            above, below = (flat > self.shown.null).mean(axis=0), (flat < self.shown.null).mean(axis=0)
+            table["p_direction"] = np.maximum(above, below)
+        table.attrs = {"estimand": self.estimand, "ci_prob": self.ci_prob}
+        return table
+
+    @property
+    def flat(self) -> Array:
+        """The draws of all chains in a row, (s, k)."""
+        return np.asarray(self.draws.values.reshape(-1, self.draws.sizes["row"]))
+
+    def plot(
+        self,
+        *,
+        style: Literal["ribbon", "spaghetti"] = "ribbon",
+        lines: int = 60,
+        labels: Mapping[str, str] | None = None,
+    ) -> "Picture":
+        """Draw the estimates: see `bayesglmm.effects.picture.draw`."""
+        from bayesglmm.effects.picture import draw
+
+        return draw(self, style=style, lines=lines, labels=labels)
+
+    def __str__(self) -> str:
+        """Return the estimand, then the table."""
+        table = self.table.to_string(index=False, float_format="{:.4g}".format, max_rows=40)
+        return f"{fill(self._heading(), 110, break_on_hyphens=False)}\n\n{table}"
+
+    def __repr__(self) -> str:
+        """Return the same as `str()`: this is what a notebook or a prompt shows."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        table = self.table.to_html(index=False, float_format="{:.4g}".format, border=0, max_rows=40)
+        return f"<div><p>{escape(self._heading())}</p>{table}</div>"
+
+    def _heading(self) -> str:
+        return f"{self.estimand} {100 * self.ci_prob:g}\N{NO-BREAK SPACE}% equal-tailed intervals."
+
+
+def estimates(
+    asked: Asked, parts: Sequence[tuple[pd.DataFrame, Sequence[Array]]], estimand: str, shown: Shown
+) -> Estimates:
+    """Put estimates together, the frames of a row below each other.
+
+    Parameters
+    ----------
+    asked
+        The frames and the draws.
+    parts
+        Labels of k rows, and for each frame draws (s, k); parts follow each other.
+    estimand
+        What is estimated, without the frames.
+    shown
+        How it is drawn.
+    """
+    names = [view.name for view in asked.views]
+    tables, values = [], []
+    for labels, each in parts:
+        _check_labels(labels)
+        table = labels.loc[labels.index.repeat(len(names))].reset_index(drop=True)
+        tables.append(table.assign(frame=names * len(labels)))
+        values.append(np.stack(each, axis=2).reshape(len(each[0]), -1))
+    table, flat = pd.concat(tables, ignore_index=True), np.concatenate(values, axis=1)
+    whose = asked.whose(rows=shown.shape == "forest")
+    sentence = f"{estimand} {whose[0].upper()}{whose[1:]}"
+    sizes = {dim: asked.posterior.sizes[dim] for dim in ("chain", "draw")}
+    coords: dict[str, Any] = {dim: asked.posterior[dim].values for dim in sizes}
+    coords |= {name: ("row", table[name].to_numpy()) for name in map(str, table)}
+    attrs = {
+        "estimand": sentence,
+        "frame": names[0] if len(names) == 1 else "see the coordinate frame",
+        "scale": "linear predictor" if asked.scale == "link" else "response",
+        "family": asked.model.family.name,
+        "link": asked.model.family.link.name,
+    }
+    shaped = flat.reshape(*sizes.values(), -1)
+    draws = xr.DataArray(shaped, coords, ("chain", "draw", "row"), attrs=attrs)
+    return Estimates(draws, tuple(map(str, table)), sentence, asked.ci_prob, replace(shown, frames=asked.titles()))
+
+
+def _check_labels(table: pd.DataFrame) -> None:
+    """Refuse columns whose names the table has for itself.
+
+    Raises
+    ------
+    OptionError
+        Naming them.
+    """
+    taken = [name for name in table if name in _TAKEN or list(table).count(name) > 1]
+    if taken:
+        raise OptionError(f"the table has a column {taken[0]!r} of its own; rename that of the data before the fit")

@@ -1,0 +1,41 @@
+"""The words that verbs share, for sentences and axes, and the labels of rows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesglmm.effects.asked import Asked
+from bayesglmm.errors import listing
+
+__all__ = ["beside", "bounds", "number", "set_to"]
+
+
+def set_to(given: Mapping[str, tuple[Any, ...]]) -> str:
+    """Say what columns are set to."""
+    if not given:
+        return ""
+    return ", with " + listing(
+        f"{name} at {number(values[0]) if len(values) == 1 else f'each of {listing(map(number, values), 6)}'}"
+        for name, values in given.items()
+    )
+
+
+def beside(labels: pd.DataFrame, point: Mapping[str, Any], given: Mapping[str, tuple[Any, ...]]) -> pd.DataFrame:
+    """Return labels with a column for each that takes several values."""
+    several = {name: [point[name]] * len(labels) for name, values in given.items() if len(values) > 1}
+    return pd.concat([labels, pd.DataFrame(several, index=labels.index)], axis=1)
+
+
+def number(value: Any) -> str:
+    """Return a value as labels show it."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def bounds(asked: Asked) -> tuple[float, float]:
+    """Return the range of what is estimated of one row."""
+    if asked.scale == "link":
+        return -np.inf, np.inf
+    ranges = {"real": (-np.inf, np.inf), "positive": (0.0, np.inf), "unit": (0.0, 1.0)}
+    return ranges[asked.model.family.link.range]

@@ -1,0 +1,149 @@
+"""Pictures of estimates hold the numbers of their table, frames side by side on one scale, and name everything."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from handmade import hand_made, seizure_fit, seizure_like
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+
+from bayesglmm import Fit, glmm
+from bayesglmm.errors import OptionError
+from bayesglmm.plots import Picture
+
+TWO = ("typical", "population")
+
+
+@pytest.fixture(scope="module")
+def counts() -> Fit:
+    return seizure_fit(chains=2, draws=60)
+
+
+@pytest.fixture(scope="module")
+def binary() -> Fit:
+    data = seizure_like().assign(age=lambda frame: frame["age"] / 10 - 4)
+    return hand_made(glmm("event ~ age*trt + severity + (1 | id)", data, "bernoulli"), chains=2, draws=60)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_shown() -> Iterator[None]:
+    yield
+    assert plt.get_fignums() == []
+
+
+def called(axes: Axes, gid: str) -> list[Any]:
+    return [artist for artist in axes.get_children() if artist.get_gid() == gid]
+
+
+def legend(figure: Picture) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_curves_stand_in_a_panel_a_frame_with_their_intervals(binary: Fit) -> None:
+    found = binary.conditional_effects("age", by="trt", frame=TWO)
+    figure = found.plot(labels={"age": "age (decades from 40)", "trt": "arm"})
+    assert len(figure.axes) == 2
+    for axes, frame in zip(figure.axes, TWO, strict=True):
+        for trt in (0, 1):
+            rows = found.table[(found.table["frame"] == frame) & (found.table["trt"] == trt)]
+            (line,) = called(axes, f"median {trt}")
+            np.testing.assert_allclose(line.get_xydata(), rows[["age", "median"]])
+            (band,) = called(axes, f"interval {trt}")
+            path = band.get_paths()[0].vertices
+            assert path[:, 1].min() == pytest.approx(rows["lower"].min())
+            assert path[:, 1].max() == pytest.approx(rows["upper"].max())
+        assert axes.get_xlabel() == "age (decades from 40)"
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["typical: b = 0 of id", "population: averaged over id"]
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+    assert figure.axes[0].get_ylabel() == "probability of event = 1"
+    assert {"0", "1", "posterior median", "its 95 % interval"} <= set(legend(figure))
+    assert figure.legends[0].get_title().get_text() == "arm"
+    assert "severity = Mild (its reference)" in figure.get_supxlabel()
+    assert figure.get_label() == found.estimand
+
+
+def test_groups_differ_in_more_than_colour(binary: Fit) -> None:
+    found = binary.conditional_effects("age", at={"severity": ["Mild", "Moderate", "Severe"]})
+    lines = [called(found.plot().axes[0], f"median {name}")[0] for name in ("Mild", "Moderate", "Severe")]
+    assert len({str(line._dash_pattern) for line in lines}) == 3
+    lightness = sorted(np.dot(to_rgb(line.get_color()), (0.299, 0.587, 0.114)) for line in lines)
+    assert np.diff(lightness).min() > 0.1
+    points = binary.conditional_effects("severity", by="trt").plot().axes[0]
+    assert called(points, "median 0")[0].get_marker() != called(points, "median 1")[0].get_marker()
+
+
+def test_spaghetti_is_of_single_draws(binary: Fit) -> None:
+    found = binary.conditional_effects("age", by="trt")
+    axes = found.plot(style="spaghetti", lines=20).axes[0]
+    lines = called(axes, "draws 1")
+    assert len(lines) == 20
+    rows = np.flatnonzero(found.table["trt"] == 1)
+    drawn = {tuple(np.round(line.get_ydata(), 12)) for line in lines}
+    assert drawn <= {tuple(np.round(values, 12)) for values in found.flat[:, rows]}
+    assert called(axes, "interval 1") == []
+    with pytest.raises(OptionError, match="did you mean 'spaghetti'"):
+        found.plot(style="spagetti")
+    with pytest.raises(OptionError, match="lines=0"):
+        found.plot(lines=0)
+
+
+def test_factors_and_few_values_are_points_with_intervals(binary: Fit, counts: Fit) -> None:
+    found = binary.conditional_effects("severity", by="trt", frame=TWO)
+    axes = found.plot().axes[1]
+    rows = found.table[(found.table["frame"] == "population") & (found.table["trt"] == 1)]
+    np.testing.assert_allclose(called(axes, "median 1")[0].get_ydata(), rows["median"])
+    ends = np.array([segment[:, 1] for segment in called(axes, "interval 1")[0].get_segments()])
+    np.testing.assert_allclose(ends, rows[["lower", "upper"]])
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["Mild", "Moderate", "Severe"]
+    few = counts.conditional_effects("time", by="trt").plot()
+    assert [text.get_text() for text in few.axes[0].get_xticklabels()] == ["0", "1"]
+    assert few.axes[0].get_ylabel() == "expected count per unit of weeks"
+    assert few.axes[0].get_ylim()[0] == 0
+
+
+def test_comparisons_are_a_forest_of_their_table(binary: Fit) -> None:
+    found = binary.comparisons("severity", comparison="odds_ratio", by="trt", frame=TWO)
+    figure = found.plot()
+    (axes,) = figure.axes
+    for frame in TWO:
+        rows = found.table[found.table["frame"] == frame]
+        np.testing.assert_allclose(called(axes, f"median {frame}")[0].get_xdata(), rows["median"])
+        ends = np.array([segment[:, 0] for segment in called(axes, f"interval {frame}")[0].get_segments()])
+        np.testing.assert_allclose(ends, rows[["lower", "upper"]])
+    assert axes.get_xscale() == "log"
+    np.testing.assert_array_equal(called(axes, "null")[0].get_xdata(), [1, 1])
+    assert [text.get_text() for text in axes.get_yticklabels()] == [
+        "severity: Moderate / Mild, trt = 0",
+        "severity: Moderate / Mild, trt = 1",
+        "severity: Severe / Mild, trt = 0",
+        "severity: Severe / Mild, trt = 1",
+    ]
+    heights = [called(axes, f"median {frame}")[0].get_ydata() for frame in TWO]
+    assert (heights[0] > heights[1]).all()
+    assert axes.get_xlabel() == "odds ratio of averages, probability of event = 1"
+    assert legend(figure) == ["typical: b = 0 of id", "population: averaged over id"]
+
+
+def test_slopes_and_averages_are_forests_and_many_rows_are_refused(binary: Fit) -> None:
+    slopes = binary.slopes("age", by="trt").plot().axes[0]
+    assert slopes.get_xlabel() == "average slope, probability of event = 1 per unit of age"
+    assert slopes.get_xscale() == "linear"
+    averages = binary.predictions(by="trt").plot().axes[0]
+    assert called(averages, "null") == []
+    assert [text.get_text() for text in averages.get_yticklabels()] == ["trt = 0", "trt = 1"]
+    many = binary.conditional_effects(
+        "age", by="trt", at={"severity": ["Mild", "Moderate", "Severe"], "trt": [0, 0.5, 1]}
+    )
+    with pytest.raises(OptionError, match="more than 8 combinations of trt, severity"):
+        many.plot()
+    with pytest.raises(OptionError, match="120 rows are too many"):
+        binary.predictions(frame=TWO).plot()
+
+
+def test_pictures_become_png(counts: Fit) -> None:
+    for found in (counts.conditional_effects("time", frame=TWO), counts.comparisons("trt", comparison="ratio")):
+        assert found.plot().png(dpi=50).startswith(b"\x89PNG")
