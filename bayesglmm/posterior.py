@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 import xarray as xr
 
-from bayesglmm import checks, predictions, storage, summaries
+from bayesglmm import checks, coefficients, icc, predictions, storage, summaries
 from bayesglmm.checks import Check
 from bayesglmm.errors import OptionError, suggest
 from bayesglmm.families import Family
@@ -51,6 +51,16 @@ class Fit:
     def covariance(self, ci_prob: float = 0.95) -> pd.DataFrame:
         """Summarise the random-effects covariance: see `bayesglmm.summaries.covariance`."""
         return summaries.covariance(self.model, self.draws, ci_prob)
+
+    def coefficients(
+        self, *, exponentiate: bool = False, ci_prob: float = 0.95, method: coefficients.Method = "exact"
+    ) -> pd.DataFrame:
+        """Tabulate conditional and marginal coefficients: see `bayesglmm.coefficients.coefficients`."""
+        return coefficients.coefficients(self, exponentiate=exponentiate, ci_prob=ci_prob, method=method)
+
+    def icc(self, new_data: Any = None, *, scale: icc.IccScale = "latent", ci_prob: float = 0.95) -> pd.DataFrame:
+        """Tabulate the share of the variance that lies between groups: see `bayesglmm.icc.icc`."""
+        return icc.icc(self, new_data, scale=scale, ci_prob=ci_prob)
 
     def check(self) -> Check:
         """Return what the sampler's diagnostics say, with advice: see `bayesglmm.checks.check`."""
