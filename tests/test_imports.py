@@ -21,7 +21,7 @@ LAYERS = (
     ("model", "frames", "shared"),
     ("density", "fitted"),
     ("sampling", "checks", "summaries", "storage", "predictions", "interop"),
-    ("coefficients", "icc"),
+    ("coefficients", "icc", "random_effects"),
     ("plots",),
     ("posterior",),
     ("report", "spec"),

@@ -113,9 +113,9 @@ def test_long_names_of_factors_are_shortened_unless_ambiguous() -> None:
 
 
 @pytest.mark.parametrize("groups", [10, 60])
-def test_random_effects_are_sorted_quantiles_with_readable_labels(groups: int) -> None:
+def test_forest_are_sorted_quantiles_with_readable_labels(groups: int) -> None:
     fit = seizure_fit(groups)
-    figure = plots.random_effects(fit)
+    figure = plots.forest(fit)
     assert len(figure.axes) == 2
     for j, axes in enumerate(figure.axes):
         expected = np.quantile(flat(fit, "b_id")[..., j], LEVELS, axis=0)
@@ -126,29 +126,29 @@ def test_random_effects_are_sorted_quantiles_with_readable_labels(groups: int) -
         assert [text.get_text() for text in axes.get_yticklabels()] == [str(level + 1) for level in order]
         assert overlapping(figure, axes) == []
         np.testing.assert_array_equal(called(axes, "zero").get_xdata(), [0, 0])
-    assert figure.axes[0].get_xlabel() == "group effects b_id[Intercept]\nlog scale"
-    assert figure.axes[1].get_xlabel() == "group effects b_id[time]\nlog scale"
+    assert figure.axes[0].get_xlabel() == "random effect b of Intercept\nlog scale"
+    assert figure.axes[1].get_xlabel() == "random effect b of time\nlog scale"
 
 
-def test_random_effects_of_many_groups_are_ranked_not_labelled() -> None:
-    figure = plots.random_effects(seizure_fit(300, draws=50))
+def test_forest_of_many_groups_are_ranked_not_labelled() -> None:
+    figure = plots.forest(seizure_fit(300, draws=50))
     (first, second) = figure.axes
-    assert first.get_ylabel() == "rank among 300 levels of id"
+    assert first.get_ylabel() == "300 levels of id, in order (1 = smallest)"
     assert len(ends(first, "interval95")) == 300
     assert overlapping(figure, first) == []
     assert len(first.get_yticks()) < 15
     assert second.get_ylabel() == ""
 
 
-def test_random_effects_want_a_block_where_there_are_several() -> None:
+def test_forest_want_a_factor_where_there_are_several() -> None:
     fit = hand_made(glmm("count ~ time + (1 | id) + (1 | age)", seizure_like(), "poisson"))
-    with pytest.raises(OptionError, match=r"2 blocks.*say which"):
-        plots.random_effects(fit)
-    assert "b_age" in plots.random_effects(fit, "age").axes[0].get_xlabel()
+    with pytest.raises(OptionError, match=r"2 grouping factors.*say which"):
+        plots.forest(fit)
+    assert plots.forest(fit, "age").axes[0].get_ylabel() == "level of age"
     with pytest.raises(OptionError, match="did you mean 'age'"):
-        plots.random_effects(fit, "agee")
+        plots.forest(fit, "agee")
     with pytest.raises(OptionError, match="no random effects"):
-        plots.random_effects(hand_made(glmm("count ~ time", seizure_like(), "poisson")))
+        plots.forest(hand_made(glmm("count ~ time", seizure_like(), "poisson")))
 
 
 def test_diagnostics_have_a_row_a_parameter_and_the_verdict(fit: Fit) -> None:
@@ -332,7 +332,7 @@ def test_setting_keeps_the_types_of_columns() -> None:
         assert {held.name for held in chosen.held} == {"age", "flag", "grade", "trt"} - {focal, by}
 
 
-@pytest.mark.parametrize("draw", [plots.coefficients, plots.random_effects, plots.diagnostics])
+@pytest.mark.parametrize("draw", [plots.coefficients, plots.forest, plots.diagnostics])
 def test_figures_are_returned_drawn_without_missing_glyphs_and_as_png(fit: Fit, draw: Any) -> None:
     figure = draw(fit)
     assert isinstance(figure, Figure)

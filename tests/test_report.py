@@ -71,7 +71,7 @@ def page_of(fit: Fit, folder: Path, **options: Any) -> tuple[Page, str]:
 
 def test_report_stands_alone_with_every_figure(fit: Fit, tmp_path: Path) -> None:
     drawn = plots.coefficients(fit)
-    png = plots.random_effects(fit).png(dpi=50)
+    png = plots.forest(fit).png(dpi=50)
     page, text = page_of(fit, tmp_path, figures={"coefficients": drawn, "group_effects": png}, title="A study")
     assert not re.search(r"https?://|@import|url\(|<script|<link|<iframe|javascript:", text)
     sources = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
