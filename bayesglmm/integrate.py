@@ -114,14 +114,9 @@ def link_of_mean(link: Link, eta: ArrayLike, v: ArrayLike) -> Array:
     if link.name in _CLOSED_LINK and (np.isfinite(v) & (v >= 0)).all():
         return np.asarray(_CLOSED_LINK[link.name](eta, v))
     if link.name == "cloglog":
-        mean = mean_over_b(link, eta, v)
-        out, high = np.asarray(link.link(np.where(mean > 0.99, 0.5, mean))), np.argwhere(mean > 0.99)
-        for start in range(0, len(high), CHUNK // 8):
-            here = tuple(high[start : start + CHUNK // 8].T)
-            out[here] = np.log(-_log_survival(eta[here], np.sqrt(v[here])))
+        out = _cloglog_of_mean(link, eta.reshape(-1), v.reshape(-1)).reshape(eta.shape)
     else:
-        lower = mean_over_b(link, -np.abs(eta), v)
-        out = np.asarray(-np.sign(eta) * link.link(lower))
+        out = np.asarray(-np.sign(eta) * link.link(mean_over_b(link, -np.abs(eta), v)))
     return np.asarray(np.where(v == 0, eta, out))
 
 
@@ -131,6 +126,16 @@ _CLOSED_LINK: dict[str, Callable[[Array, Array], Array]] = {
     "sqrt": lambda eta, v: np.sqrt(np.square(eta) + v),
     "probit": lambda eta, v: eta / np.sqrt(1 + v),
 }
+
+
+def _cloglog_of_mean(link: Link, eta: Array, v: Array) -> Array:
+    """Return log(−log(1 − μ)) for shape (n,), from 1 − μ by itself where μ is near 1."""
+    mean = mean_over_b(link, eta, v)
+    out, high = link.link(np.where(mean > 0.99, 0.5, mean)), np.flatnonzero(mean > 0.99)
+    for start in range(0, len(high), CHUNK // 8):
+        here = high[start : start + CHUNK // 8]
+        out[here] = np.log(-_log_survival(eta[here], np.sqrt(v[here])))
+    return out
 
 
 def _log_survival(eta: Array, s: Array) -> Array:

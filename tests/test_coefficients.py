@@ -3,24 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
-from handmade import SEIZURE, hand_made, seizure_like
+from handmade import SEIZURE, at, hand_made, seizure_like
 from scipy import special
 
 from bayesglmm import Fit, datasets, glmm
 from bayesglmm.coefficients import marginal_draws
 from bayesglmm.errors import OptionError
 from bayesglmm.frames import Draws
-
-
-def at(fit: Fit, **values: object) -> Fit:
-    """Return the fit with variables of its posterior set to the same value in every draw."""
-    posterior = fit.posterior
-    for name, value in values.items():
-        posterior[name] = xr.zeros_like(posterior[name]) + xr.DataArray(
-            np.asarray(value), dims=posterior[name].dims[2:]
-        )
-    return Fit(fit.model, xr.DataTree.from_dict({"posterior": posterior}))
 
 
 def few(formula: str, data: pd.DataFrame, family: str, link: str | None = None) -> Fit:

@@ -117,7 +117,7 @@ def _means(axes: Axes, fit: Fitted, block: BlockDesign, labelled: bool) -> None:
     heights, size = np.arange(1, m + 1, dtype=float), 5.0 if m <= 20 else 3.5 if labelled else 1.6
     toward, tick = np.median(means.population, axis=0), 1.6 * size
     axes.plot(toward[order], heights, "|", color=COLOURS[1], markersize=tick, gid="population", label="population")
-    marker, colour = ("x", INK) if labelled else (".", COLOURS[2])
+    marker, colour = ("x", INK) if labelled else ("o", COLOURS[2])
     axes.plot(means.raw[order], heights, marker, color=colour, markersize=size, gid="raw", label="raw mean", zorder=5)
     counted = outcome.name if outcome.trials is None else f"successes per trial, {outcome.name}"
     axes.set_xlabel(f"mean of {counted}\n(frame: group; response scale)")
