@@ -32,6 +32,8 @@ type Method = Literal["exact", "zeger", "none"]
 METHODS: tuple[Method, ...] = ("exact", "zeger", "none")
 """How the marginal coefficients are found, if at all."""
 
+_DIRECTION = {"conditional": "p_direction", "marginal": "marginal_p_direction"}
+
 ZEGER = 16 * np.sqrt(3) / (15 * np.pi)
 """The logistic distribution function is near Φ(c x) for this c."""
 
@@ -66,10 +68,10 @@ def coefficients(
     -------
     pandas.DataFrame
         Index `coefficient`; columns `conditional conditional_lower conditional_upper`, `marginal
-        marginal_lower marginal_upper` unless without, and `p_direction`, the posterior probability that
-        the conditional coefficient has the sign of its median. Points are posterior medians, so that the
-        exponential of a point is the point of the exponential. The name of the columns, and the attributes
-        `quantity`, `frame`, `marginal`, `point` and `ci_prob`, say what the numbers are.
+        marginal_lower marginal_upper` unless without, and `p_direction` and `marginal_p_direction`, the
+        posterior probability that a coefficient has the sign of its median. Points are posterior medians, so
+        that the exponential of a point is the point of the exponential. The name of the columns, and the
+        attributes `quantity`, `frame`, `marginal`, `point` and `ci_prob`, say what the numbers are.
 
     Raises
     ------
@@ -97,8 +99,8 @@ def coefficients(
         columns |= {name: middle, f"{name}_lower": lower, f"{name}_upper": upper}
     if exponentiate:
         columns = {name: np.exp(values) for name, values in columns.items()}
-    positive = (beta > 0).mean(axis=0)
-    columns["p_direction"] = np.where(np.median(beta, axis=0) > 0, positive, (beta < 0).mean(axis=0))
+    for name, values in shown.items():
+        columns[_DIRECTION[name]] = (np.sign(values) == np.sign(np.median(values, axis=0))).mean(axis=0)
     table = pd.DataFrame(columns, index=pd.Index(model.design.coef, name="coefficient"))
     table.columns.name = quantity
     table.attrs = _attrs(fit, quantity, chosen, ci_prob)

@@ -132,6 +132,8 @@ def test_the_table_holds_medians_intervals_and_the_probability_of_direction() ->
     np.testing.assert_allclose(table["marginal"], np.median(marginal(fit), axis=0))
     signs = np.sign(beta(fit)) == np.sign(middle)
     np.testing.assert_allclose(table["p_direction"], signs.mean(axis=0))
+    directions = [max((values > 0).mean(), (values < 0).mean()) for values in marginal(fit).T]
+    np.testing.assert_allclose(table["marginal_p_direction"], directions)
     np.testing.assert_array_equal(ratios["p_direction"], table["p_direction"])
     assert list(table.index) == list(fit.model.design.coef)
 
