@@ -103,7 +103,7 @@ def coefficients(
         columns[_DIRECTION[name]] = (np.sign(values) == np.sign(np.median(values, axis=0))).mean(axis=0)
     table = pd.DataFrame(columns, index=pd.Index(model.design.coef, name="coefficient"))
     table.columns.name = quantity
-    table.attrs = _attrs(fit, quantity, chosen, ci_prob)
+    table.attrs = _attrs(fit, quantity, exponentiate, chosen, ci_prob)
     return table
 
 
@@ -178,7 +178,9 @@ def _quantity(family: Family, exponentiate: bool) -> str:
     return ratio
 
 
-def _attrs(fit: Fitted, quantity: str, method: Method, ci_prob: float) -> dict[Hashable | None, object]:
+def _attrs(
+    fit: Fitted, quantity: str, exponentiated: bool, method: Method, ci_prob: float
+) -> dict[Hashable | None, object]:
     """Return what the table says about itself."""
     design, link = fit.model.design, fit.model.family.link.name
     factors = listing(dict.fromkeys(block.factor for block in design.blocks))
@@ -189,6 +191,8 @@ def _attrs(fit: Fitted, quantity: str, method: Method, ci_prob: float) -> dict[H
         "ci_prob": ci_prob,
         "link": link,
     }
+    if exponentiated and design.has_intercept:
+        attrs["intercept"] = "exp(Intercept) is no ratio: the odds, rate or mean where all predictors are 0"
     if quantity.endswith("hazard ratio"):
         attrs["note"] = (
             "under the cloglog link exp(coefficient) is the ratio of −log(1 − p): of hazards where the outcome is an "

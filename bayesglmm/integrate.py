@@ -99,7 +99,7 @@ def link_of_mean(link: Link, eta: ArrayLike, v: ArrayLike) -> Array:
     Parameters
     ----------
     link, eta, v
-        As in `mean_over_b`; v = 0 returns η.
+        As in `mean_over_b`; v = 0 returns η, and under the sqrt link its absolute value.
 
     Raises
     ------

@@ -1,10 +1,4 @@
-"""`random_effects`: the effects or coefficients of every level of a factor: draws, table, ranks, a new group.
-
-References
-----------
-Goldstein & Spiegelhalter (1996), Journal of the Royal Statistical Society A 159, 385-443: ranks and their spread.
-Laird & Louis (1989), Journal of Educational Statistics 14, 29-46: expected ranks.
-"""
+"""`random_effects`: the effects or coefficients of every level of a factor: draws, table, ranks, a new group."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -15,27 +9,23 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 from scipy import special
-from scipy.stats import rankdata
 
 from bayesglmm.design import BlockDesign, Design
 from bayesglmm.errors import OptionError, choose, listing, suggest
 from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws
 from bayesglmm.links import Link
+from bayesglmm.ranks import BEST, rank_probabilities, rank_table
 from bayesglmm.summaries import interval
 
-__all__ = ["BEST", "EFFECTS", "RandomEffects", "blocks_of", "random_effects"]
+__all__ = ["EFFECTS", "RandomEffects", "blocks_of", "random_effects"]
 
 type Array = NDArray[np.float64]
-type Best = Literal["largest", "smallest"]
 type EffectKind = Literal["effects", "coefficients"]
 type EffectScale = Literal["link", "response"]
 
 EFFECTS: tuple[EffectKind, ...] = ("effects", "coefficients")
 """b, deviations from the typical group; β + b, the group's own coefficients."""
-
-BEST: tuple[Best, ...] = ("largest", "smallest")
-"""Which end of the ranks is rank 1."""
 
 _SCALES: tuple[EffectScale, ...] = ("link", "response")
 
@@ -114,19 +104,11 @@ class RandomEffects:
             Index `level`, best expected rank first; columns `expected_rank lower upper` and `p_best`, the
             probability of rank 1. Levels with equal values in a draw share their ranks.
         """
-        ranked = self._ranked(column, best, "average")
-        first, last = self._ranked(column, best, "min"), self._ranked(column, best, "max")
-        lower, upper = np.quantile(ranked, interval(ci_prob), axis=0)
-        table = pd.DataFrame(
-            {
-                "expected_rank": ranked.mean(axis=0),
-                "lower": lower,
-                "upper": upper,
-                "p_best": ((first == 1) / (last - first + 1)).mean(axis=0),
-            },
-            index=pd.Index(self.draws["level"].values.tolist(), name="level"),
-        ).sort_values("expected_rank", kind="stable")
-        table.attrs = self._attrs(ci_prob) | {"column": self._column(column), "best": best}
+        name = self._column(column)
+        table = rank_table(self._values(name), BEST[BEST.index(choose("best", best, BEST))], interval(ci_prob))
+        table = table.set_axis(pd.Index(self.draws["level"].values.tolist(), name="level"), axis=0)
+        table = table.sort_values("expected_rank", kind="stable")
+        table.attrs = self._attrs(ci_prob) | {"column": name, "best": best}
         return table
 
     def rank_probabilities(self, column: str | None = None, *, best: str = "largest") -> xr.DataArray:
@@ -134,15 +116,10 @@ class RandomEffects:
 
         It sums to 1 over the ranks and over the levels. Levels with equal values in a draw share their ranks.
         """
-        first = self._ranked(column, best, "min").astype(np.int64)
-        last = self._ranked(column, best, "max").astype(np.int64)
-        s, m = first.shape
-        share, level = (1 / (last - first + 1)).reshape(-1), np.broadcast_to(np.arange(m), (s, m)).reshape(-1)
-        steps = np.bincount(level * (m + 1) + first.reshape(-1) - 1, share, m * (m + 1))
-        steps -= np.bincount(level * (m + 1) + last.reshape(-1), share, m * (m + 1))
-        probabilities = steps.reshape(m, m + 1)[:, :m].cumsum(axis=1) / s
-        coords = {"level": self.draws["level"].values, "rank": np.arange(1, m + 1)}
-        attrs = {"column": self._column(column), "best": best, "factor": self.factor}
+        name = self._column(column)
+        probabilities = rank_probabilities(self._values(name), BEST[BEST.index(choose("best", best, BEST))])
+        coords = {"level": self.draws["level"].values, "rank": np.arange(1, len(probabilities) + 1)}
+        attrs = {"column": name, "best": best, "factor": self.factor}
         return xr.DataArray(probabilities, coords, ("level", "rank"), "probability", attrs)
 
     def new_group(self, ci_prob: float = 0.95) -> pd.DataFrame:
@@ -190,11 +167,9 @@ class RandomEffects:
             raise OptionError(f"column={column!r} is not one of '{self.factor}'; {suggest(str(column), self.columns)}")
         return self.columns[0] if column is None else column
 
-    def _ranked(self, column: str | None, best: str, ties: Literal["min", "max", "average"]) -> Array:
-        """Return the ranks in each draw, shape (s, m)."""
-        choose("best", best, BEST)
-        values = self._flat()[..., self.columns.index(self._column(column))]
-        return np.asarray(rankdata(-values if best == "largest" else values, ties, axis=1))
+    def _values(self, column: str) -> Array:
+        """Return the draws of a column, shape (s, m)."""
+        return self._flat()[..., self.columns.index(column)]
 
     def _mixture(self, column: int, probabilities: tuple[float, ...]) -> list[float]:
         """Return quantiles of the mixture of N(centre, sd²) over the draws, by bisection; link scale."""

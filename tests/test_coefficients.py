@@ -33,6 +33,14 @@ def test_the_log_link_adds_half_the_variance_and_the_offset_does_not_leak() -> N
     np.testing.assert_allclose(marginal(fit), expected, rtol=1e-10, atol=1e-12)
 
 
+def test_a_slope_of_groups_alone_is_projected_from_every_row() -> None:
+    """With no population-level time, rows at times 0 and 1 differ only in their variance."""
+    fit = at(few("count ~ trt + (1 + time || id)", seizure_like(), "poisson"), sd_id=[0.5, 1.2])
+    expected = beta(fit).copy()
+    expected[:, 0] += (0.25 + 0.8 * 1.44) / 2  # four rows in five are at time 1
+    np.testing.assert_allclose(marginal(fit), expected, rtol=1e-10)
+
+
 def test_the_probit_link_divides_by_the_root_of_one_plus_the_variance() -> None:
     fit = few("event ~ trt + time + offset(weeks) + (1 | id)", seizure_like(), "bernoulli", "probit")
     without = few("event ~ trt + time + (1 | id)", seizure_like(), "bernoulli", "probit")
@@ -142,6 +150,7 @@ def test_every_table_says_what_it_holds() -> None:
     fit = few(SEIZURE, seizure_like(), "poisson")
     assert fit.coefficients().columns.name == "log rate ratio"
     assert fit.coefficients(exponentiate=True).columns.name == "rate ratio"
+    assert "no ratio" in fit.coefficients(exponentiate=True).attrs["intercept"]
     assert fit.coefficients().attrs["frame"] == "conditional: typical (b = 0)"
     assert "population (averaged over id, exactly" in fit.coefficients().attrs["marginal"]
     assert "marginal" not in fit.coefficients(method="none")

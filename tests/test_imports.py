@@ -12,7 +12,7 @@ import bayesglmm as bg
 PACKAGE = Path(bg.__file__).parent
 
 LAYERS = (
-    ("errors", "special"),
+    ("errors", "ranks", "special"),
     ("formula",),
     ("design", "links", "datasets", "progress"),
     ("families",),
