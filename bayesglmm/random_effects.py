@@ -27,6 +27,8 @@ type EffectScale = Literal["link", "response"]
 EFFECTS: tuple[EffectKind, ...] = ("effects", "coefficients")
 """b, deviations from the typical group; β + b, the group's own coefficients."""
 
+_AT_ZERO = ", where the predictors that interact with it are 0"
+
 _SCALES: tuple[EffectScale, ...] = ("link", "response")
 
 
@@ -138,7 +140,7 @@ class RandomEffects:
             values = [float(self.transforms[j](np.array(q))) for q in self._mixture(j, quantiles)]
             with np.errstate(divide="ignore", invalid="ignore"):
                 share = special.ndtr(self.centre[:, j] / self.sd[:, j])
-            share = np.where(self.sd[:, j] > 0, share, self.centre[:, j] > 0)
+            share = np.where(np.isnan(share), 0.0, share)  # 0/0: every group is at 0, none above
             rows[name] = (*values, float(share.mean()), *np.quantile(share, interval(ci_prob)).tolist())
         names = ["median", "lower", "upper", "p_positive", "share_lower", "share_upper"]
         table = pd.DataFrame.from_dict(rows, orient="index", columns=names).rename_axis("column")
@@ -309,7 +311,7 @@ def _meanings(fit: Fitted, columns: list[str], kind: EffectKind, scale: EffectSc
     for column in columns:
         level = kind == "coefficients" and column == "Intercept"
         if scale == "link" or link == "identity":
-            found.append("group's own coefficient" if kind == "coefficients" else "deviation from b = 0")
+            found.append(f"group's own coefficient{_AT_ZERO}" if kind == "coefficients" else "deviation from b = 0")
         elif level and link != "inverse" and link != "sqrt":
             found.append("group's mean where all predictors and offsets are 0")
         elif level or ratio is None:
@@ -318,7 +320,7 @@ def _meanings(fit: Fitted, columns: list[str], kind: EffectKind, scale: EffectSc
                 "or predict(frame='group')"
             )
         elif kind == "coefficients":
-            found.append(f"group's own {ratio}")
+            found.append(f"group's own {ratio}{_AT_ZERO}")
         elif column == "Intercept":
             found.append(f"{ratio} of the group to the typical one (b = 0), where the other effects' columns are 0")
         else:
