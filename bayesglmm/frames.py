@@ -27,6 +27,7 @@ __all__ = [
     "Frame",
     "chunks",
     "covariance",
+    "distinct_rows",
     "eta_and_variance",
     "frames_by_block",
     "linear_predictor",
@@ -267,6 +268,22 @@ def chunks(draws: int, n: int) -> Iterator[slice]:
     """Cut n rows into slices that hold a bounded number of values over all draws."""
     step = max(1, CELLS // max(draws, 1))
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
+def distinct_rows(design: Design) -> tuple[NDArray[np.int64], Array]:
+    """Find the rows that differ in what the mean over b depends on: predictors, offset and the columns of blocks.
+
+    Returns
+    -------
+    rows, weights
+        The first row of each set of equal ones (c,), and how many outcomes the set has (c,): its rows, or
+        their trials.
+    """
+    outcome = design.outcome
+    trials = np.ones(design.n) if outcome is None or outcome.trials is None else outcome.trials
+    everything = np.column_stack([design.x, design.offset, *(block.z for block in design.blocks)])
+    _, rows, cell = np.unique(everything, axis=0, return_index=True, return_inverse=True)
+    return rows, np.bincount(cell.reshape(-1), trials)
 
 
 def _check_known(block: BlockDesign, columns: Columns) -> None:

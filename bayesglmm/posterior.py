@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 import xarray as xr
 
-from bayesglmm import checks, effects, predictions, storage, summaries
+from bayesglmm import checks, coefficients, effects, icc, predictions, random_effects, storage, summaries
 from bayesglmm.checks import Check
 from bayesglmm.effects import Comparison, ContrastOption, Estimates, FrameOption, Scale
 from bayesglmm.errors import OptionError, PriorError, suggest
@@ -20,6 +20,10 @@ from bayesglmm.frames import Frame
 from bayesglmm.mathematics import size
 from bayesglmm.model import Model, glmm
 from bayesglmm.sampling import Backend, Sampler, sample
+
+if TYPE_CHECKING:
+    from bayesglmm.plots import Picture
+    from bayesglmm.plots.forest import ForestKind
 
 __all__ = ["Fit", "fit", "load"]
 
@@ -52,6 +56,34 @@ class Fit:
     def covariance(self, ci_prob: float = 0.95) -> pd.DataFrame:
         """Summarise the random-effects covariance: see `bayesglmm.summaries.covariance`."""
         return summaries.covariance(self.model, self.draws, ci_prob)
+
+    def coefficients(
+        self, *, exponentiate: bool = False, ci_prob: float = 0.95, method: coefficients.Method = "exact"
+    ) -> pd.DataFrame:
+        """Tabulate conditional and marginal coefficients: see `bayesglmm.coefficients.coefficients`."""
+        return coefficients.coefficients(self, exponentiate=exponentiate, ci_prob=ci_prob, method=method)
+
+    def icc(self, new_data: Any = None, *, scale: icc.IccScale = "latent", ci_prob: float = 0.95) -> pd.DataFrame:
+        """Tabulate the share of the variance that lies between groups: see `bayesglmm.icc.icc`."""
+        return icc.icc(self, new_data, scale=scale, ci_prob=ci_prob)
+
+    def random_effects(
+        self,
+        factor: str | None = None,
+        *,
+        kind: random_effects.EffectKind = "effects",
+        scale: random_effects.EffectScale = "link",
+    ) -> random_effects.RandomEffects:
+        """Return the effects or coefficients of groups: see `bayesglmm.random_effects.random_effects`."""
+        return random_effects.random_effects(self, factor, kind=kind, scale=scale)
+
+    def forest(
+        self, factor: str | None = None, *, kind: "ForestKind" = "effects", column: str | None = None
+    ) -> "Picture":
+        """Draw the groups of a factor, sorted: see `bayesglmm.plots.forest`."""
+        from bayesglmm import plots
+
+        return plots.forest(self, factor, kind=kind, column=column)
 
     def check(self) -> Check:
         """Return what the sampler's diagnostics say, with advice: see `bayesglmm.checks.check`."""

@@ -48,6 +48,15 @@ def hand_made(model: Model, *, chains: int = 4, draws: int = 500, seed: int = 1,
     return Fit(model, tree)
 
 
+def at(fit: Fit, **values: object) -> Fit:
+    """Return the fit with variables of its posterior set to the same value in every draw."""
+    posterior = fit.posterior
+    for name, value in values.items():
+        same = xr.DataArray(np.asarray(value), dims=posterior[name].dims[2:])
+        posterior[name] = xr.zeros_like(posterior[name]) + same
+    return Fit(fit.model, xr.DataTree.from_dict({"posterior": posterior}))
+
+
 def seizure_like(groups: int = 12, seed: int = 3) -> pd.DataFrame:
     """Make counts in five periods of several groups, with exposures, an arm, a factor and a covariate."""
     rng = np.random.default_rng(seed)

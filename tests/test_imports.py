@@ -12,16 +12,17 @@ import bayesglmm as bg
 PACKAGE = Path(bg.__file__).parent
 
 LAYERS = (
-    ("errors", "special", "versions"),
+    ("errors", "ranks", "special", "versions"),
     ("formula",),
     ("design", "links", "datasets", "progress"),
     ("families",),
     ("priors",),
     ("graph", "integrate", "mathematics"),
-    ("model", "frames"),
+    ("model", "frames", "shared"),
     ("density", "fitted", "numpyro_nuts"),
     ("exposure",),
     ("sampling", "checks", "summaries", "storage", "predictions", "interop", "grid"),
+    ("coefficients", "icc", "random_effects"),
     ("plots",),
     ("effects",),
     ("posterior",),

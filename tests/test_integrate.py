@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from bayesglmm.errors import OptionError
-from bayesglmm.integrate import mean_over_b
+from bayesglmm.integrate import link_of_mean, mean_over_b
 from bayesglmm.links import LINKS
 
 QUADRATURE = ("logit", "cloglog", "cauchit")
@@ -166,3 +166,37 @@ def test_the_inverse_link_names_the_frames_that_are_defined() -> None:
 def test_a_variance_that_is_none_is_refused(v: float) -> None:
     with pytest.raises(OptionError, match="finite and not negative"):
         mean_over_b(LINKS["logit"], 0.0, v)
+
+
+@pytest.mark.parametrize("name", AVERAGED)
+def test_link_of_the_mean_is_the_link_of_the_mean(name: str) -> None:
+    eta = np.array([-3.0, -0.4, 0.0, 0.9, 2.0])
+    for v in (0.3, 4.0, 30.0):
+        expected = LINKS[name].link(mean_over_b(LINKS[name], eta, v))
+        np.testing.assert_allclose(link_of_mean(LINKS[name], eta, v), expected, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["identity", "log", *UNIT])
+def test_link_of_the_mean_without_variance_is_eta_however_far(name: str) -> None:
+    eta = np.array([-600.0, -40.0, 0.5, 40.0, 600.0])
+    np.testing.assert_array_equal(link_of_mean(LINKS[name], eta, 0.0), eta)
+
+
+@pytest.mark.parametrize("s", [0.3, 1.0, 3.0, 15.0])
+@pytest.mark.parametrize("eta", [2.0, 6.0, 20.0, 40.0])
+def test_link_of_the_mean_keeps_digits_where_a_probability_rounds_to_one(s: float, eta: float) -> None:
+    """The survival under cloglog, the Laplace transform of a log-normal, is as small as e^-3000 here."""
+    with mp.workdps(40):
+        w = mp.lambertw(s * s * mp.exp(eta)).real
+        centre, width = -w / s, 1 / mp.sqrt(1 + w)
+        splits = [centre + k * width for k in (-40, -20, -10, -5, -2.5, 0, 2.5, 5, 10, 20, 40)]
+        survival = mp.quad(lambda z: mp.exp(-mp.exp(eta + s * z)) * mp.npdf(z), splits, maxdegree=8)
+        exact = float(mp.log(-mp.log(survival)))
+    assert link_of_mean(LINKS["cloglog"], eta, s * s) == pytest.approx(exact, rel=1e-8)
+
+
+@pytest.mark.parametrize("s", [0.5, 2.0])
+def test_link_of_the_mean_in_the_tails_of_the_logit_is_log_normal(s: float) -> None:
+    eta = np.array([-30.0, 30.0])
+    expected = np.sign(eta) * (np.abs(eta) - s**2 / 2)
+    np.testing.assert_allclose(link_of_mean(LINKS["logit"], eta, s**2), expected, rtol=1e-8)

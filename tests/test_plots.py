@@ -111,9 +111,9 @@ def test_long_names_of_factors_are_shortened_unless_ambiguous() -> None:
 
 
 @pytest.mark.parametrize("groups", [10, 60])
-def test_random_effects_are_sorted_quantiles_with_readable_labels(groups: int) -> None:
+def test_forest_are_sorted_quantiles_with_readable_labels(groups: int) -> None:
     fit = seizure_fit(groups)
-    figure = plots.random_effects(fit)
+    figure = plots.forest(fit)
     assert len(figure.axes) == 2
     for j, axes in enumerate(figure.axes):
         expected = np.quantile(flat(fit, "b_id")[..., j], LEVELS, axis=0)
@@ -124,29 +124,105 @@ def test_random_effects_are_sorted_quantiles_with_readable_labels(groups: int) -
         assert [text.get_text() for text in axes.get_yticklabels()] == [str(level + 1) for level in order]
         assert overlapping(figure, axes) == []
         np.testing.assert_array_equal(called(axes, "zero").get_xdata(), [0, 0])
-    assert figure.axes[0].get_xlabel() == "group effects b_id[Intercept]\nlog scale"
-    assert figure.axes[1].get_xlabel() == "group effects b_id[time]\nlog scale"
+    assert figure.axes[0].get_xlabel() == "random effect b of Intercept\nlog scale"
+    assert figure.axes[1].get_xlabel() == "random effect b of time\nlog scale"
 
 
-def test_random_effects_of_many_groups_are_ranked_not_labelled() -> None:
-    figure = plots.random_effects(seizure_fit(300, draws=50))
+def test_forest_of_many_groups_are_ranked_not_labelled() -> None:
+    figure = plots.forest(seizure_fit(300, draws=50))
     (first, second) = figure.axes
-    assert first.get_ylabel() == "rank among 300 levels of id"
+    assert first.get_ylabel() == "300 levels of id, in order (1 = smallest)"
     assert len(ends(first, "interval95")) == 300
     assert overlapping(figure, first) == []
     assert len(first.get_yticks()) < 15
     assert second.get_ylabel() == ""
 
 
-def test_random_effects_want_a_block_where_there_are_several() -> None:
+def test_forest_want_a_factor_where_there_are_several() -> None:
     fit = hand_made(glmm("count ~ time + (1 | id) + (1 | age)", seizure_like(), "poisson"))
-    with pytest.raises(OptionError, match=r"2 blocks.*say which"):
-        plots.random_effects(fit)
-    assert "b_age" in plots.random_effects(fit, "age").axes[0].get_xlabel()
+    with pytest.raises(OptionError, match=r"2 grouping factors.*say which"):
+        plots.forest(fit)
+    assert plots.forest(fit, "age").axes[0].get_ylabel() == "level of age"
     with pytest.raises(OptionError, match="did you mean 'age'"):
-        plots.random_effects(fit, "agee")
+        plots.forest(fit, "agee")
     with pytest.raises(OptionError, match="no random effects"):
-        plots.random_effects(hand_made(glmm("count ~ time", seizure_like(), "poisson")))
+        plots.forest(hand_made(glmm("count ~ time", seizure_like(), "poisson")))
+
+
+def test_forest_of_coefficients_has_its_line_at_the_typical_group(fit: Fit) -> None:
+    figure = fit.forest("id", kind="coefficients", column="time")
+    (axes,) = figure.axes
+    own = flat(fit, "b_id")[..., 1] + flat(fit, "beta")[:, [2]]
+    expected = np.quantile(own, LEVELS, axis=0)
+    np.testing.assert_allclose(called(axes, "median").get_xdata(), np.sort(expected[2]))
+    np.testing.assert_allclose(called(axes, "zero").get_xdata(), np.median(flat(fit, "beta")[:, 2]))
+    assert axes.get_xlabel() == "coefficient β + b of time\nlog scale"
+    with pytest.raises(OptionError, match="did you mean 'time'"):
+        fit.forest(column="tyme")
+    with pytest.raises(OptionError, match="means have no columns"):
+        fit.forest(kind="means", column="time")
+    with pytest.raises(OptionError, match="kind='mean'"):
+        plots.forest(fit, kind="mean")
+
+
+@pytest.mark.parametrize("groups", [10, 60, 300])
+def test_forest_of_means_holds_raw_and_shrunken_means_of_the_same_rows(groups: int) -> None:
+    data = seizure_like(groups)
+    data["size"] += data["time"]
+    data["event"] = np.random.default_rng(3).binomial(data["size"], 0.3)
+    fit = hand_made(glmm("p(event, size) ~ time + (1 | id)", data, "binomial"), draws=50)
+    figure = fit.forest(kind="means")
+    (axes,) = figure.axes
+    sums = data.groupby("id")[["event", "size"]].sum()
+    weights = data["size"].to_numpy()
+    means = {}
+    for frame in ("group", "population"):
+        rows = fit.predict(frame=frame).values.reshape(-1, len(data)) * weights
+        means[frame] = np.median(rows.reshape(len(rows), groups, 5).sum(axis=2) / sums["size"].to_numpy(), axis=0)
+    order = np.argsort(means["group"])
+    np.testing.assert_allclose(called(axes, "median").get_xdata(), means["group"][order])
+    np.testing.assert_allclose(called(axes, "population").get_xdata(), means["population"][order])
+    np.testing.assert_allclose(called(axes, "raw").get_xdata(), (sums["event"] / sums["size"]).to_numpy()[order])
+    assert overlapping(figure, axes) == []
+    assert "frame: population" in str(figure.get_label())
+
+
+def test_effect_pairs_hold_medians_and_the_ellipse_of_the_covariance(fit: Fit) -> None:
+    (axes,) = plots.effect_pairs(fit).axes
+    np.testing.assert_allclose(called(axes, "median").get_xydata(), np.median(flat(fit, "b_id"), axis=0))
+    sd, corr = flat(fit, "sd_id"), flat(fit, "corr_id")[:, 0]
+    covariance = (sd[:, 0] * sd[:, 1] * corr).mean()
+    g = np.array([[(sd[:, 0] ** 2).mean(), covariance], [covariance, (sd[:, 1] ** 2).mean()]])
+    for gid, distance in (("ellipse50", -2 * np.log(0.5)), ("ellipse95", -2 * np.log(0.05))):
+        points = called(axes, gid).get_xydata()
+        np.testing.assert_allclose(np.einsum("ni,ij,nj->n", points, np.linalg.inv(g), points), distance, rtol=1e-6)
+    assert axes.get_ylabel() == "random effect b of time (log scale)"
+    swapped = plots.effect_pairs(fit, x="time").axes[0]
+    assert swapped.get_ylabel() == "random effect b of Intercept (log scale)"
+    with pytest.raises(OptionError, match="x and y are both 'time'"):
+        plots.effect_pairs(fit, x="time", y="time")
+    with pytest.raises(OptionError, match="has one column"):
+        plots.effect_pairs(hand_made(glmm("count ~ time + (1 | id)", seizure_like(), "poisson")))
+
+
+def test_effect_pairs_of_two_blocks_are_uncorrelated() -> None:
+    fit = hand_made(glmm("count ~ time + (1 + time || id)", seizure_like(), "poisson"))
+    points = called(plots.effect_pairs(fit).axes[0], "ellipse95").get_xydata()
+    assert np.abs(points[:, 0] @ points[:, 1]) < 1e-6 * np.square(points).sum()
+
+
+def test_effect_quantiles_hold_medians_against_the_normal_and_say_they_are_shrunken(fit: Fit) -> None:
+    figure = plots.effect_quantiles(fit)
+    for j, axes in enumerate(figure.axes):
+        standard = flat(fit, "b_id")[..., j] / flat(fit, "sd_id")[:, [j]]
+        points = called(axes, "median").get_xydata()
+        np.testing.assert_allclose(points[:, 1], np.sort(np.median(standard, axis=0)))
+        np.testing.assert_allclose(points[:, 0], -points[::-1, 0], atol=1e-12)
+        assert np.all(np.diff(points[:, 0]) > 0)
+    assert "shrunken toward 0" in str(figure.get_label())
+    assert len(plots.effect_quantiles(fit, column="time").axes) == 1
+    with pytest.raises(OptionError, match="did you mean 'time'"):
+        plots.effect_quantiles(fit, column="tme")
 
 
 def test_diagnostics_have_a_row_a_parameter_and_the_verdict(fit: Fit) -> None:
@@ -303,7 +379,9 @@ def test_population_rate_is_the_same_whatever_the_exposures() -> None:
     np.testing.assert_allclose(curves(first, "time").population, curves(second, "time").population)
 
 
-@pytest.mark.parametrize("draw", [plots.coefficients, plots.random_effects, plots.diagnostics])
+@pytest.mark.parametrize(
+    "draw", [plots.coefficients, plots.effect_pairs, plots.effect_quantiles, plots.forest, plots.diagnostics]
+)
 def test_figures_are_returned_drawn_without_missing_glyphs_and_as_png(fit: Fit, draw: Any) -> None:
     figure = draw(fit)
     assert isinstance(figure, Figure)

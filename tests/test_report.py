@@ -71,7 +71,7 @@ def page_of(fit: Fit, folder: Path, **options: Any) -> tuple[Page, str]:
 
 def test_report_stands_alone_with_every_figure(fit: Fit, tmp_path: Path) -> None:
     drawn = plots.coefficients(fit)
-    png = plots.random_effects(fit).png(dpi=50)
+    png = plots.forest(fit).png(dpi=50)
     page, text = page_of(fit, tmp_path, figures={"coefficients": drawn, "group_effects": png}, title="A study")
     assert not re.search(r"https?://|@import|url\(|<script|<link|<iframe|javascript:", text)
     sources = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
@@ -112,6 +112,18 @@ def test_tables_hold_the_rounded_summary(fit: Fit, tmp_path: Path) -> None:
     found = [row for row in page.rows if row and row[0] == "time, Intercept"]
     assert len(found) == 2
     assert found[1][1] == rounded(covariance["mean"], decimals(covariance["sd"]))
+
+
+def test_conditional_and_marginal_ratios_stand_beside_each_other(fit: Fit, tmp_path: Path) -> None:
+    page, _ = page_of(fit, tmp_path)
+    line = fit.coefficients(exponentiate=True).loc["time"]
+    (found,) = (row for row in page.rows if row and row[0] == "time" and len(row) == 7 and "[" in row[2])
+    assert float(found[1]) == pytest.approx(line["conditional"], abs=0.005)
+    assert float(found[4]) == pytest.approx(line["marginal"], abs=0.005)
+    assert float(found[6]) == pytest.approx(line["marginal_p_direction"], abs=0.0005)
+    assert "Rate ratio, exp(coefficient)" in page.text
+    linear, _ = page_of(hand_made(glmm("age ~ trt + (1 | severity)", seizure_like(), "gaussian")), tmp_path)
+    assert "Marginal" not in linear.text
 
 
 def test_model_priors_data_and_settings_are_there(fit: Fit, tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ Every axis names what is on it, its scale and its frame; every figure carries it
 
 from bayesglmm.plots.coefficients import coefficients
 from bayesglmm.plots.diagnostics import diagnostics
+from bayesglmm.plots.effect_pairs import effect_pairs
+from bayesglmm.plots.effect_quantiles import effect_quantiles
+from bayesglmm.plots.forest import forest
 from bayesglmm.plots.population import population
-from bayesglmm.plots.random_effects import random_effects
 from bayesglmm.plots.style import Picture
 
-__all__ = ["Picture", "coefficients", "diagnostics", "population", "random_effects"]
+__all__ = ["Picture", "coefficients", "diagnostics", "effect_pairs", "effect_quantiles", "forest", "population"]

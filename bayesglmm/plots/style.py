@@ -160,8 +160,14 @@ def quantiles(draws: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.quantile(draws, (0.025, 0.25, 0.5, 0.75, 0.975), axis=0))
 
 
-def forest(axes: Axes, values: NDArray[np.float64], heights: NDArray[np.float64], weight: float = 1.0) -> None:
-    """Draw rows of a forest: 95 % interval thin, 50 % interval thick, median as a point, zero as a line.
+def forest(
+    axes: Axes,
+    values: NDArray[np.float64],
+    heights: NDArray[np.float64],
+    weight: float = 1.0,
+    reference: float | None = 0.0,
+) -> None:
+    """Draw rows of a forest: 95 % interval thin, 50 % interval thick, median as a point, a reference as a line.
 
     Parameters
     ----------
@@ -173,9 +179,12 @@ def forest(axes: Axes, values: NDArray[np.float64], heights: NDArray[np.float64]
         (k,) where the rows are.
     weight
         How heavy lines and points are; less than 1 for many rows.
+    reference
+        Where the dashed line is, None for none.
     """
     many = weight < 0.5
-    axes.axvline(0.0, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0, gid="zero")
+    if reference is not None:
+        axes.axvline(reference, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0, gid="zero")
     axes.hlines(
         heights,
         values[0],

@@ -20,7 +20,7 @@ from bayesglmm.model import Model
 from bayesglmm.plots.style import DPI
 from bayesglmm.posterior import Fit
 from bayesglmm.report.reading import how_to_read
-from bayesglmm.report.tables import covariance_table, parameter_table, prior_table, settings_table
+from bayesglmm.report.tables import coefficient_table, covariance_table, parameter_table, prior_table, settings_table
 
 __all__ = ["write_report"]
 
@@ -70,7 +70,7 @@ def write_report(
         description=_section("Study", _paragraphs(description)) if description.strip() else "",
         model=_model(fit.model),
         data=escape(_data(fit)),
-        parameters=parameter_table(fit),
+        parameters=parameter_table(fit) + coefficient_table(fit),
         reading="".join(f"<p>{escape(sentence)}</p>" for sentence in how_to_read(fit.model)),
         covariance=_section("Random-effects covariance", covariance) if covariance else "",
         figures=_figures(figures),

@@ -56,7 +56,7 @@ class Wanted:
 
 
 def draw_figures(fit: Fit, wanted: Wanted) -> dict[str, Picture]:
-    """Draw the figures wanted, by name; one of random effects a block."""
+    """Draw the figures wanted, by name; one of random effects a grouping factor."""
     drawn: dict[str, Picture] = {}
     for name in wanted.figures:
         drawn.update(_DRAWERS[choose("figure", name, tuple(_DRAWERS))](fit, wanted))
@@ -93,10 +93,12 @@ def _table(text: str, path: Path) -> Path:
 
 
 def _random_effects(fit: Fit, wanted: Wanted) -> dict[str, Picture]:
-    blocks = [block.name for block in fit.model.design.blocks]
-    if len(blocks) == 1:
-        return {"random_effects": plots.random_effects(fit)}
-    return {f"random_effects_{name.replace(':', '.')}": plots.random_effects(fit, name) for name in blocks}
+    names: dict[str, str] = {}
+    for block in fit.model.design.blocks:
+        names.setdefault(block.factor, f"random_effects_{block.name.replace(':', '.')}")
+    if len(names) == 1:
+        return {"random_effects": plots.forest(fit)}
+    return {name: plots.forest(fit, factor) for factor, name in names.items()}
 
 
 def _population(fit: Fit, wanted: Wanted) -> dict[str, Picture]:

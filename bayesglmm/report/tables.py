@@ -12,7 +12,7 @@ from bayesglmm.model import Model
 from bayesglmm.plots.rounding import decimals, rounded
 from bayesglmm.posterior import Fit
 
-__all__ = ["covariance_table", "parameter_table", "prior_table", "settings_table"]
+__all__ = ["coefficient_table", "covariance_table", "parameter_table", "prior_table", "settings_table"]
 
 
 def prior_table(model: Model) -> str:
@@ -42,6 +42,34 @@ def parameter_table(fit: Fit) -> str:
     return _table(
         f"<b>Parameters.</b> Posterior means, standard deviations and 95 % equal-tailed intervals, on the scale of the "
         f"linear predictor ({escape(fit.model.family.link.name)} link), with R-hat and effective sample sizes.",
+        f"<tr>{head}</tr>",
+        rows,
+    )
+
+
+def coefficient_table(fit: Fit) -> str:
+    """Tabulate conditional and marginal coefficients beside each other, as ratios where these have a name.
+
+    Empty where the two are the same, and under the inverse link, which has no marginal ones.
+    """
+    family, design = fit.model.family, fit.model.design
+    if not design.blocks or not design.coef or family.link.name in ("identity", "inverse"):
+        return ""
+    ratio = family.effect.get(family.link.name)
+    table = fit.coefficients(exponentiate=ratio is not None)
+    if ratio is not None and len(table) > 1:
+        table = table.drop(index="Intercept", errors="ignore")
+    rows = []
+    for name, line in table.iterrows():
+        cells = "".join(_estimate(line, frame) for frame in ("conditional", "marginal"))
+        rows.append(f"<tr><td>{escape(str(name))}</td>{cells}</tr>")
+    figures = ("95 % interval", "same sign")
+    head = "".join(f"<th>{text}</th>" for text in ("", "conditional", *figures, "marginal", *figures))
+    what = f"{ratio[0].upper()}{ratio[1:]}, exp(coefficient)" if ratio else f"Coefficients, {family.link.name} scale"
+    return _table(
+        f"<b>{escape(what)}.</b> Conditional: of the typical subject, b = 0. Marginal: of the "
+        f"{escape(str(table.attrs['marginal']))}. Posterior medians, 95 % equal-tailed intervals and the posterior "
+        "probability that a coefficient has the sign of its median.",
         f"<tr>{head}</tr>",
         rows,
     )
@@ -86,6 +114,18 @@ def _table(caption: str, head: str, rows: Iterable[str]) -> str:
     return (
         f'<div class="scroll"><table><caption>{caption}</caption><thead>{head}</thead>\n'
         f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _estimate(line: "pd.Series[Any]", frame: str) -> str:
+    """Return the cells of a point, its interval and its direction, rounded to what the interval warrants."""
+    lower, upper = float(line[f"{frame}_lower"]), float(line[f"{frame}_upper"])
+    places = decimals((upper - lower) / 4)
+    direction = float(line["p_direction" if frame == "conditional" else f"{frame}_p_direction"])
+    return (
+        f"<td>{rounded(float(line[frame]), places)}</td>"
+        f'<td class="range">[{rounded(lower, places)}, {rounded(upper, places)}]</td>'
+        f"<td>{rounded(direction, 3)}</td>"
     )
 
 

@@ -1,0 +1,76 @@
+"""`effect_quantiles(fit, factor)`: the random effects against the quantiles of a normal distribution."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+from scipy import special
+
+from bayesglmm.errors import OptionError, suggest
+from bayesglmm.fitted import Fitted
+from bayesglmm.plots.style import COLOURS, GREY, Picture, columns_text, new_figure
+from bayesglmm.random_effects import random_effects
+
+__all__ = ["effect_quantiles"]
+
+type Array = NDArray[np.float64]
+
+
+def effect_quantiles(fit: Fitted, factor: str | None = None, *, column: str | None = None) -> Picture:
+    """Draw the random effects, divided by their sd, against the quantiles of N(0, 1).
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    factor
+        The grouping factor as written; it may be left out where the model has one.
+    column
+        One column, for one panel; None for a panel each.
+
+    Returns
+    -------
+    Picture
+        Points: the posterior medians of b/σ, sorted. Band: 95 % of the sorted b/σ of each draw, which
+        lie about the line if the random effects are normal; the medians, being shrunken, lie flatter than it.
+
+    Raises
+    ------
+    OptionError
+        If the model has no random effects, or not that factor or column.
+    """
+    effects = random_effects(fit, factor)
+    if column is not None and column not in effects.columns:
+        raise OptionError(f"column={column!r} is not one of '{effects.factor}'; {suggest(column, effects.columns)}")
+    columns = effects.columns if column is None else (column,)
+    m = effects.draws.sizes["level"]
+    with new_figure(max(4.0, 0.8 + 3.2 * len(columns)), 3.7, _caption(effects.factor, m)) as figure:
+        row = figure.subplots(1, len(columns), squeeze=False)[0]
+        for axes, name in zip(row, columns, strict=True):
+            j = effects.columns.index(name)
+            draws = effects.draws.sel(column=name).transpose("chain", "draw", "level").values.reshape(-1, m)
+            sd = effects.sd[:, j, None]
+            _draw(axes, np.divide(draws, sd, out=np.zeros_like(draws), where=sd > 0))
+            axes.set_title(columns_text([name])[0])
+            axes.set_xlabel("quantile of N(0, 1)")
+        row[0].set_ylabel(f"random effect b of {effects.factor} / σ")
+    return figure
+
+
+def _draw(axes: Axes, standard: Array) -> None:
+    """Draw the draws of b/σ (s, m) against normal quantiles."""
+    m = standard.shape[1]
+    normal = special.ndtri((np.arange(1, m + 1) - 0.375) / (m + 0.25))
+    lower, upper = np.quantile(np.sort(standard, axis=1), (0.025, 0.975), axis=0)
+    axes.fill_between(normal, lower, upper, color=GREY, alpha=0.35, linewidth=0, gid="band")
+    axes.axline((0.0, 0.0), slope=1.0, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), gid="line")
+    medians = np.sort(np.median(standard, axis=0))
+    axes.plot(normal, medians, "o", color=COLOURS[0], markersize=3.5 if m <= 100 else 2.0, gid="median")
+
+
+def _caption(factor: str, m: int) -> str:
+    return (
+        f"Normal quantile-quantile plot of the random effects of the {m:,} levels of {factor}, divided by their "
+        "standard deviation σ. Points: posterior medians, which are shrunken toward 0 and so lie flatter than the line "
+        "even where the effects are normal. Band: 95 % of the sorted effects of each posterior draw, which are not "
+        "shrunken. Both lean toward the normal distribution that the model assumes, most where groups have few data."
+    )
