@@ -4,7 +4,7 @@ Each block of random effects is at b = 0, at the b of the row's group, at the b 
 averaged over; the last only adds its zᵀGz to v, so nested and crossed blocks are averaged together.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,7 +17,7 @@ from bayesglmm.errors import DataError, OptionError, choose, listing, suggest
 from bayesglmm.families import Family
 from bayesglmm.formula import Term, column_names
 from bayesglmm.graph import pair_names
-from bayesglmm.integrate import mean_over_b
+from bayesglmm.integrate import mean_over_b, root
 from bayesglmm.links import Link
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Draws",
     "Effects",
     "Frame",
+    "block_diagonal",
     "chunks",
     "covariance",
     "eta_and_variance",
@@ -210,6 +211,15 @@ def covariance(sd: Array, corr: Array | None = None) -> Array:
     return sd[:, :, None] * omega * sd[:, None, :]
 
 
+def block_diagonal(parts: Sequence[Array]) -> Array:
+    """Return covariances (s, k, k) as one of independent blocks, shape (s, Σk, Σk)."""
+    ends = np.cumsum([0, *(part.shape[1] for part in parts)])
+    whole = np.zeros((len(parts[0]), ends[-1], ends[-1]))
+    for start, end, part in zip(ends[:-1], ends[1:], parts, strict=True):
+        whole[:, start:end, start:end] = part
+    return whole
+
+
 def variance_over_b(g: Array, z: Array) -> Array:
     """Return zᵀGz, shape (s, n), from G (s, k, k) and z (n, k); link scale, squared."""
     squares = (z[:, :, None] * z[:, None, :]).reshape(len(z), -1)
@@ -218,9 +228,7 @@ def variance_over_b(g: Array, z: Array) -> Array:
 
 def new_effects(rng: np.random.Generator, g: Array, groups: int) -> Array:
     """Draw b ~ N(0, G) for groups not yet seen, one a draw, shape (s, groups, k), from G (s, k, k)."""
-    values, vectors = np.linalg.eigh(g)
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]) @ np.swapaxes(vectors, 1, 2)
-    return rng.standard_normal((len(g), groups, g.shape[1])) @ root
+    return np.asarray(rng.standard_normal((len(g), groups, g.shape[1])) @ root(g))
 
 
 def eta_and_variance(beta: Array, design: Design, effects: Effects, rows: slice) -> tuple[Array, Array | None]:
@@ -281,7 +289,8 @@ def _check_known(block: BlockDesign, columns: Columns) -> None:
     raise DataError(
         f"frame 'group' needs the observed levels of '{block.factor}', but {what} (observed: "
         f"{listing(block.levels, 6)}); use frame={{'{block.factor}': 'population'}} to average over the population of "
-        f"'{block.factor}', or frame={{'{block.factor}': 'new_group'}} for one level not yet seen"
+        f"'{block.factor}', frame={{'{block.factor}': 'new_group'}} for one level not yet seen, or give outcomes of "
+        "these levels in given="
     )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from bayesglmm import predictions
 from bayesglmm.fitted import Fitted
 from bayesglmm.formula import Call, render
+from bayesglmm.frames import Frame
 from bayesglmm.model import Model
 from bayesglmm.plots.setting import Setting, setting
 
@@ -67,7 +68,7 @@ def curves(fit: Fitted, focal: str, by: str | None = None) -> Curves:
     exposure = np.exp(offset) if _is_rate(model) else np.ones(rows.n)
     shape = (-1, len(chosen.groups), len(chosen.values))
 
-    def draws(frame: str) -> NDArray[np.float64]:
+    def draws(frame: Frame) -> NDArray[np.float64]:
         predicted = predictions.predict(model, fit.posterior, rows, frame=frame)
         means = np.asarray(predicted.transpose("chain", "draw", "row").values, dtype=float)
         return np.reshape(means / exposure, shape)
