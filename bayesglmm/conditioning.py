@@ -34,6 +34,9 @@ __all__ = ["Conditioned", "condition"]
 type Array = NDArray[np.float64]
 type Index = NDArray[np.int64]
 
+_SMALLEST_TAIL = 5
+"""The fewest largest weights that a tail can be fitted to."""
+
 
 @dataclass(frozen=True, eq=False)
 class Conditioned:
@@ -237,7 +240,7 @@ def _resample(log_weights: Array, rng: np.random.Generator) -> tuple[Index, floa
     weights /= weights.sum()
     effective = float(1 / np.square(weights).sum())
     s = len(weights)
-    if pareto_k > min(1 - 1 / np.log10(s), 0.7):
+    if pareto_k > min(1 - 1 / np.log10(max(s, 11)), 0.7):
         warnings.warn(
             "the outcomes in given= move the posterior so far that few of its draws represent it (Pareto k "
             f"{pareto_k:.2f}, {effective:,.0f} effective draws of {s:,}): do not report these predictions; fit again "
@@ -250,9 +253,12 @@ def _resample(log_weights: Array, rng: np.random.Generator) -> tuple[Index, floa
 
 
 def _smoothed(log_weights: Array) -> tuple[Array, float]:
-    """Return log weights with their largest smoothed, and k̂; weights that are all but equal stay."""
-    if np.ptp(log_weights) < 1e-9:
+    """Return log weights with their largest smoothed, and k̂: 0 where the largest are equal, ∞ for too few to tell."""
+    tail = int(np.ceil(min(len(log_weights) / 5, 3 * np.sqrt(len(log_weights)))))
+    if np.ptp(np.sort(log_weights)[-tail:]) < 1e-9:
         return log_weights, 0.0
+    if tail < _SMALLEST_TAIL:
+        return log_weights, np.inf
     from arviz_stats.base import array_stats
 
     smooth, pareto_k = array_stats.psislw(-log_weights)  # it takes the log likelihood left out, weights 1/exp of it

@@ -6,6 +6,7 @@ averaged over; the last only adds its zᵀGz to v, so nested and crossed blocks 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Literal
 
 import numpy as np
@@ -62,8 +63,16 @@ def frames_by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str,
     Raises
     ------
     OptionError
-        For an unknown frame, an unknown factor, or blocks that are left without a frame.
+        For an unknown frame, an unknown factor, blocks that are left without a frame, or observed levels
+        inside levels that are not.
     """
+    frames = _each(design, frame)
+    _check_nested(design, frames)
+    return frames
+
+
+def _each(design: Design, frame: str | Mapping[str, str]) -> dict[str, Frame]:
+    """Return the frame of each block, named rightly or refused."""
     if not isinstance(frame, Mapping):
         one = _frame("frame", frame)
         return {block.name: one for block in design.blocks}
@@ -77,6 +86,19 @@ def frames_by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str,
         names = listing(f"'{block.name}'" for block in missing)
         raise OptionError(f"frame does not say what becomes of {names}; give each one of {listing(FRAMES)}")
     return {block.name: given.get(block.name) or given[block.factor] for block in design.blocks}
+
+
+def _check_nested(design: Design, frames: Mapping[str, Frame]) -> None:
+    """Refuse the observed levels of a factor inside another whose levels are new or averaged over."""
+    inside = (block for block in design.blocks if frames[block.name] == "group")
+    for inner, outer in product(inside, design.blocks):
+        nested = set(outer.grouping.group.factors) < set(inner.grouping.group.factors)
+        if nested and frames[outer.name] in ("population", "new_group"):
+            raise OptionError(
+                f"frame={dict(frames)} has observed levels of '{inner.factor}', and each lies in an observed level of "
+                f"'{outer.factor}', which cannot be '{frames[outer.name]}' at the same time; use 'group' for both, or "
+                f"'{frames[outer.name]}' for both"
+            )
 
 
 def _frame(option: str, text: str) -> Frame:

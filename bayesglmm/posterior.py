@@ -70,8 +70,7 @@ class Fit:
         seed: int | None = None,
     ) -> xr.DataArray:
         """Predict for the rows fitted or new ones, in a frame: see `bayesglmm.predictions.predict`."""
-        chosen: Any = {"frame": frame, "kind": kind, "given": given, "seed": seed}
-        return predictions.predict(self.model, self.posterior, new_data, **chosen)
+        return predictions.predict(self.model, self.posterior, new_data, frame=frame, kind=kind, given=given, seed=seed)
 
     def update(
         self,

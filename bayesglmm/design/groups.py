@@ -84,9 +84,8 @@ class Grouping:
         codes = []
         for factor, known in zip(self.group.factors, names, strict=True):
             found = _labels(factor, columns)
-            there = relabel(found, known)
-            known += [level for level, code in zip(found, there, strict=True) if code < 0]
-            known[:] = dict.fromkeys(known)
+            strange = np.unique(found.codes[relabel(found, known) < 0])
+            known += [found.categories[code] for code in strange]
             codes.append(relabel(found, known))
         position = dict(self._position)
         levels = list(self.levels)

@@ -22,13 +22,13 @@ type Array = NDArray[np.float64]
 MOST_EFFECTS = 3
 """The most effects of a group that are integrated by a sum; with more it is Laplace's approximation."""
 
-_HALVINGS = {1: 9, 2: 6, 3: 4}
-"""How often the step of the lattice may be halved, by the number of effects."""
+_ATTEMPTS = {1: 12, 2: 9, 3: 6}
+"""How many steps of the lattice are tried, by the number of effects; 0 for Laplace's approximation."""
 
 _FAR_APART = 1e-3
 """Two last sums this far apart, relatively, leave an error that is said: near the square, 1e-6."""
 
-_CHAIN = 80
+_CHAIN = 60
 """Steps of the Metropolis chain that draws the effects of a group: what is left of its start is below 1e-6."""
 
 _FREEDOM = 5.0
@@ -93,7 +93,8 @@ class GroupIntegrals:
     log
         (s, m) log ∫ Π f(y | b) dN(b; 0, G), constants included.
     error
-        (s, m) how far the last two sums of the rule differed, relatively; the error is about its square.
+        (s, m) how far the sums of the last step and of twice the step differ, relatively; the error is about the
+        square.
     mode
         (s, m, q) the mode û of the effects given the outcomes, b = L u.
     spread
@@ -120,9 +121,9 @@ def root(g: Array) -> Array:
 def over_effects(groups: Groups) -> GroupIntegrals:
     """Integrate the effects out of the likelihood of every group, for every draw.
 
-    Up to three effects a group the integral is a sum over a lattice about the mode, its step halved until two
-    sums agree, which leaves an error near 1e-11 of the likelihood; with more effects it is Laplace's
-    approximation, whose error is not small for binary outcomes or small counts.
+    Up to three effects a group the integral is a sum over a lattice about the mode, its step shrunk until its
+    sum and that of twice the step agree, which leaves an error near 1e-10 of the likelihood; with more effects
+    it is Laplace's approximation, whose error is not small for binary outcomes or small counts.
 
     Returns
     -------
@@ -228,7 +229,7 @@ def _run(groups: Groups, value: Array, error: Array, mode: Array, spread: Array,
         "rows": len(order),
         "effects": q,
         "parameters": len(groups.parameters),
-        "halvings": _HALVINGS.get(q, 0),
+        "attempts": _ATTEMPTS.get(q, 0),
         "evaluate": int(evaluate),
         "link": address(LINK, groups.family.link.rows),
         "family": address(FAMILY, groups.family.rows),

@@ -3,7 +3,8 @@
 With b = L u, G = LLᵀ and u ~ N(0, I), a group contributes log ∫ exp h(u) du − (q/2) log 2π, where
 h(u) = Σ log f(y | η + zᵀLu) − |u|²/2. Newton finds the mode û and the curvature R Rᵀ there; in the
 coordinates v = Rᵀ(u − û) the integrand is near exp(−|v|²/2), and is summed over a lattice of v: the trapezoid
-rule, whose error falls geometrically in 1/step for an analytic integrand. The step is halved until two sums agree.
+rule, whose error falls geometrically in 1/step for an analytic integrand, so that the error of a step is about
+the square of that of twice the step, and the two sums say how far the step must shrink.
 From the mode, sums walk outwards line by line until the terms no longer count, so skewed and one-sided
 posteriors (a group of zeros only) cost more terms, not digits.
 """
@@ -23,7 +24,7 @@ __all__ = ["HEADER_SIZE", "INTEGRATE", "Header", "integrate"]
 _STEP = 0.6
 """The first step: it sums a normal integrand to rounding, and twice the step to 2e-6 a dimension."""
 
-_AGREE = 2e-5
+_AGREE = 1e-5
 """The sums of a step and of twice the step agree if they differ by less, relatively: the error is near the square."""
 
 _NEGLIGIBLE = 1e-12
@@ -49,7 +50,7 @@ class Header(enum.IntEnum):
     ROWS = 3
     EFFECTS = 4
     PARAMETERS = 5
-    HALVINGS = 6
+    ATTEMPTS = 6
     EVALUATE = 7
     LINK = 8
     FAMILY = 9
@@ -72,14 +73,12 @@ HEADER_SIZE = len(Header)
 @njit(error_model="numpy")
 def _rows(header, first, n, work, parameters, spare):
     """Return Σ log f of n rows at η in work[0], and write ∂/∂η into work[5]."""
-    call_link(
-        header[Header.LINK], n, work[0].ctypes.data, work[1].ctypes.data, work[2].ctypes.data, work[3].ctypes.data,
-        work[4].ctypes.data,
-    )  # fmt: skip
+    at, width = work.ctypes.data, 8 * work.shape[1]
+    call_link(header[Header.LINK], n, at, at + width, at + 2 * width, at + 3 * width, at + 4 * width)
     return call_family(
         header[Header.FAMILY], n, header[Header.Y] + 8 * first, header[Header.TRIALS] + 8 * first,
-        work[1].ctypes.data, work[2].ctypes.data, work[3].ctypes.data, work[4].ctypes.data,
-        parameters.ctypes.data, work[5].ctypes.data, spare.ctypes.data,
+        at + width, at + 2 * width, at + 3 * width, at + 4 * width, parameters.ctypes.data, at + 5 * width,
+        spare.ctypes.data,
     )  # fmt: skip
 
 
@@ -266,7 +265,7 @@ def _group(header, first, n, base, columns, mode, lower, parameters, work, spare
     log_volume = -0.5 * q * math.log(2.0 * math.pi)
     for c in range(q):
         log_volume -= math.log(lower[c, c])
-    if header[Header.HALVINGS] == 0 or not peak_value > -math.inf:
+    if header[Header.ATTEMPTS] == 0 or not peak_value > -math.inf:
         return peak_value + log_volume + 0.5 * q * math.log(2.0 * math.pi), 0.0
     back, column = np.zeros((q, q)), np.empty(q)
     for d in range(q):
@@ -280,13 +279,14 @@ def _group(header, first, n, base, columns, mode, lower, parameters, work, spare
             centre[i] += columns[i, c] * mode[c]
             for d in range(q):
                 directions[i, d] += columns[i, c] * back[c, d]
-    step, total, apart = 2.0 * _STEP, 0.0, math.inf
-    for _halving in range(header[Header.HALVINGS]):
-        step *= 0.5
+    step, total, apart, shrink = _STEP, 0.0, math.inf, 1.0
+    for _attempt in range(header[Header.ATTEMPTS]):
+        step *= shrink
         total, even = _sum(header, first, n, centre, directions, step, mode, back, peak_value, work, parameters, spare)
         apart = abs(2.0**q * even / total - 1.0)
         if apart < _AGREE:
             break
+        shrink = max(0.4, 0.97 * math.log(min(apart, 0.5)) / math.log(_AGREE))
     return peak_value + log_volume + math.log(total) + q * math.log(step), apart
 
 
