@@ -234,6 +234,8 @@ def test_what_cannot_be_conditioned_on_is_refused_with_a_way_out() -> None:
     refused(ResponseError, "counts are not negative", new.assign(count=-1))
     refused(OptionError, "need their rows in new_data", new, new_data=None)
     refused(OptionError, r"the frame of 'id' does not use; use frame=\{'id': 'group'\}", new, frame="population")
-    refused(DataError, r"100 in row 0 were not observed .*give outcomes of", new, new_data=new.iloc[:1].assign(id=100))
+    refused(
+        DataError, r"100 in row 0 .*were not observed .*give outcomes of", new, new_data=new.iloc[:1].assign(id=100)
+    )
     crossed = pd.DataFrame({"x": 0.0, "yes": 1, "id": ["p", "p", "q"], "item": ["s", "t", "s"]})
     refused(DataError, "do not integrate group by group", crossed, "yes ~ x + (1 | id) + (1 | item)")
