@@ -151,6 +151,15 @@ def test_three_effects_agree_with_a_rotation_to_one() -> None:
     np.testing.assert_allclose(three, one, atol=1e-9)
 
 
+def test_a_group_of_more_rows_than_a_chunk_agrees_with_a_dense_grid() -> None:
+    rng = np.random.default_rng(7)
+    y, eta, z = rng.poisson(2.0, 1_300).astype(float), rng.normal(0, 0.3, 1_300), rng.normal(size=1_300)
+    found = over_effects(one_group(get_family("poisson"), y, eta, z, [[0.4]])).log[0, 0]
+    b = np.linspace(-0.6, 0.6, 4_001)
+    log = stats.poisson.logpmf(y, np.exp(eta + np.outer(b, z))).sum(axis=1) + stats.norm.logpdf(b, 0, np.sqrt(0.4))
+    assert found == pytest.approx(special.logsumexp(log) + np.log(b[1] - b[0]), abs=1e-8)
+
+
 def test_order_of_rows_and_of_groups_and_other_draws_change_nothing() -> None:
     rng = np.random.default_rng(2)
     index = np.array([2, 0, 1, 1, 0, 2, 2, 0])

@@ -205,8 +205,7 @@ def _run(groups: Groups, value: Array, error: Array, mode: Array, spread: Array,
     """Call the compiled kernel on every core, each on draws of its own; it writes into the arrays."""
     import ctypes
 
-    from bayesglmm.density.abi import FAMILY, LINK
-    from bayesglmm.density.bind import address
+    from bayesglmm.density.kernels import family_address, link_address
     from bayesglmm.integrate.kernel import HEADER_SIZE, Header, integrate
 
     order = np.argsort(groups.index, kind="stable")
@@ -231,8 +230,8 @@ def _run(groups: Groups, value: Array, error: Array, mode: Array, spread: Array,
         "parameters": len(groups.parameters),
         "attempts": _ATTEMPTS.get(q, 0),
         "evaluate": int(evaluate),
-        "link": address(LINK, groups.family.link.rows),
-        "family": address(FAMILY, groups.family.rows),
+        "link": link_address(groups.family.link.rows),
+        "family": family_address(groups.family.rows),
         **{name: array.ctypes.data for name, array in arrays.items()},
     }.items():
         header[Header[name.upper()]] = number

@@ -18,6 +18,7 @@ from numba import carray, njit, types
 from bayesglmm.density.abi import call_family, call_link
 from bayesglmm.density.cache import compiled
 from bayesglmm.density.coordinates import floats, words
+from bayesglmm.density.layout import CHUNK, WORK, Work
 
 __all__ = ["HEADER_SIZE", "INTEGRATE", "Header", "integrate"]
 
@@ -72,14 +73,22 @@ HEADER_SIZE = len(Header)
 
 @njit(error_model="numpy")
 def _rows(header, first, n, work, parameters, spare):
-    """Return Σ log f of n rows at η in work[0], and write ∂/∂η into work[5]."""
-    at, width = work.ctypes.data, 8 * work.shape[1]
-    call_link(header[Header.LINK], n, at, at + width, at + 2 * width, at + 3 * width, at + 4 * width)
-    return call_family(
-        header[Header.FAMILY], n, header[Header.Y] + 8 * first, header[Header.TRIALS] + 8 * first,
-        at + width, at + 2 * width, at + 3 * width, at + 4 * width, parameters.ctypes.data, at + 5 * width,
-        spare.ctypes.data,
-    )  # fmt: skip
+    """Return Σ log f of n rows at the η in work[0], and write ∂/∂η into work[1]; work[4] is what kernels work in."""
+    eta, slope, space = work[0], work[1], work[4]
+    address = space.ctypes.data
+    total = 0.0
+    for start in range(0, n, CHUNK):
+        count, at = min(CHUNK, n - start), first + start
+        for i in range(count):
+            space[CHUNK * Work.ETA + i] = eta[start + i]
+        call_link(header[Header.LINK], count, address)
+        total += call_family(
+            header[Header.FAMILY], count, header[Header.Y] + 8 * at, header[Header.TRIALS] + 8 * at, address,
+            parameters.ctypes.data, spare.ctypes.data,
+        )  # fmt: skip
+        for i in range(count):
+            slope[start + i] = space[CHUNK * Work.D_ETA + i]
+    return total
 
 
 @njit(error_model="numpy")
@@ -92,7 +101,7 @@ def _at(header, first, n, base, columns, u, work, parameters, spare):
         eta = base[i]
         for c in range(u.size):
             eta += columns[i, c] * u[c]
-        work[0, i] = eta
+        work[0][i] = eta
     total += _rows(header, first, n, work, parameters, spare)
     return total if total > -math.inf else -math.inf
 
@@ -101,18 +110,18 @@ def _at(header, first, n, base, columns, u, work, parameters, spare):
 def _curvature(header, first, n, columns, work, parameters, spare, hessian):
     """Write I + Zᵀ W Z at the η in work[0], W the curvature of each row by differences, 0 where it is negative."""
     for i in range(n):
-        work[6, i] = work[0, i]
-        work[0, i] += _SHIFT
+        work[2][i] = work[0][i]
+        work[0][i] += _SHIFT
     _rows(header, first, n, work, parameters, spare)
     for i in range(n):
-        work[7, i] = work[5, i]
-        work[0, i] = work[6, i] - _SHIFT
+        work[3][i] = work[1][i]
+        work[0][i] = work[2][i] - _SHIFT
     _rows(header, first, n, work, parameters, spare)
     hessian[:] = 0.0
     for c in range(hessian.shape[0]):
         hessian[c, c] = 1.0
     for i in range(n):
-        weight = (work[5, i] - work[7, i]) / (2.0 * _SHIFT)
+        weight = (work[1][i] - work[3][i]) / (2.0 * _SHIFT)
         if 0.0 < weight < math.inf:
             for c in range(hessian.shape[0]):
                 for d in range(hessian.shape[0]):
@@ -159,7 +168,7 @@ def _mode(header, first, n, base, columns, u, lower, work, parameters, spare):
         for c in range(q):
             step[c] = -u[c]
             for i in range(n):
-                step[c] += columns[i, c] * work[5, i]
+                step[c] += columns[i, c] * work[1][i]
         gain = 0.0
         for c in range(q):
             tried[c] = step[c]
@@ -200,7 +209,7 @@ def _term(header, first, n, centre, directions, lattice, step, mode, back, peak_
         eta = centre[i]
         for d in range(q):
             eta += directions[i, d] * step * lattice[d]
-        work[0, i] = eta
+        work[0][i] = eta
     total += _rows(header, first, n, work, parameters, spare)
     return math.exp(min(total, 300.0)) if total > -math.inf else 0.0
 
@@ -306,7 +315,8 @@ def integrate(address):
     most = 1
     for group in range(m):
         most = max(most, starts[group + 1] - starts[group])
-    work, columns, lower = np.empty((8, most)), np.empty((most, q)), np.zeros((q, q))
+    work = (np.empty(most), np.empty(most), np.empty(most), np.empty(most), np.empty(WORK * CHUNK))
+    columns, lower = np.empty((most, q)), np.zeros((q, q))
     mode, spare = np.zeros(q), np.zeros(count + 1)
     for draw in range(header[Header.FIRST], last):
         parameters = values[draw * (count + 1) : (draw + 1) * (count + 1)].copy()
