@@ -23,7 +23,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglmm.design import Design, rows_text
-from bayesglmm.errors import BayesGLMMWarning, DataError, listing
+from bayesglmm.errors import BayesGLMMWarning, DataError, OptionError, listing
 from bayesglmm.formula import column_names
 from bayesglmm.frames import Draws, block_diagonal, linear_predictor, random_part
 from bayesglmm.integrate import Groups, draw_effects, over_effects
@@ -102,6 +102,8 @@ def condition(model: Model, posterior: xr.Dataset, observed: object, rng: np.ran
 
     Raises
     ------
+    OptionError
+        For a model without groups.
     DataError
         For rows of groups that were fitted, whose outcomes the posterior has; for outcomes that cannot be; and
         for new levels of several factors that do not coincide, whose effects do not integrate group by group.
@@ -131,7 +133,11 @@ def condition(model: Model, posterior: xr.Dataset, observed: object, rng: np.ran
 
 def _extended(model: Model, observed: object) -> tuple[Design, Design]:
     """Return the fitted design with the new levels appended, and the observed rows under it."""
+    if not model.design.blocks:
+        raise OptionError("given= holds outcomes of new groups, and the model has no groups; leave it out")
     design = model.design.on(observed)
+    if not design.n:
+        raise DataError("given= has no rows; leave it out, or use the frame 'new_group' for groups without outcomes")
     factors = [factor for block in model.design.blocks for factor in block.grouping.group.factors]
     needed = column_names(*model.formula.response.trees, *factors)
     absent = [name for name in needed if name not in design.columns]
