@@ -136,8 +136,6 @@ def _extended(model: Model, observed: object) -> tuple[Design, Design]:
     if not model.design.blocks:
         raise OptionError("given= holds outcomes of new groups, and the model has no groups; leave it out")
     design = model.design.on(observed)
-    if not design.n:
-        raise DataError("given= has no rows; leave it out, or use the frame 'new_group' for groups without outcomes")
     factors = [factor for block in model.design.blocks for factor in block.grouping.group.factors]
     needed = column_names(*model.formula.response.trees, *factors)
     absent = [name for name in needed if name not in design.columns]

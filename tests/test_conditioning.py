@@ -258,7 +258,7 @@ def test_what_cannot_be_conditioned_on_is_refused_with_a_way_out() -> None:
     refused(
         DataError, r"100 in row 0 .*were not observed .*give outcomes of", new, new_data=new.iloc[:1].assign(id=100)
     )
-    refused(DataError, "has no rows", new.iloc[:0], new_data=new)
+    refused(DataError, "the data have no rows", new.iloc[:0], new_data=new)
     refused(OptionError, "the model has no groups", new, "count ~ trt*time + offset(log(weeks))")
     crossed = pd.DataFrame({"x": 0.0, "yes": 1, "id": ["p", "p", "q"], "item": ["s", "t", "s"]})
     refused(DataError, "do not integrate group by group", crossed, "yes ~ x + (1 | id) + (1 | item)")
