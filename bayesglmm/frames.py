@@ -4,8 +4,9 @@ Each block of random effects is at b = 0, at the b of the row's group, at the b 
 averaged over; the last only adds its zᵀGz to v, so nested and crossed blocks are averaged together.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from bayesglmm.errors import DataError, OptionError, choose, listing, suggest
 from bayesglmm.families import Family
 from bayesglmm.formula import Term, column_names
 from bayesglmm.graph import pair_names
-from bayesglmm.integrate import mean_over_b
+from bayesglmm.integrate import mean_over_b, root
 from bayesglmm.links import Link
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Draws",
     "Effects",
     "Frame",
+    "block_diagonal",
     "chunks",
     "covariance",
     "distinct_rows",
@@ -62,8 +64,16 @@ def frames_by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str,
     Raises
     ------
     OptionError
-        For an unknown frame, an unknown factor, or blocks that are left without a frame.
+        For an unknown frame, an unknown factor, blocks that are left without a frame, or observed levels
+        inside levels that are not.
     """
+    frames = _each(design, frame)
+    _check_nested(design, frames)
+    return frames
+
+
+def _each(design: Design, frame: str | Mapping[str, str]) -> dict[str, Frame]:
+    """Return the frame of each block, named rightly or refused."""
     if not isinstance(frame, Mapping):
         one = _frame("frame", frame)
         return {block.name: one for block in design.blocks}
@@ -77,6 +87,19 @@ def frames_by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str,
         names = listing(f"'{block.name}'" for block in missing)
         raise OptionError(f"frame does not say what becomes of {names}; give each one of {listing(FRAMES)}")
     return {block.name: given.get(block.name) or given[block.factor] for block in design.blocks}
+
+
+def _check_nested(design: Design, frames: Mapping[str, Frame]) -> None:
+    """Refuse the observed levels of a factor inside another whose levels are new or averaged over."""
+    inside = (block for block in design.blocks if frames[block.name] == "group")
+    for inner, outer in product(inside, design.blocks):
+        nested = set(outer.grouping.group.factors) < set(inner.grouping.group.factors)
+        if nested and frames[outer.name] in ("population", "new_group"):
+            raise OptionError(
+                f"frame={dict(frames)} has observed levels of '{inner.factor}', and each lies in an observed level of "
+                f"'{outer.factor}', which cannot be '{frames[outer.name]}' at the same time; use 'group' for both, or "
+                f"'{frames[outer.name]}' for both"
+            )
 
 
 def _frame(option: str, text: str) -> Frame:
@@ -211,6 +234,15 @@ def covariance(sd: Array, corr: Array | None = None) -> Array:
     return sd[:, :, None] * omega * sd[:, None, :]
 
 
+def block_diagonal(parts: Sequence[Array]) -> Array:
+    """Return covariances (s, k, k) as one of independent blocks, shape (s, Σk, Σk)."""
+    ends = np.cumsum([0, *(part.shape[1] for part in parts)])
+    whole = np.zeros((len(parts[0]), ends[-1], ends[-1]))
+    for start, end, part in zip(ends[:-1], ends[1:], parts, strict=True):
+        whole[:, start:end, start:end] = part
+    return whole
+
+
 def variance_over_b(g: Array, z: Array) -> Array:
     """Return zᵀGz, shape (s, n), from G (s, k, k) and z (n, k); link scale, squared."""
     squares = (z[:, :, None] * z[:, None, :]).reshape(len(z), -1)
@@ -219,9 +251,7 @@ def variance_over_b(g: Array, z: Array) -> Array:
 
 def new_effects(rng: np.random.Generator, g: Array, groups: int) -> Array:
     """Draw b ~ N(0, G) for groups not yet seen, one a draw, shape (s, groups, k), from G (s, k, k)."""
-    values, vectors = np.linalg.eigh(g)
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]) @ np.swapaxes(vectors, 1, 2)
-    return rng.standard_normal((len(g), groups, g.shape[1])) @ root
+    return np.asarray(rng.standard_normal((len(g), groups, g.shape[1])) @ root(g))
 
 
 def eta_and_variance(
@@ -300,7 +330,8 @@ def _check_known(block: BlockDesign, columns: Columns) -> None:
     raise DataError(
         f"frame 'group' needs the observed levels of '{block.factor}', but {what} (observed: "
         f"{listing(block.levels, 6)}); use frame={{'{block.factor}': 'population'}} to average over the population of "
-        f"'{block.factor}', or frame={{'{block.factor}': 'new_group'}} for one level not yet seen"
+        f"'{block.factor}', frame={{'{block.factor}': 'new_group'}} for one level not yet seen, or give outcomes of "
+        "these levels in given="
     )
 
 

@@ -99,10 +99,11 @@ class Fit:
         *,
         frame: Frame | Mapping[str, Frame] = "population",
         kind: predictions.Kind = "mean",
+        given: Any = None,
         seed: int | None = None,
     ) -> xr.DataArray:
         """Predict for the rows fitted or new ones, in a frame: see `bayesglmm.predictions.predict`."""
-        return predictions.predict(self.model, self.posterior, new_data, frame=frame, kind=kind, seed=seed)
+        return predictions.predict(self.model, self.posterior, new_data, frame=frame, kind=kind, given=given, seed=seed)
 
     def predictions(
         self,

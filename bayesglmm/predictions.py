@@ -19,9 +19,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from bayesglmm.conditioning import Conditioned, condition
 from bayesglmm.design import Design, rows_text
 from bayesglmm.design.evaluate import numbers
-from bayesglmm.errors import DataError, choose, listing
+from bayesglmm.errors import DataError, OptionError, choose, listing
 from bayesglmm.families import Family
 from bayesglmm.formula import column_names, render
 from bayesglmm.frames import (
@@ -49,8 +50,9 @@ def predict(
     posterior: xr.Dataset,
     new_data: object = None,
     *,
-    frame: str | Mapping[str, str] = "population",
-    kind: str = "mean",
+    frame: Frame | Mapping[str, Frame] = "population",
+    kind: Kind = "mean",
+    given: object = None,
     seed: int | np.random.Generator | None = None,
 ) -> xr.DataArray:
     """Predict for the rows of a table, one value a draw.
@@ -78,8 +80,12 @@ def predict(
         is its value at b = 0. `"mean"`: E(Y), for the binomial family the probability of a success.
         `"outcome"`: a draw of Y, for the binomial family the number of successes; in the frame `"population"`
         each row is another member of the population, with a b of its own.
+    given
+        Outcomes of groups that were not fitted: a table with the response, predictors, offsets and grouping
+        factors of their rows. Every prediction is then from the posterior given these outcomes too, and the
+        frame `"group"` knows these groups: see `bayesglmm.conditioning.condition`.
     seed
-        What the draws of `"new_group"` and `"outcome"` start from.
+        What the draws of `"new_group"`, `"outcome"` and `given` start from.
 
     Returns
     -------
@@ -102,8 +108,16 @@ def predict(
     """
     frames = frames_by_block(model.design, frame)
     of = KINDS[KINDS.index(choose("kind", kind, KINDS))]
+    rng = np.random.default_rng(seed)
+    note = {}
+    if given is not None:
+        if new_data is None:
+            raise OptionError("given= holds outcomes of new groups, whose predictions need their rows in new_data")
+        conditioned = condition(model, posterior, given, rng)
+        _check_serves(model.design, frames, conditioned)
+        model, posterior, note = conditioned.model, conditioned.posterior, {"given": _note(conditioned)}
     design = model.design if new_data is None else _design(model, new_data, frames, of)
-    draws, rng = Draws(posterior, model.design), np.random.default_rng(seed)
+    draws = Draws(posterior, model.design)
     trials = _trials(design) if of == "outcome" and model.family.kind == "trials" else np.ones(design.n)
     beta, effects = draws.beta, resolve(draws, design, frames, rng)
     parameters = draws.parameters(model.family) if of == "outcome" else {}
@@ -116,7 +130,29 @@ def predict(
             values[:, rows] = mean_response(model.family.link, eta, v)
         else:
             values[:, rows] = _outcome(model.family, parameters, eta, v, trials[rows], rng)
-    return _labelled(values, posterior, design, _attrs(model, frame, frames, of))
+    return _labelled(values, posterior, design, _attrs(model, frame, frames, of) | note)
+
+
+def _check_serves(design: Design, frames: Mapping[str, Frame], conditioned: Conditioned) -> None:
+    """Refuse outcomes of groups that no frame asks for."""
+    idle = [
+        block.factor for block in design.blocks if block.name in conditioned.levels and frames[block.name] != "group"
+    ]
+    if idle:
+        raise OptionError(
+            f"given= has outcomes of new levels of '{idle[0]}', which the frame of '{idle[0]}' does not use; "
+            f"use frame={{'{idle[0]}': 'group'}} for these levels, or leave given= out"
+        )
+
+
+def _note(conditioned: Conditioned) -> str:
+    """Say what the posterior was conditioned on, and what that left of its draws."""
+    size = conditioned.posterior.sizes["chain"] * conditioned.posterior.sizes["draw"]
+    levels = "; ".join(f"{name}: {listing(levels, 6)}" for name, levels in conditioned.levels.items())
+    return (
+        f"outcomes of new levels of {levels} (Pareto k {conditioned.pareto_k:.2f}, "
+        f"{conditioned.effective:,.0f} effective draws of {size:,})"
+    )
 
 
 def _design(model: Model, new_data: object, frames: Mapping[str, Frame], kind: Kind) -> Design:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from bayesglmm.integrate import CHUNK, REACH, mean_over_b
+from bayesglmm.integrate import mean_over_b
+from bayesglmm.integrate.mean import CHUNK, REACH
 from bayesglmm.links import Link
 
 __all__ = ["shared_covariance"]

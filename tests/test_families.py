@@ -12,6 +12,7 @@ from scipy import stats
 
 from bayesglmm.errors import FamilyError, ResponseError
 from bayesglmm.families import FAMILIES, Family, get_family
+from bayesglmm.integrate import Groups, over_effects
 from bayesglmm.links import LINKS
 
 STANDARD_ERRORS = 5
@@ -218,3 +219,17 @@ def test_a_family_with_another_link_is_a_changed_copy() -> None:
     assert get_family(probit) is probit
     assert get_family("bernoulli").link is LINKS["logit"]
     assert repr(probit) == "Family('bernoulli', link='probit')"
+
+
+@every_link
+def test_the_compiled_rows_and_the_constant_are_scipys_density(name: str, link: str) -> None:
+    """Each row a group whose effects do not vary: what is left is the density of the row, nothing missing."""
+    family, row = get_family(name, link), TABLE[name]
+    mu = means(family)
+    y = drawn(name, mu, link)
+    parameters = {parameter.name: np.array([[row.parameters[parameter.name]]]) for parameter in family.parameters}
+    eta, g = family.link.link(mu)[None], np.zeros((1, 1, 1))
+    rows = Groups(family, y, counted(name, mu), np.ones((3, 1)), np.arange(3), eta, g, parameters)
+    reference = row.reference(mu, row.trials, **row.parameters)
+    expected = (reference.logpdf if family.kind == "continuous" else reference.logpmf)(y)
+    np.testing.assert_allclose(over_effects(rows).log[0], expected, rtol=1e-10, atol=1e-12)

@@ -11,6 +11,7 @@ from scipy import special
 
 from bayesglmm.errors import OptionError
 from bayesglmm.integrate import link_of_mean, mean_over_b
+from bayesglmm.integrate.mean import REACH
 from bayesglmm.links import LINKS
 
 QUADRATURE = ("logit", "cloglog", "cauchit")
@@ -55,6 +56,33 @@ def test_error_on_a_grid_is_below_the_promise(name: str) -> None:
     eta = np.r_[np.linspace(-40, 40, 41), np.linspace(-4, 4, 40)]
     for s in np.r_[np.geomspace(1e-3, 50, 25), EDGES, np.array(EDGES) + 1e-6]:
         np.testing.assert_allclose(mean_over_b(LINKS[name], eta, s**2), dense(name, eta, s), atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("name", QUADRATURE)
+def test_error_at_random_places_is_below_the_promise(name: str) -> None:
+    rng = np.random.default_rng(13)
+    for eta, s in zip(rng.uniform(-40, 40, 25), np.r_[rng.uniform(0, 50, 10), rng.uniform(0, 6, 15)], strict=True):
+        assert mean_over_b(LINKS[name], eta, s * s) == pytest.approx(exact(name, eta, s), abs=TOLERANCE, rel=0)
+
+
+@pytest.mark.parametrize("name", QUADRATURE)
+def test_rules_meet_where_one_takes_over_from_another(name: str) -> None:
+    """Either side of each switch in √v, and of |η| = 7.5 √v, where the series for the Cauchy ends."""
+    for edge in (*EDGES, 5.0, 5.3):
+        for s in (np.nextafter(edge, 0), edge, np.nextafter(edge, 9)):
+            near = REACH * s * np.array([1 - 1e-9, 1, 1 + 1e-9])
+            eta = np.r_[-near, -2.5, -s, 0.0, 1e-300, 0.7, near]
+            np.testing.assert_allclose(mean_over_b(LINKS[name], eta, s**2), dense(name, eta, s), atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "inverse"), [("probit", mp.ncdf), ("log", mp.exp), ("sqrt", lambda x: x**2), ("identity", lambda x: x)]
+)
+def test_closed_forms_agree_with_mpmath(name: str, inverse) -> None:
+    for eta, s in [(-40, 3), (-3.1, 0.2), (0, 5), (0.7, 1.3), (12, 6), (40, 0.01)]:
+        with mp.workdps(40):
+            value = mp.quad(lambda z, eta=eta, s=s: mp.npdf(z) * inverse(eta + s * z), range(-30, 31, 2))
+        assert mean_over_b(LINKS[name], eta, s * s) == pytest.approx(float(value), rel=1e-10, abs=1e-40)
 
 
 @settings(max_examples=150, deadline=None)

@@ -523,3 +523,77 @@ def test_intervals_of_the_population_mean_are_those_of_the_exact_formula(binary)
     s = np.sqrt(np.einsum("i,sij,j->s", z, g, z)).reshape(CHAINS, DRAWS, 1)
     expected = special.expit(eta[..., None] + s * points) @ (weight / weight.sum())
     np.testing.assert_allclose(predict(model, posterior, data).values[..., 0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("outer", ["new_group", "population"])
+def test_observed_levels_inside_levels_that_are_not_observed_are_refused(outer: str) -> None:
+    model = glmm("yes ~ 1 + (1 | site/id)", rows(), "bernoulli")
+    posterior = posterior_of(model, draws=3)
+    with pytest.raises(OptionError, match=f"each lies in an observed level of 'site', which cannot be '{outer}'"):
+        predict(model, posterior, frame={"site": outer, "site:id": "group"})
+    for inner, outer_frame in (("new_group", "group"), ("population", "group"), ("group", "typical")):
+        assert np.isfinite(predict(model, posterior, frame={"site": outer_frame, "site:id": inner}, seed=1)).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("frame", FRAMES)
+def test_no_frame_or_kind_takes_an_absent_exposure_for_one(counts, frame: str, kind: str) -> None:
+    model, posterior = counts
+    with pytest.raises(DataError, match="no column 'weeks'"):
+        predict(model, posterior, rows().drop(columns="weeks"), frame=frame, kind=kind)
+    longer = predict(model, posterior, rows().assign(weeks=1e6 * rows()["weeks"]), frame=frame, kind=kind, seed=1)
+    given = predict(model, posterior, frame=frame, kind=kind, seed=1)
+    if kind == "linear":
+        np.testing.assert_allclose(longer, given + np.log(1e6), rtol=1e-12)
+    else:
+        assert float(longer.sum() / given.sum()) == pytest.approx(1e6, rel=1e-12 if kind == "mean" else 0.1)
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize(
+    ("formula", "column"), [("p(hits, n) ~ x + (1 | id)", "n"), ("cbind(hits, misses) ~ x + (1 | id)", "misses")]
+)
+def test_no_frame_takes_absent_trials_for_one(formula: str, column: str, frame: str) -> None:
+    data = rows().assign(misses=lambda table: table["n"] - table["hits"])
+    model = glmm(formula, data, "binomial")
+    posterior = posterior_of(model, draws=10)
+    with pytest.raises(DataError, match=f"no column '{column}'"):
+        predict(model, posterior, data.drop(columns=column), frame=frame, kind="outcome")
+    outcome = predict(model, posterior, data, frame=frame, kind="outcome", seed=1)
+    assert (outcome <= xr.DataArray(data["n"].to_numpy(), dims="row")).all()
+    assert float(outcome.max()) > 1
+
+
+def test_the_sd_of_a_population_mean_is_that_of_a_long_monte_carlo_and_of_no_shortcut(seizure_fit) -> None:
+    """Seizures in 2 weeks of follow-up on progabide, 800 draws: what each route makes of the same posterior.
+
+    The exact sd is 1.58 and that over 100,000 b a draw, the same for all draws, 1.57. Each shortcut is the sd of
+    something else, or has its Monte Carlo noise in it.
+    """
+    model, posterior = seizure_fit.model, seizure_fit.posterior.isel(draw=slice(None, None, 10))
+    (block,) = model.design.blocks
+
+    def sd(frame: str, groups: int = 1) -> float:
+        data = pd.DataFrame({"trt": 1, "time": 1, "weeks": 2.0, "id": block.levels[:groups]})
+        if groups > len(block.levels):
+            data = pd.DataFrame({"trt": 1, "time": 1, "weeks": 2.0, "id": np.arange(groups)})
+        return float(predict(model, posterior, data, frame=frame, seed=1).mean("row").std())
+
+    exact = sd("population")
+    draws = Draws(posterior, model.design)
+    eta = draws.beta @ np.ones(4) + np.log(2.0)
+    v = draws.covariance(block).sum(axis=(1, 2))
+    z = np.random.default_rng(12).standard_normal(100_000)
+    z = (z - z.mean()) / z.std()
+    long = np.array([np.exp(centre + np.sqrt(var) * z).mean() for centre, var in zip(eta, v, strict=True)])
+    assert long.std() == pytest.approx(exact, rel=0.01)
+    shortcuts = {
+        "b = 0": sd("typical") / exact,
+        "average over the observed patients": sd("group", len(block.levels)) / exact,
+        "100 b a draw": sd("new_group", 100) / exact,
+        "one b a draw": sd("new_group") / exact,
+    }
+    measured = {"b = 0": 0.54, "average over the observed patients": 0.58, "100 b a draw": 1.15}
+    assert shortcuts.pop("one b a draw") > 3  # 5 or 6: the sd of one patient, of heavy tails
+    assert shortcuts == pytest.approx(measured, rel=0.15)
+    assert all(abs(ratio - 1) > 0.1 for ratio in shortcuts.values())

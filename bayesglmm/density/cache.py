@@ -12,7 +12,7 @@ from numba.core.ccallback import CFunc
 __all__ = ["compiled", "fingerprint"]
 
 _PACKAGE = Path(__file__).parents[1]
-_SOURCES = ("density/*.py", "families/*.py", "priors/distributions.py", "links.py", "special.py")
+_SOURCES = ("density/*.py", "families/*.py", "priors/distributions.py", "links.py", "special.py", "integrate/kernel.py")
 
 
 @cache

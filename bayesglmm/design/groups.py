@@ -78,6 +78,23 @@ class Grouping:
         known = np.array([self._position.get(tuple(int(c) for c in row), -1) for row in combinations], dtype=np.int64)
         return known[inverse.reshape(-1)]
 
+    def extended(self, columns: Columns) -> "Grouping":
+        """Return the grouping with the levels of new data that are not known appended, in their order."""
+        names = [list(levels) for levels in self._factor_levels]
+        codes = []
+        for factor, known in zip(self.group.factors, names, strict=True):
+            found = _labels(factor, columns)
+            strange = np.unique(found.codes[relabel(found, known) < 0])
+            known += [found.categories[code] for code in strange]
+            codes.append(relabel(found, known))
+        position = dict(self._position)
+        levels = list(self.levels)
+        for combination in sorted({tuple(int(code) for code in row) for row in zip(*codes, strict=True)}):
+            if combination not in position:
+                position[combination] = len(levels)
+                levels.append(_label(tuple(names[j][code] for j, code in enumerate(combination))))
+        return Grouping(self.group, tuple(levels), tuple(tuple(known) for known in names), position)
+
     def labels(self, columns: Columns) -> NDArray[np.object_]:
         """Return the label of every row of new data, known or not, shape (n,)."""
         parts = [np.asarray(_labels(factor, columns), dtype=object) for factor in self.group.factors]

@@ -108,6 +108,9 @@ class Family:
         The log likelihood of n rows up to a constant, with derivatives: from n, y and trials (n,), the
         four arrays of the link's `rows` and the parameters in order, writes ∂/∂η (n,) and adds to
         ∂/∂parameters. Plain scalar Python that numba compiles as it stands.
+    constant
+        From y and trials (n,) what `rows` leaves out of the log likelihood of each row, (n,); it depends on
+        nothing else.
     merge
         How rows of equal columns and groups become fewer, None where they do not. The trials of merged
         rows are theirs together, so `rows` must read them: a row without counts as one.
@@ -129,6 +132,7 @@ class Family:
     pymc: str
     notation: str
     rows: Callable[..., float]
+    constant: Callable[[Array, Array], Array]
     merge: Merge | None = None
     effect: Mapping[str, str] = field(default_factory=dict)
 

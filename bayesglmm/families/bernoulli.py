@@ -45,6 +45,7 @@ BERNOULLI = Family(
     pymc="Bernoulli",
     notation="Bernoulli({mu})",
     rows=binary_rows,
+    constant=lambda y, trials: 0.0 * y,
     merge=Merge(sum_rows),
     effect={"logit": "odds ratio", "cloglog": "hazard ratio"},
 )

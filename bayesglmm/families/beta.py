@@ -74,5 +74,6 @@ BETA = Family(
     pymc="Beta",
     notation="Beta(mean {mu}, precision φ)",
     rows=_rows,
+    constant=lambda y, trials: -np.log(y) - np.log1p(-y),
     effect={"logit": "odds ratio of means"},
 )

@@ -1,5 +1,7 @@
 """Successes among trials: μ is the probability of one success, V = n μ(1 − μ)."""
 
+from scipy import special
+
 from bayesglmm.families.base import Family, Merge, Rule, sum_rows, whole
 from bayesglmm.families.bernoulli import binary_rows
 from bayesglmm.links import get_link
@@ -30,6 +32,7 @@ BINOMIAL = Family(
     pymc="Binomial",
     notation="Binomial(n, {mu})",
     rows=binary_rows,
+    constant=lambda y, trials: special.gammaln(trials + 1) - special.gammaln(y + 1) - special.gammaln(trials - y + 1),
     merge=Merge(sum_rows),
     effect={"logit": "odds ratio", "cloglog": "hazard ratio"},
 )

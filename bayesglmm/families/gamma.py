@@ -66,5 +66,6 @@ GAMMA = Family(
     pymc="Gamma",
     notation="Gamma(shape, mean {mu})",
     rows=_rows,
+    constant=lambda y, trials: -np.log(y),
     effect={"log": "ratio of means"},
 )

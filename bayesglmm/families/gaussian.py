@@ -68,6 +68,7 @@ GAUSSIAN = Family(
     pymc="Normal",
     notation="Normal({mu}, σ²)",
     rows=_rows,
+    constant=lambda y, trials: -0.5 * math.log(2 * math.pi) * trials,
     merge=Merge(_pairs),
     effect={"log": "ratio of means"},
 )

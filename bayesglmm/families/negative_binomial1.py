@@ -2,6 +2,8 @@
 
 import math
 
+from scipy import special
+
 from bayesglmm.families.base import Family, Parameter, Pointer
 from bayesglmm.families.poisson import COUNT_RULES, draw_counts
 from bayesglmm.links import get_link
@@ -55,5 +57,6 @@ NEGATIVE_BINOMIAL1 = Family(
     pymc="NegativeBinomial",
     notation="NegativeBinomial1({mu}, φ)",
     rows=_rows,
+    constant=lambda y, trials: -special.gammaln(y + 1),
     effect={"log": "rate ratio"},
 )

@@ -1,6 +1,7 @@
 """Counts: V = μ."""
 
 import numpy as np
+from scipy import special
 
 from bayesglmm.families.base import Array, Cells, Family, Merge, Pointer, Rule, sum_rows, whole
 from bayesglmm.links import get_link
@@ -62,6 +63,7 @@ POISSON = Family(
     pymc="Poisson",
     notation="Poisson({mu})",
     rows=_rows,
+    constant=lambda y, trials: -special.gammaln(y + 1),
     merge=Merge(sum_rows, links=("log",), offset=_sum_exposures),
     effect={"log": "rate ratio"},
 )

@@ -10,6 +10,7 @@ from bayesglmm import predictions
 from bayesglmm.exposure import is_rate, unit
 from bayesglmm.fitted import Fitted
 from bayesglmm.formula import render
+from bayesglmm.frames import Frame
 from bayesglmm.grid import Setting, setting
 from bayesglmm.model import Model
 
@@ -68,7 +69,7 @@ def curves(fit: Fitted, focal: str, by: str | None = None) -> Curves:
     exposure = np.exp(offset) if is_rate(model) else np.ones(rows.n)
     shape = (-1, len(chosen.groups), len(chosen.values))
 
-    def draws(frame: str) -> NDArray[np.float64]:
+    def draws(frame: Frame) -> NDArray[np.float64]:
         predicted = predictions.predict(model, fit.posterior, rows, frame=frame)
         means = np.asarray(predicted.transpose("chain", "draw", "row").values, dtype=float)
         return np.reshape(means / exposure, shape)
