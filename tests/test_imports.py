@@ -22,6 +22,7 @@ LAYERS = (
     ("density", "fitted"),
     ("sampling", "checks", "summaries", "storage", "predictions", "interop"),
     ("plots",),
+    ("separation",),
     ("posterior",),
     ("report", "spec"),
     ("cli",),

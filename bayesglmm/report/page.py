@@ -69,7 +69,7 @@ def write_report(
         title=escape(title or str(fit.model.formula)),
         style=(files(__package__) / "page.css").read_text(encoding="utf-8"),
         formula=escape(str(fit.model.formula)),
-        verdict=_verdict(check),
+        verdict=_verdict(check) + _separation(fit),
         description=_section("Study", _paragraphs(description)) if description.strip() else "",
         model=_model(fit.model),
         data=escape(_data(fit)),
@@ -98,11 +98,20 @@ def _verdict(check: Check) -> str:
     if check.ok:
         said = f"<b>Sampling passed its checks.</b> {escape(check.figures)}"
         return f'<section class="verdict" role="status"><p>{said}</p></section>'
-    items = "".join(f"<li>{escape(str(finding))}</li>" for finding in check.findings)
+    items = "".join(f"<li>{escape(str(finding))}</li>" for finding in check.failures)
     return (
         '<section class="verdict bad" role="alert"><p><b>SAMPLING FAILED ITS CHECKS: DO NOT REPORT THESE RESULTS</b>'
         f"{escape(check.figures)}</p><ul>{items}</ul></section>"
     )
+
+
+def _separation(fit: Fit) -> str:
+    """Say which coefficients only a prior keeps finite, if there are any."""
+    found = fit.separation
+    if found is None or not found.separated:
+        return ""
+    (said,) = (finding for finding in fit.check().findings if finding.kind == "separation")
+    return _section("Separation", f"<p>{escape(said.advice)}.</p>{found._repr_html_()}")
 
 
 def _model(model: Model) -> str:

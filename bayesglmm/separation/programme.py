@@ -1,0 +1,150 @@
+"""The linear programme: which rows can be predicted without error, and to which infinity a coefficient then goes.
+
+A row is a vector w, the columns of its linear predictor η = w·d, with the sides on which its likelihood does not
+fall as η goes to infinity: up for a row without failures, down for one without successes or a count of zero,
+neither for the rest. The directions d along which no row falls are a cone. Where some row rises strictly, the
+likelihood has no maximum. The programme is solved as its dual (Gordan's theorem of the alternative), which has a
+row a column of the design instead of one a row of the data.
+
+References
+----------
+Konis (2007), Linear programming algorithms for detecting separated data in binary logistic regression models,
+DPhil thesis, University of Oxford.
+Albert & Anderson (1984), Biometrika 71, 1-10.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from bayesglmm.errors import BayesGLMMError
+
+__all__ = ["Cone", "Mask", "Sparse", "peel", "reaches", "strict_rows"]
+
+type Mask = NDArray[np.bool_]
+type Sparse = Any
+
+
+@dataclass(frozen=True, eq=False)
+class Cone:
+    """The directions along which the likelihood of no row falls: w·d ≥ 0 where up, ≤ 0 where down, = 0 where neither.
+
+    Parameters
+    ----------
+    w
+        (n, D) the columns, sparse.
+    up, down
+        (n,) whether a row allows w·d > 0, or w·d < 0; never both.
+    """
+
+    w: Sparse
+    up: Mask
+    down: Mask
+
+    @classmethod
+    def of(cls, w: Sparse, up: Mask, down: Mask) -> "Cone":
+        """Return the cone with columns and rows scaled to a largest entry of 1, which changes no answer."""
+        w = sp.csr_matrix(w)
+        w.eliminate_zeros()
+        w = w @ sp.diags(1 / _largest(w, axis=0))
+        return cls(sp.csr_matrix(sp.diags(1 / _largest(w, axis=1)) @ w), up, down)
+
+    def rows(self, which: Mask) -> "Cone":
+        """Return the cone of some of the rows."""
+        return Cone(self.w[which], self.up[which], self.down[which])
+
+    @property
+    def sign(self) -> NDArray[np.float64]:
+        """(n,) +1 where up, −1 where down, 0 where neither."""
+        return self.up.astype(np.float64) - self.down
+
+    def balance(self) -> tuple[Sparse, Sparse]:
+        """Return the transposed rows with a side, turned up, (D, m), and those without, (D, n − m)."""
+        one = self.up | self.down
+        turned = sp.csc_matrix((sp.diags(self.sign[one]) @ self.w[one]).T)
+        return turned, sp.csc_matrix(self.w[~one].T)
+
+
+def strict_rows(cone: Cone) -> Mask:
+    """Return which rows rise strictly along some direction of the cone, (n,); along one direction all of them do.
+
+    Rows that a single column separates go first: the rest may then be looked at alone, since enough of that
+    column's direction added to any other satisfies the rows gone.
+    """
+    strict = peel(cone)
+    rest = ~strict
+    if rest.any():
+        strict[rest] = _solve_strict(cone.rows(rest))
+    return strict
+
+
+def reaches(cone: Cone, column: int, sign: int) -> bool:
+    """Return whether some direction of the cone has a positive (sign 1) or negative (sign −1) entry in a column.
+
+    The dual of maximising sign·d_k ≤ 1: the least u in [0, 1] for which Σ λ_i w_i = −sign·(1 − u) in that
+    column and 0 in the others, λ ≥ 0 for rows turned up.
+    """
+    turned, free = cone.balance()
+    size = cone.w.shape[1]
+    last = sp.csc_matrix(([-float(sign)], ([column], [0])), shape=(size, 1))
+    right = np.zeros(size)
+    right[column] = -sign
+    ends = [(0, None)] * turned.shape[1] + [(None, None)] * free.shape[1] + [(0, 1)]
+    cost = np.zeros(len(ends))
+    cost[-1] = 1.0
+    found = _linprog(cost, sp.hstack([turned, free, last], format="csc"), right, ends)
+    return bool(found[-1] > 0.5)
+
+
+def peel(cone: Cone) -> Mask:
+    """Return the rows that single columns separate, one after another; some strict rows, not all."""
+    signs = sp.csc_matrix(cone.w.sign())
+    sided = sp.csc_matrix(sp.diags(cone.sign) @ signs)
+    neither = ~(cone.up | cone.down)
+    blocked = (abs(signs).T @ neither.astype(np.float64)) > 0
+    active = ~neither
+    strict = np.zeros(len(active), dtype=np.bool_)
+    while active.any():
+        count, total = abs(sided).T @ active.astype(np.float64), sided.T @ active.astype(np.float64)
+        pure = (count > 0) & (np.abs(total) == count) & ~blocked
+        touched = active & ((abs(sided) @ pure.astype(np.float64)) > 0)
+        if not touched.any():
+            break
+        strict |= touched
+        active &= ~touched
+    return strict
+
+
+def _solve_strict(cone: Cone) -> Mask:
+    """Solve max Σ t_i, 0 ≤ t_i ≤ 1, t_i ≤ w_i·d by its dual, in which a_i = 1 − t_i is 0 or 1 at the optimum."""
+    turned, free = cone.balance()
+    m = turned.shape[1]
+    strict = np.zeros(len(cone.up), dtype=np.bool_)
+    if m == 0 or cone.w.shape[1] == 0:
+        return strict
+    ends = [(0, 1)] * m + [(0, None)] * m + [(None, None)] * free.shape[1]
+    cost = np.zeros(len(ends))
+    cost[:m] = -1.0
+    found = _linprog(cost, sp.hstack([turned, turned, free], format="csc"), np.zeros(cone.w.shape[1]), ends)
+    strict[cone.up | cone.down] = found[:m] < 0.5
+    return strict
+
+
+def _linprog(cost: NDArray[np.float64], matrix: Sparse, right: NDArray[np.float64], ends: Any) -> NDArray[np.float64]:
+    from scipy.optimize import linprog
+
+    result = linprog(cost, A_eq=matrix, b_eq=right, bounds=ends, method="highs")
+    if result.x is None:
+        raise BayesGLMMError(f"the linear programme for separation was not solved: {result.message}")
+    return np.asarray(result.x, dtype=np.float64)
+
+
+def _largest(w: Sparse, axis: int) -> NDArray[np.float64]:
+    """Return the largest absolute entry along an axis, 1 where all are 0."""
+    if 0 in w.shape:
+        return np.ones(w.shape[1 - axis])
+    found = np.asarray(abs(w).max(axis=axis).todense()).ravel()
+    return np.where(found > 0, found, 1.0)
