@@ -6,6 +6,7 @@ Konis (2007), DPhil thesis, University of Oxford.
 Heinze & Schemper (2002), Statistics in Medicine 21, 2409-2419.
 """
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any, Literal
 
@@ -18,8 +19,8 @@ from bayesglmm.errors import OptionError
 from bayesglmm.families import Family, get_family
 from bayesglmm.formula import Formula, column_names
 from bayesglmm.model import Model, glmm
-from bayesglmm.separation.programme import Mask
-from bayesglmm.separation.recession import Recession, TooLarge, merge, recession
+from bayesglmm.separation.cells import Mask, merge
+from bayesglmm.separation.recession import Recession, TooLarge, recession
 from bayesglmm.separation.result import (
     Kind,
     Separation,
@@ -101,9 +102,9 @@ def separation(model: Model) -> Separation:
     design, (up, down) = model.design, sides(model)
     cells = merge(design.x, design.blocks, up, down)
     kinds, estimates, strict, informative = [], [], [], []
-    for given_groups in (False, True)[: 1 + bool(design.blocks)]:
+    for factors in ((), cells.factors)[: 1 + bool(design.blocks)]:
         try:
-            found = recession(cells, given_groups=given_groups)
+            found = recession(replace(cells, factors=factors))
             kinds.append(_kind(found))
             estimates.append(estimates_table(design.coef, found.estimates))
             strict.append(found.strict[cells.cell])

@@ -9,8 +9,9 @@ from bayesglmm.checks import Finding
 from bayesglmm.errors import BayesGLMMWarning, listing
 from bayesglmm.fitted import Fitted
 from bayesglmm.model import Model
+from bayesglmm.separation.cells import merge
 from bayesglmm.separation.find import applies, separation, sides
-from bayesglmm.separation.recession import TooLarge, merge, recession
+from bayesglmm.separation.recession import TooLarge, recession
 from bayesglmm.separation.result import Separation
 
 __all__ = ["attach", "finding", "look", "of_fit", "unbounded"]
@@ -48,7 +49,7 @@ def unbounded(model: Model) -> tuple[str, ...]:
     if design.has_intercept and model.priors.centred and "Intercept" not in flat:
         x = x - x.mean(axis=0)
     try:
-        found = recession(merge(x, (), *sides(model)), given_groups=False)
+        found = recession(merge(x, (), *sides(model)))
     except TooLarge:
         return ()
     return tuple(design.coef[j] for j, estimate in zip(which, found.estimates, strict=True) if estimate != "finite")

@@ -21,11 +21,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bayesglmm.errors import BayesGLMMError
+from bayesglmm.separation.cells import Mask, Sparse
 
-__all__ = ["Cone", "Mask", "Sparse", "peel", "reaches", "strict_rows"]
-
-type Mask = NDArray[np.bool_]
-type Sparse = Any
+__all__ = ["Cone", "peel", "reaches", "strict_rows"]
 
 
 @dataclass(frozen=True, eq=False)
