@@ -26,6 +26,13 @@ from bayesglmm.separation.cells import Mask, Sparse
 __all__ = ["Cone", "peel", "reaches", "strict_rows"]
 
 
+_FEW, _PART = 200, 4_000
+"""Up to how many columns a part of the rows is looked at first, and how many rows that is."""
+
+_ZERO = 1e-6
+"""What counts as 0 along a direction along which strict rows rise by 1."""
+
+
 @dataclass(frozen=True, eq=False)
 class Cone:
     """The directions along which the likelihood of no row falls: w·d ≥ 0 where up, ≤ 0 where down, = 0 where neither.
@@ -72,10 +79,10 @@ def strict_rows(cone: Cone) -> Mask:
     Rows that a single column separates go first: the rest may then be looked at alone, since enough of that
     column's direction added to any other satisfies the rows gone.
     """
-    strict = peel(cone)
-    rest = ~strict
-    if rest.any():
-        strict[rest] = _solve_strict(cone.rows(rest))
+    strict, whole = peel(cone), False
+    while not whole and not strict.all():
+        rest = ~strict
+        strict[rest], whole = _some_strict(cone.rows(rest))
     return strict
 
 
@@ -93,7 +100,7 @@ def reaches(cone: Cone, column: int, sign: int) -> bool:
     ends = [(0, None)] * turned.shape[1] + [(None, None)] * free.shape[1] + [(0, 1)]
     cost = np.zeros(len(ends))
     cost[-1] = 1.0
-    found = _linprog(cost, sp.hstack([turned, free, last], format="csc"), right, ends)
+    found, _ = _linprog(cost, sp.hstack([turned, free, last], format="csc"), right, ends)
     return bool(found[-1] > 0.5)
 
 
@@ -116,28 +123,56 @@ def peel(cone: Cone) -> Mask:
     return strict
 
 
-def _solve_strict(cone: Cone) -> Mask:
-    """Solve max Σ t_i, 0 ≤ t_i ≤ 1, t_i ≤ w_i·d by its dual, in which a_i = 1 − t_i is 0 or 1 at the optimum."""
+def _some_strict(cone: Cone) -> tuple[Mask, bool]:
+    """Return strict rows of a cone, and whether they are all there are.
+
+    With few columns a part of many rows gives a direction, to which the rows that it violates are added until
+    none is; the rows that rise along it are strict, and the rest can be looked at alone.
+    """
+    n, columns = cone.w.shape
+    part = np.zeros(n, dtype=np.bool_)
+    part[np.random.default_rng(0).permutation(n)[:_PART]] = True
+    while columns <= _FEW and 2 * part.sum() <= n:
+        strict, d = _solve_strict(cone.rows(part))
+        if not strict.any():
+            full = np.linalg.matrix_rank(cone.w[part].toarray()) == columns
+            return (np.zeros(n, dtype=np.bool_), True) if full else (_solve_strict(cone)[0], True)
+        along = cone.w @ d
+        value = np.where(cone.up | cone.down, cone.sign * along, -np.abs(along))
+        if value.min() >= -_ZERO:
+            return value > _ZERO, False
+        part[np.argsort(value)[:_PART]] = True
+    return _solve_strict(cone)[0], True
+
+
+def _solve_strict(cone: Cone) -> tuple[Mask, NDArray[np.float64]]:
+    """Return the strict rows, (n,), and a direction (D,) of the cone along which they all rise by 1 at least.
+
+    This is max Σ t_i, 0 ≤ t_i ≤ 1, t_i ≤ w_i·d by its dual, in which a_i = 1 − t_i is 0 or 1 at the optimum.
+    """
     turned, free = cone.balance()
-    m = turned.shape[1]
+    m, columns = turned.shape[1], cone.w.shape[1]
     strict = np.zeros(len(cone.up), dtype=np.bool_)
-    if m == 0 or cone.w.shape[1] == 0:
-        return strict
+    if m == 0 or columns == 0:
+        return strict, np.zeros(columns)
     ends = [(0, 1)] * m + [(0, None)] * m + [(None, None)] * free.shape[1]
     cost = np.zeros(len(ends))
     cost[:m] = -1.0
-    found = _linprog(cost, sp.hstack([turned, turned, free], format="csc"), np.zeros(cone.w.shape[1]), ends)
+    found, marginals = _linprog(cost, sp.hstack([turned, turned, free], format="csc"), np.zeros(columns), ends)
     strict[cone.up | cone.down] = found[:m] < 0.5
-    return strict
+    return strict, -marginals
 
 
-def _linprog(cost: NDArray[np.float64], matrix: Sparse, right: NDArray[np.float64], ends: Any) -> NDArray[np.float64]:
+def _linprog(
+    cost: NDArray[np.float64], matrix: Sparse, right: NDArray[np.float64], ends: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Minimise cost·v with matrix·v = right between ends; return v and the marginals of the equations."""
     from scipy.optimize import linprog
 
     result = linprog(cost, A_eq=matrix, b_eq=right, bounds=ends, method="highs")
     if result.x is None:
         raise BayesGLMMError(f"the linear programme for separation was not solved: {result.message}")
-    return np.asarray(result.x, dtype=np.float64)
+    return np.asarray(result.x, dtype=np.float64), np.asarray(result.eqlin.marginals, dtype=np.float64)
 
 
 def _largest(w: Sparse, axis: int) -> NDArray[np.float64]:
