@@ -88,7 +88,7 @@ class Check:
     Parameters
     ----------
     findings
-        Empty if all is well.
+        Failures of the sampling, then information that is none, such as separation; empty if there is nothing to say.
     figures
         The figures behind the verdict: largest R-hat, smallest ESS, number of divergences.
     """

@@ -107,11 +107,10 @@ def _verdict(check: Check) -> str:
 
 def _separation(fit: Fit) -> str:
     """Say which coefficients only a prior keeps finite, if there are any."""
-    found = fit.separation
-    if found is None or not found.separated:
+    found, said = fit.separation, [finding for finding in fit.check().findings if finding.kind == "separation"]
+    if found is None or not said:
         return ""
-    (said,) = (finding for finding in fit.check().findings if finding.kind == "separation")
-    return _section("Separation", f"<p>{escape(said.advice)}.</p>{found._repr_html_()}")
+    return _section("Separation", f"<p>{escape(said[0].advice)}.</p>{found._repr_html_()}")
 
 
 def _model(model: Model) -> str:

@@ -19,8 +19,9 @@ from bayesglmm.errors import OptionError
 from bayesglmm.families import Family, get_family
 from bayesglmm.formula import Formula, column_names
 from bayesglmm.model import Model, glmm
-from bayesglmm.separation.cells import Mask, merge
-from bayesglmm.separation.recession import Recession, TooLarge, recession
+from bayesglmm.separation.cells import Cells, Mask, merge
+from bayesglmm.separation.programme import Unsolved
+from bayesglmm.separation.recession import Recession, recession
 from bayesglmm.separation.result import (
     Kind,
     Separation,
@@ -101,41 +102,43 @@ def separation(model: Model) -> Separation:
     """Look for separation in a model whose family has it; see `check_separation`."""
     design, (up, down) = model.design, sides(model)
     cells = merge(design.x, design.blocks, up, down)
-    kinds, estimates, strict, informative = [], [], [], []
-    for factors in ((), cells.factors)[: 1 + bool(design.blocks)]:
-        try:
-            found = recession(replace(cells, factors=factors))
-            kinds.append(_kind(found))
-            estimates.append(estimates_table(design.coef, found.estimates))
-            strict.append(found.strict[cells.cell])
-            informative.append(found.informative[cells.cell])
-        except TooLarge:
-            kinds.append("not checked")
-            estimates.append(estimates_table(design.coef, ["not checked"] * len(design.coef)))
-            strict.append(np.zeros(design.n, dtype=np.bool_))
-            informative.append(strict[-1])
+    given_x = _recession(replace(cells, factors=()))
+    found = [given_x, _recession(cells) if design.blocks else given_x]
+    tables = [estimates_table(design.coef, part.estimates) for part in found]
+    strict = [part.strict[cells.cell] for part in found]
+    either = np.flatnonzero(strict[0] | strict[1])
     words = _words(model)
-    either = np.flatnonzero(strict[0] | strict[-1])
     named = [
         [given, *cell]
-        for given, s, i in zip(("X", "groups"), strict, informative, strict=False)
-        for cell in _responsible(design, s, i, up, words)
+        for given, part in zip(("X", "groups")[: 1 + bool(design.blocks)], found, strict=False)
+        for cell in _responsible(design, part.strict[cells.cell], part.informative[cells.cell], up, words)
     ]
     return Separation(
         str(model.formula),
         model.family.name,
-        estimates[0],
-        estimates[-1],
-        kinds[0],
-        kinds[-1],
+        tables[0],
+        tables[1],
+        _kind(found[0]),
+        _kind(found[1]),
         groups_table(_unanimous(design, up, down, words)),
-        rows_table(zip(design.columns.rows[either], strict[0][either], strict[-1][either], strict=True)),
+        rows_table(zip(design.columns.rows[either], strict[0][either], strict[1][either], strict=True)),
         cells_table(named),
         {block.factor: len(block.levels) for block in design.blocks},
     )
 
 
+def _recession(cells: Cells) -> Recession:
+    """Return each coefficient's estimate, or that it was not checked."""
+    try:
+        return recession(cells)
+    except Unsolved:
+        none = np.zeros(len(cells.x), dtype=np.bool_)
+        return Recession(("not checked",) * cells.x.shape[1], none, none)
+
+
 def _kind(found: Recession) -> Kind:
+    if "not checked" in found.estimates:
+        return "not checked"
     if not found.strict.any():
         return "none"
     return "complete" if found.strict[found.informative].all() else "quasi-complete"

@@ -11,7 +11,8 @@ from bayesglmm.fitted import Fitted
 from bayesglmm.model import Model
 from bayesglmm.separation.cells import merge
 from bayesglmm.separation.find import applies, separation, sides
-from bayesglmm.separation.recession import TooLarge, recession
+from bayesglmm.separation.programme import Unsolved
+from bayesglmm.separation.recession import recession
 from bayesglmm.separation.result import Separation
 
 __all__ = ["attach", "finding", "look", "of_fit", "unbounded"]
@@ -50,7 +51,7 @@ def unbounded(model: Model) -> tuple[str, ...]:
         x = x - x.mean(axis=0)
     try:
         found = recession(merge(x, (), *sides(model)))
-    except TooLarge:
+    except Unsolved:
         return ()
     return tuple(design.coef[j] for j, estimate in zip(which, found.estimates, strict=True) if estimate != "finite")
 
@@ -74,10 +75,12 @@ def of_fit(fit: Fitted) -> Separation | None:
 
 
 def finding(fit: Fitted) -> Finding | None:
-    """Word separation as information on a fit: no failure of sampling; None where there is none."""
+    """Word separation as information on a fit, or that it was not checked; None where there is none."""
     found = of_fit(fit)
-    if found is None or not found.separated:
+    if found is None or not (found.separated or found.unchecked):
         return None
+    if not found.separated:
+        return Finding("separation", f"separation {found.message}", found.advice)
     infinite = tuple(found.infinite or found.infinite_given_groups)
     return Finding(
         "separation",

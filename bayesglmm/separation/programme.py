@@ -20,10 +20,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from bayesglmm.errors import BayesGLMMError
 from bayesglmm.separation.cells import Mask, Sparse
 
-__all__ = ["Cone", "peel", "reaches", "strict_rows"]
+__all__ = ["Cone", "Unsolved", "peel", "reaches", "strict_rows"]
 
 
 _FEW, _PART = 200, 4_000
@@ -31,6 +30,10 @@ _FEW, _PART = 200, 4_000
 
 _ZERO = 1e-6
 """What counts as 0 along a direction along which strict rows rise by 1."""
+
+
+class Unsolved(Exception):
+    """A linear programme that is too large, or that the solver gave up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,8 +173,8 @@ def _linprog(
     from scipy.optimize import linprog
 
     result = linprog(cost, A_eq=matrix, b_eq=right, bounds=ends, method="highs")
-    if result.x is None:
-        raise BayesGLMMError(f"the linear programme for separation was not solved: {result.message}")
+    if result.status != 0:
+        raise Unsolved(result.message)
     return np.asarray(result.x, dtype=np.float64), np.asarray(result.eqlin.marginals, dtype=np.float64)
 
 

@@ -14,11 +14,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bayesglmm.separation.cells import Cells, Mask, idle
-from bayesglmm.separation.programme import Cone, peel, reaches, strict_rows
+from bayesglmm.separation.programme import Cone, Unsolved, peel, reaches, strict_rows
 from bayesglmm.separation.result import Estimate
 from bayesglmm.separation.within import differences
 
-__all__ = ["Recession", "TooLarge", "recession"]
+__all__ = ["Recession", "recession"]
 
 type Array = NDArray[np.float64]
 
@@ -30,10 +30,6 @@ _MOST, _MOST_PLAIN = 200_000, 2_000_000
 
 _SMALL = 1e-6
 """The largest entry of a direction of length 1 that counts as 0."""
-
-
-class TooLarge(Exception):
-    """More cells than the linear programme is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +56,8 @@ def recession(cells: Cells) -> Recession:
 
     Raises
     ------
-    TooLarge
-        If more cells must be looked at together than the linear programme is given.
+    Unsolved
+        If more cells must be looked at together than the linear programme is given, or it is not solved.
     """
     pairs = differences(cells)
     if pairs is not None:
@@ -75,7 +71,7 @@ def recession(cells: Cells) -> Recession:
     strict = left & ~rest
     if not _settled(problem, rest):
         if rest.sum() > (_MOST if cells.factors else _MOST_PLAIN):
-            raise TooLarge
+            raise Unsolved("too many distinct rows")
         strict, left = problem.strict(left)
     still = problem.idle(left)
     moved = problem.idle(left & ~strict) if strict.any() else still

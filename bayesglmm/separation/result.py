@@ -33,7 +33,7 @@ class Separation:
     - `+inf`, `-inf`: the likelihood rises as it goes there.
     - `±inf`: the likelihood rises towards its supremum with the coefficient going to either infinity.
     - `not identified`: only given the groups, whose effects can take its place; no sign of separation.
-    - `not checked`: there were too many distinct rows for the linear programme.
+    - `not checked`: the linear programme was too large, or the solver gave it up.
 
     Parameters
     ----------
@@ -74,6 +74,11 @@ class Separation:
         return not {self.kind, self.kind_given_groups} <= {"none", "not checked"}
 
     @property
+    def unchecked(self) -> bool:
+        """Whether the data were too large for the linear programme, given X or given the groups."""
+        return "not checked" in (self.kind, self.kind_given_groups)
+
+    @property
     def complete(self) -> bool:
         """Whether the separation given X is complete."""
         return self.kind == "complete"
@@ -100,6 +105,8 @@ class Separation:
     @property
     def advice(self) -> str:
         """What to do about it."""
+        if not self.separated and self.unchecked:
+            return "look at a part of the groups with check_separation, or group the values of continuous predictors"
         if not self.separated:
             return "nothing to do"
         if self.kind in ("quasi-complete", "complete"):
@@ -115,7 +122,7 @@ class Separation:
     def __str__(self) -> str:
         """Return the paragraph and the table."""
         paragraph = f"separation {self.message}."
-        if self.separated:
+        if self.separated or self.unchecked:
             paragraph += f"\n{self.advice[0].upper()}{self.advice[1:]}."
         extra = [*self._cells(), *self._groups()]
         return "\n".join([paragraph, *extra, "", "maximum likelihood estimates", self.table().to_string()])
@@ -125,7 +132,7 @@ class Separation:
         return str(self)
 
     def _repr_html_(self) -> str:
-        lines = [f"separation {self.message}.", *([self.advice + "."] if self.separated else [])]
+        lines = [f"separation {self.message}.", *([self.advice + "."] if self.separated or self.unchecked else [])]
         text = "".join(f"<p>{escape(line)}</p>" for line in [*lines, *self._cells(), *self._groups()])
         return f"<div>{text}<p>maximum likelihood estimates</p>{self.table().to_html(border=0)}</div>"
 
@@ -227,7 +234,7 @@ def _found(where: str, kind: Kind, infinite: Mapping[str, str]) -> str:
     if kind == "none":
         return f"{where}: none"
     if kind == "not checked":
-        return f"{where}: not checked, too many distinct rows"
+        return f"{where}: not checked, the linear programme is too large or was not solved"
     goes = {end: [name for name, found in infinite.items() if found == end] for end in _INFINITE}
     said = [f"{listing(names)} to {_INFINITE[end]}" for end, names in goes.items() if names]
     if not said:
