@@ -203,6 +203,11 @@ def fit(
         If the formula, the data, the family, a prior or a setting cannot be what it says; nothing is
         sampled then.
 
+    Warns
+    -----
+    BayesGLMMWarning
+        If the data are separated given X and a coefficient whose estimate is infinite has a flat prior.
+
     Examples
     --------
     >>> import bayesglmm as bg
