@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bayesglmm.posterior import Fit, fit, load
     from bayesglmm.priors import Priors
     from bayesglmm.sampling import Sampler
+    from bayesglmm.separation import Separation, check_separation
 
 __all__ = [
     "BayesGLMMError",
@@ -34,6 +35,8 @@ __all__ = [
     "Model",
     "Priors",
     "Sampler",
+    "Separation",
+    "check_separation",
     "datasets",
     "errors",
     "families",
@@ -59,6 +62,8 @@ _HOME = {
     "Model": "model",
     "Priors": "priors",
     "Sampler": "sampling",
+    "Separation": "separation",
+    "check_separation": "separation",
     "fit": "posterior",
     "from_bambi": "interop",
     "glmm": "model",

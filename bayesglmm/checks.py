@@ -18,8 +18,20 @@ from bayesglmm.errors import listing
 __all__ = ["LIMITS", "Check", "Finding", "Kind", "check"]
 
 Kind = Literal[
-    "interrupted", "few_chains", "constant", "r_hat", "ess_bulk", "ess_tail", "divergences", "energy", "tree_depth"
+    "interrupted",
+    "few_chains",
+    "constant",
+    "r_hat",
+    "ess_bulk",
+    "ess_tail",
+    "divergences",
+    "energy",
+    "tree_depth",
+    "separation",
 ]
+
+_INFORMATION: tuple[Kind, ...] = ("separation",)
+"""What must be known but is no fault of the sampling."""
 
 LIMITS = {"r_hat": 1.01, "ess": 400.0, "energy": 0.3}
 """R-hat at most, effective sample size at least, E-BFMI at least."""
@@ -59,6 +71,11 @@ class Finding:
     advice: str
     parameters: tuple[str, ...] = ()
 
+    @property
+    def failure(self) -> bool:
+        """Whether the sampling failed; information otherwise."""
+        return self.kind not in _INFORMATION
+
     def __str__(self) -> str:
         """Return the message and the advice."""
         return f"{self.message}: {self.advice}"
@@ -71,7 +88,7 @@ class Check:
     Parameters
     ----------
     findings
-        Empty if all is well.
+        Failures of the sampling, then information that is none, such as separation; empty if there is nothing to say.
     figures
         The figures behind the verdict: largest R-hat, smallest ESS, number of divergences; and the backend.
     """
@@ -81,15 +98,20 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether there is nothing to say."""
-        return not self.findings
+        """Whether the sampling did not fail; there may be information."""
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """The findings that are failures of the sampling."""
+        return tuple(finding for finding in self.findings if finding.failure)
 
     @property
     def verdict(self) -> str:
         """One line: that the sampler worked, or that and how it failed."""
         if self.ok:
             return f"sampling: no problems found ({self.figures})"
-        return f"SAMPLING FAILED its checks, do not report: {'; '.join(f.message for f in self.findings)}"
+        return f"SAMPLING FAILED its checks, do not report: {'; '.join(f.message for f in self.failures)}"
 
     def __str__(self) -> str:
         """Return the verdict, then a line a finding."""

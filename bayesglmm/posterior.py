@@ -1,7 +1,7 @@
 """`Fit`: a model and its draws; thin methods, each one line into the module that does the work. `fit` makes one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 import xarray as xr
 
-from bayesglmm import checks, coefficients, effects, icc, predictions, random_effects, storage, summaries
+from bayesglmm import checks, coefficients, effects, icc, predictions, random_effects, separation, storage, summaries
 from bayesglmm.checks import Check
 from bayesglmm.effects import Comparison, ContrastOption, Estimates, FrameOption, Scale
 from bayesglmm.errors import OptionError, PriorError, suggest
@@ -20,6 +20,7 @@ from bayesglmm.frames import Frame
 from bayesglmm.mathematics import size
 from bayesglmm.model import Model, glmm
 from bayesglmm.sampling import Backend, Sampler, sample
+from bayesglmm.separation import Separation
 
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
@@ -91,7 +92,13 @@ class Fit:
 
     @cached_property
     def _check(self) -> Check:
-        return checks.check(self.draws)
+        found, said = checks.check(self.draws), separation.finding(self)
+        return found if said is None else replace(found, findings=(*found.findings, said))
+
+    @cached_property
+    def separation(self) -> Separation | None:
+        """Whether the likelihood has a maximum: see `bayesglmm.check_separation`; None for a family where it must."""
+        return separation.of_fit(self)
 
     def predict(
         self,
@@ -233,7 +240,7 @@ class Fit:
         before = {name: attrs[name] for name in Sampler.options() if name in attrs}
         before |= {"prior_only": bool(attrs.get("prior_only")), "backend": attrs.get("asked_backend", "auto")}
         sampler = Sampler(**{**before, **settings})
-        return Fit(model, sample(model, sampler, progress=progress))
+        return _sampled(model, sampler, progress)
 
     def save(self, folder: str | Path) -> Path:
         """Write the fit into a folder, which `bayesglmm.load` reads: see `bayesglmm.storage.write`."""
@@ -269,6 +276,7 @@ class Fit:
             f"{chains} chains of {kept:,} draws from {source} ({how})",
             f"coefficients are conditional (typical subject, b = 0), on the scale of the {family.link.name} link; "
             "95 % equal-tailed intervals",
+            *[f"{finding.message} (see .separation)" for finding in self.check().findings if not finding.failure],
         ]
 
 
@@ -313,6 +321,11 @@ def fit(
         If the formula, the data, the family, a prior or a setting cannot be what it says; nothing is
         sampled then.
 
+    Warns
+    -----
+    BayesGLMMWarning
+        If the data are separated given X and a coefficient whose estimate is infinite has a flat prior.
+
     Examples
     --------
     >>> import bayesglmm as bg
@@ -322,7 +335,12 @@ def fit(
     """
     sampler = Sampler(draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend)
     model = glmm(formula, data, family, link=link, priors=priors, missing=missing)
-    return Fit(model, sample(model, sampler, progress=progress))
+    return _sampled(model, sampler, progress)
+
+
+def _sampled(model: Model, sampler: Sampler, progress: bool) -> Fit:
+    found = None if sampler.prior_only else separation.look(model)
+    return Fit(model, separation.attach(sample(model, sampler, progress=progress), found))
 
 
 def load(folder: str | Path) -> Fit:

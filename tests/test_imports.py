@@ -26,7 +26,7 @@ LAYERS = (
     ("sampling", "checks", "summaries", "storage", "predictions", "likelihood", "interop", "grid"),
     ("coefficients", "icc", "random_effects"),
     ("plots",),
-    ("effects",),
+    ("effects", "separation"),
     ("posterior",),
     ("report", "spec"),
     ("cli",),

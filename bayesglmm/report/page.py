@@ -66,7 +66,7 @@ def write_report(
         title=escape(title or str(fit.model.formula)),
         style=(files(__package__) / "page.css").read_text(encoding="utf-8"),
         formula=escape(str(fit.model.formula)),
-        verdict=_verdict(check),
+        verdict=_verdict(check) + _separation(fit),
         description=_section("Study", _paragraphs(description)) if description.strip() else "",
         model=_model(fit.model),
         data=escape(_data(fit)),
@@ -95,11 +95,19 @@ def _verdict(check: Check) -> str:
     if check.ok:
         said = f"<b>Sampling passed its checks.</b> {escape(check.figures)}"
         return f'<section class="verdict" role="status"><p>{said}</p></section>'
-    items = "".join(f"<li>{escape(str(finding))}</li>" for finding in check.findings)
+    items = "".join(f"<li>{escape(str(finding))}</li>" for finding in check.failures)
     return (
         '<section class="verdict bad" role="alert"><p><b>SAMPLING FAILED ITS CHECKS: DO NOT REPORT THESE RESULTS</b>'
         f"{escape(check.figures)}</p><ul>{items}</ul></section>"
     )
+
+
+def _separation(fit: Fit) -> str:
+    """Say which coefficients only a prior keeps finite, if there are any."""
+    found, said = fit.separation, [finding for finding in fit.check().findings if finding.kind == "separation"]
+    if found is None or not said:
+        return ""
+    return _section("Separation", f"<p>{escape(said[0].advice)}.</p>{found._repr_html_()}")
 
 
 def _model(model: Model) -> str:
