@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 import xarray as xr
 
-from bayesglmm import checks, predictions, storage, summaries
+from bayesglmm import checks, predictions, sensitivity, storage, summaries
 from bayesglmm.checks import Check
 from bayesglmm.errors import OptionError, suggest
 from bayesglmm.families import Family
@@ -70,6 +70,15 @@ class Fit:
     ) -> xr.DataArray:
         """Predict for the rows fitted or new ones, in a frame: see `bayesglmm.predictions.predict`."""
         return predictions.predict(self.model, self.posterior, new_data, frame=frame, kind=kind, seed=seed)
+
+    def prior_sensitivity(
+        self,
+        *,
+        quantities: Mapping[str, xr.DataArray] | None = None,
+        log_likelihood: xr.DataArray | None = None,
+    ) -> sensitivity.PriorSensitivity:
+        """Say what rests on the data and what on the prior: see `bayesglmm.sensitivity.prior_sensitivity`."""
+        return sensitivity.prior_sensitivity(self, quantities=quantities, log_likelihood=log_likelihood)
 
     def update(
         self,

@@ -4,6 +4,7 @@ from bayesglmm.density.bind import Bound, Coordinates
 from bayesglmm.density.compile import compile_density, find_coordinates, posterior_shapes, variables
 from bayesglmm.density.laplace import Evaluator
 from bayesglmm.density.rows import Rows
+from bayesglmm.density.total import log_likelihood
 
 __all__ = [
     "Bound",
@@ -12,6 +13,7 @@ __all__ = [
     "Rows",
     "compile_density",
     "find_coordinates",
+    "log_likelihood",
     "posterior_shapes",
     "variables",
 ]
