@@ -24,6 +24,7 @@ from bayesglmm.errors import listing
 from bayesglmm.frames import Draws, Frame, eta_and_variance, mean_response, resolve, variance_over_b
 from bayesglmm.graph import Parts
 from bayesglmm.holding import Held, steps
+from bayesglmm.links import Range
 from bayesglmm.prior_predictive import hyperparameters
 
 __all__ = ["ImpliedPriors", "implied_priors"]
@@ -57,6 +58,8 @@ class ImpliedPriors:
         Where most of the prior lies where hardly any outcome can be, in words; empty if nowhere.
     outcome
         What the mean is of.
+    range
+        Where the mean lives, as in `Link`.
     """
 
     table: pd.DataFrame
@@ -64,6 +67,7 @@ class ImpliedPriors:
     held: tuple[Held, ...]
     findings: tuple[str, ...]
     outcome: str
+    range: Range
 
     def __str__(self) -> str:
         """Return the findings, what the baseline is, and the table."""
@@ -125,10 +129,13 @@ def implied_priors(
     frames = _frames(model)
     mean = np.stack([_means(model, read, design, frame, rng) for frame in frames])
     found = _dataset(model, mean, frames, chosen.labels)
+    link = model.family.link
     for name, values in _groups(model, read, design).items():
         found[name] = (("block", "draw"), values)
         found = found.assign_coords(block=[block.name for block in model.design.blocks])
-    return ImpliedPriors(_table(model, found), found, chosen.held, tuple(_findings(model, found)), _outcome(model))
+    return ImpliedPriors(
+        _table(model, found), found, chosen.held, tuple(_findings(model, found)), _outcome(model), link.range
+    )
 
 
 def _frames(model: Parts) -> tuple[Frame, ...]:

@@ -1,6 +1,6 @@
 """`Fit`: a model and its draws; thin methods, each one line into the module that does the work. `fit` makes one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 import xarray as xr
 
-from bayesglmm import checks, predictions, sensitivity, storage, summaries
+from bayesglmm import checks, heterogeneity, ladder, predictions, sensitivity, storage, summaries
 from bayesglmm.checks import Check
 from bayesglmm.errors import OptionError, suggest
 from bayesglmm.families import Family
@@ -79,6 +79,16 @@ class Fit:
     ) -> sensitivity.PriorSensitivity:
         """Say what rests on the data and what on the prior: see `bayesglmm.sensitivity.prior_sensitivity`."""
         return sensitivity.prior_sensitivity(self, quantities=quantities, log_likelihood=log_likelihood)
+
+    def prior_ladder(
+        self, scales: Sequence[float] = (1, 2.5, 5, 10), *, of: ladder.Ladder = "slopes"
+    ) -> ladder.PriorLadder:
+        """Fit again under ever wider priors: see `bayesglmm.ladder.prior_ladder`."""
+        return ladder.prior_ladder(self, scales, of=of)
+
+    def heterogeneity(self, *, epsilon: float | None = None, draws: int | None = None) -> heterogeneity.Heterogeneity:
+        """Say of each sd how near zero it may be: see `bayesglmm.heterogeneity.heterogeneity`."""
+        return heterogeneity.heterogeneity(self, epsilon=epsilon, draws=draws)
 
     def update(
         self,

@@ -11,6 +11,7 @@ Kallioinen, Paananen, Bürkner & Vehtari (2024), Statistics and Computing 34, 57
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglmm import predictions
-from bayesglmm.density import log_likelihood as conditional
+from bayesglmm.density import Likelihood
 from bayesglmm.errors import OptionError, listing
 from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws
@@ -26,9 +27,14 @@ from bayesglmm.graph import variable_names
 from bayesglmm.holding import steps
 from bayesglmm.log_prior import log_prior
 
+if TYPE_CHECKING:
+    from bayesglmm.plots import Picture
+
 __all__ = ["THRESHOLD", "PriorSensitivity", "conditional_log_likelihood", "effects", "prior_sensitivity"]
 
 type Array = NDArray[np.float64]
+
+_CAP = 1e-15
 
 THRESHOLD = 0.05
 """From here on a quantity counts as sensitive, as its authors propose."""
@@ -72,6 +78,12 @@ class PriorSensitivity:
         ]
         found = "; ".join(part for part in parts if part)
         return f"By power scaling of the priors and of {self.likelihood}, {found}."
+
+    def plot(self) -> "Picture":
+        """Draw both sensitivities of each quantity: see `bayesglmm.plots.power_scaling`."""
+        from bayesglmm.plots.sensitivity import power_scaling
+
+        return power_scaling(self.table, THRESHOLD, self.likelihood)
 
     def __str__(self) -> str:
         """Return the sentence and the table."""
@@ -140,14 +152,14 @@ def conditional_log_likelihood(fit: Fitted) -> xr.DataArray:
     posterior, model = fit.posterior, fit.model
     draws = Draws(posterior, model.design)
     b = [draws.b(block) for block in model.design.blocks]
-    values = conditional(model, draws.beta, b, draws.parameters(model.family))
+    values = Likelihood.of(model).conditional(draws.beta, b, draws.parameters(model.family))
     coords = {dim: posterior[dim].values for dim in ("chain", "draw")}
     about = "the likelihood conditional on the random effects" if b else "the likelihood"
     return xr.DataArray(values.reshape([len(c) for c in coords.values()]), coords, attrs={"about": about})
 
 
 def effects(fit: Fitted) -> dict[str, xr.DataArray]:
-    """Return draws of the population effect of each predictor: a difference, and a marginal odds ratio or ratio.
+    """Return draws of the population effect of each predictor: a difference, and a log odds ratio or log ratio.
 
     Each is between the mean at the baseline, numbers at their means and factors at their references, and the mean
     with one predictor changed: a number by 1 sd, a factor to another level. Both means are averaged over b. The
@@ -162,11 +174,21 @@ def effects(fit: Fitted) -> dict[str, xr.DataArray]:
     whose = "population" if model.design.blocks else "mean"
     found = {f"{whose} {'risk difference' if _binary(fit) else 'difference'}": stepped - base}
     if _binary(fit):
-        name = "marginal odds ratio" if model.design.blocks else "odds ratio"
-        found[name] = (stepped / (1 - stepped)) / (base / (1 - base))
+        name = "marginal log odds ratio" if model.design.blocks else "log odds ratio"
+        found[name] = _log_odds(stepped) - _log_odds(base)
     elif model.family.link.range == "positive":
-        found[f"{whose} ratio"] = stepped / base
+        found[f"{whose} log ratio"] = _log(stepped / base)
     return found
+
+
+def _log_odds(p: xr.DataArray) -> xr.DataArray:
+    """Return the log odds, those of a probability that rounds to 0 or 1 capped."""
+    p = p.clip(_CAP, 1 - _CAP)
+    return _log(p / (1 - p))
+
+
+def _log(values: xr.DataArray) -> xr.DataArray:
+    return values.copy(data=np.log(values.values))
 
 
 def _binary(fit: Fitted) -> bool:

@@ -13,7 +13,7 @@ PACKAGE = Path(bg.__file__).parent
 
 LAYERS = (
     ("errors", "special"),
-    ("formula",),
+    ("formula", "firth"),
     ("design", "links", "datasets", "progress"),
     ("families",),
     ("priors",),
@@ -25,7 +25,7 @@ LAYERS = (
     ("density", "fitted"),
     ("sampling", "checks", "summaries", "storage", "predictions", "interop"),
     ("plots",),
-    ("sensitivity",),
+    ("sensitivity", "ladder", "heterogeneity"),
     ("posterior",),
     ("report", "spec"),
     ("cli",),

@@ -4,16 +4,16 @@ from bayesglmm.density.bind import Bound, Coordinates
 from bayesglmm.density.compile import compile_density, find_coordinates, posterior_shapes, variables
 from bayesglmm.density.laplace import Evaluator
 from bayesglmm.density.rows import Rows
-from bayesglmm.density.total import log_likelihood
+from bayesglmm.density.total import Likelihood
 
 __all__ = [
     "Bound",
     "Coordinates",
     "Evaluator",
+    "Likelihood",
     "Rows",
     "compile_density",
     "find_coordinates",
-    "log_likelihood",
     "posterior_shapes",
     "variables",
 ]

@@ -1,53 +1,95 @@
-"""`log_likelihood(model, …)`: the log likelihood of every draw given its random effects, by the compiled rows."""
+"""`Likelihood`: the log likelihood of a model at draws of its parameters, by the compiled rows, outside any sampler."""
 
 import ctypes
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesglmm.density.kernels import family_address, link_address
+from bayesglmm.density.layout import CHUNK, WORK, Work
 from bayesglmm.density.rows import Rows
 from bayesglmm.frames import CELLS, linear_predictor, random_part
 from bayesglmm.model import Model
 
-__all__ = ["log_likelihood"]
+__all__ = ["Likelihood"]
 
 type Array = NDArray[np.float64]
 
-_LINK = ctypes.CFUNCTYPE(None, ctypes.c_int64, *[ctypes.c_void_p] * 5)
-_FAMILY = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, *[ctypes.c_void_p] * 9)
+_LINK = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)
+_FAMILY = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, *[ctypes.c_void_p] * 5)
 
 
-def log_likelihood(model: Model, beta: Array, b: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
-    """Return the log likelihood of each draw given b, shape (s,), up to a constant that no draw changes.
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """The log likelihood of the rows of a model given its random effects, up to a constant that no parameter changes.
 
     Parameters
     ----------
     model
         The model.
-    beta
-        (s, p) coefficients on the original scale.
-    b
-        One (s, m, k) a block.
-    parameters
-        Family parameters by name, each of s values.
+    rows
+        Its rows, identical ones merged where that pays.
     """
-    rows, s = Rows.best(model), len(beta)
-    link = _LINK(link_address(model.family.link.rows))
-    family = _FAMILY(family_address(model.family.rows))
-    x = np.column_stack([np.ones(rows.n), rows.x]) if model.design.has_intercept else rows.x
-    own = np.column_stack([np.reshape(parameters[p.name], s) for p in model.family.parameters] or [np.zeros(s)])
-    work, slopes = np.empty((5, rows.n)), np.zeros(own.shape[1])
-    total, step = np.empty(s), max(1, CELLS // rows.n)
-    for start in range(0, s, step):
-        part = slice(start, start + step)
-        eta = linear_predictor(beta[part], x, rows.offset)
+
+    model: Model
+    rows: Rows
+    _link: Any = field(repr=False)
+    _family: Any = field(repr=False)
+
+    @classmethod
+    def of(cls, model: Model) -> "Likelihood":
+        """Return the likelihood of a model."""
+        link, family = link_address(model.family.link.rows), family_address(model.family.rows)
+        return cls(model, Rows.best(model), _LINK(link), _FAMILY(family))
+
+    def eta(self, beta: Array, b: Sequence[Array]) -> Array:
+        """Return the linear predictor of the rows, shape (s, n), from β (s, p) and one b (s, m, k) a block."""
+        rows = self.rows
+        x = np.column_stack([np.ones(rows.n), rows.x]) if self.model.design.has_intercept else rows.x
+        eta = linear_predictor(beta, x, rows.offset)
         for effects, z, index in zip(b, rows.z, rows.index, strict=True):
-            eta += random_part(effects[part], z, index)
-        for j, one in enumerate(eta, start):
-            four = [row.ctypes.data for row in work[:4]]
-            link(rows.n, one.ctypes.data, *four)
-            at, out = own[j].ctypes.data, (work[4].ctypes.data, slopes.ctypes.data)
-            total[j] = family(rows.n, rows.y.ctypes.data, rows.trials.ctypes.data, *four, at, *out)
-    return total
+            eta += random_part(effects, z, index)
+        return eta
+
+    def at(self, eta: Array, parameters: Array) -> Array:
+        """Return the log likelihood, shape (s,), at linear predictors (s, n) and family parameters (s, r)."""
+        own, n = np.ascontiguousarray(parameters, dtype=np.float64), self.rows.n
+        y, trials = (np.ascontiguousarray(values, dtype=np.float64) for values in (self.rows.y, self.rows.trials))
+        work, slopes = np.zeros((WORK, CHUNK)), np.zeros(max(own.shape[1], 1))
+        space, out, total = work.ctypes.data, slopes.ctypes.data, np.zeros(len(eta))
+        for start in range(0, n, CHUNK):
+            count = min(CHUNK, n - start)
+            of_y, of_trials = y[start:].ctypes.data, trials[start:].ctypes.data
+            for i in range(len(eta)):
+                work[Work.ETA, :count] = eta[i, start : start + count]
+                self._link(count, space)
+                at = own.ctypes.data + i * own.strides[0]
+                total[i] += self._family(count, of_y, of_trials, space, at, out)
+        return total
+
+    def conditional(self, beta: Array, b: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
+        """Return the log likelihood of each draw given its random effects, shape (s,).
+
+        Parameters
+        ----------
+        beta
+            (s, p) coefficients on the original scale.
+        b
+            One (s, m, k) a block.
+        parameters
+            Family parameters by name, each of s values.
+        """
+        own, total = self.parameters(parameters, len(beta)), np.empty(len(beta))
+        step = max(1, CELLS // self.rows.n)
+        for start in range(0, len(beta), step):
+            part = slice(start, start + step)
+            total[part] = self.at(self.eta(beta[part], [effects[part] for effects in b]), own[part])
+        return total
+
+    def parameters(self, parameters: Mapping[str, Array], s: int) -> Array:
+        """Return the family parameters in the order of the family, shape (s, r), from s values of each by name."""
+        named = [np.reshape(parameters[parameter.name], s) for parameter in self.model.family.parameters]
+        return np.column_stack(named) if named else np.zeros((s, 0))

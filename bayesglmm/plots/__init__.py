@@ -6,8 +6,22 @@ Every axis names what is on it, its scale and its frame; every figure carries it
 
 from bayesglmm.plots.coefficients import coefficients
 from bayesglmm.plots.diagnostics import diagnostics
+from bayesglmm.plots.implied import implied_priors
+from bayesglmm.plots.ladder import prior_ladder
 from bayesglmm.plots.population import population
 from bayesglmm.plots.random_effects import random_effects
+from bayesglmm.plots.sd_density import sd_density
+from bayesglmm.plots.sensitivity import power_scaling
 from bayesglmm.plots.style import Picture
 
-__all__ = ["Picture", "coefficients", "diagnostics", "population", "random_effects"]
+__all__ = [
+    "Picture",
+    "coefficients",
+    "diagnostics",
+    "implied_priors",
+    "population",
+    "power_scaling",
+    "prior_ladder",
+    "random_effects",
+    "sd_density",
+]
