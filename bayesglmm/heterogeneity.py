@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
+from scipy.interpolate import PchipInterpolator
 
 from bayesglmm.density import Likelihood
 from bayesglmm.errors import OptionError, choose
@@ -42,6 +43,9 @@ _NODES = 0.02 * np.sinh(_STEPS)
 """Where the density of log σ is looked at from the draw's own: close by and ever wider, e^±14 away."""
 
 _WEIGHTS = 0.02 * 0.25 * np.cosh(_STEPS)
+
+_DEEP = 200.0
+"""How far below its top a log density counts as nothing."""
 
 _DECIDES = 3.0
 """A ratio, or its inverse, from which on it is said to speak."""
@@ -239,8 +243,9 @@ def _density(sd: Array, prior: Prior, line: _Lines) -> pd.DataFrame:
     grid = np.linspace(0.0, 1.15 * float(np.quantile(sd, 0.995)), 241)
     grid[0] = grid[1] * 1e-6
     before = np.exp(log_density(prior, grid))
-    ratios = [
-        np.exp(np.interp(np.log(grid), nodes, values, left=np.log(max(zero, 1e-300)), right=-np.inf))
-        for nodes, values, zero in zip(line.log_sd, line.log_ratio, line.at_zero, strict=True)
-    ]
+    ratios = []
+    for nodes, values, zero in zip(line.log_sd, line.log_ratio, line.at_zero, strict=True):
+        at = np.clip(np.log(grid), nodes[0], nodes[-1])
+        between = PchipInterpolator(nodes, np.maximum(values, values.max() - _DEEP))(at)
+        ratios.append(np.where(np.log(grid) < nodes[0], zero, np.exp(between)))
     return pd.DataFrame({"sd": grid, "prior": before, "posterior": before * np.mean(ratios, axis=0)})

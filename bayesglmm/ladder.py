@@ -90,7 +90,7 @@ class PriorLadder:
         names = list(dict.fromkeys(self.table.index.get_level_values("parameter")))
         wide = self.table["median"].unstack("scale").loc[names]
         if self.references:
-            wide = wide.assign(**{"Firth, groups ignored": pd.Series(self.references)})
+            wide = wide.assign(**{"Firth, no groups": pd.Series(self.references)})
         failed = [f"  scale {scale:g}: {verdict}" for scale, verdict in self.verdicts.items() if "FAILED" in verdict]
         text = wide.to_string(float_format="{:.3f}".format, na_rep="")
         return "\n".join([f"posterior medians under {self.priors}; {self.about}", *failed, "", text])

@@ -41,9 +41,9 @@ THRESHOLD = 0.05
 
 _WORDS = {
     (False, True): "rests on the data",
-    (True, True): "prior and data both move it: the prior adds to what the data say, or disagrees with it",
-    (True, False): "rests on the prior: it is strong, or the data say little",
-    (False, False): "not moved by the prior, nor by this likelihood",
+    (True, True): "prior and data both move it",
+    (True, False): "rests on the prior",
+    (False, False): "not moved by the prior",
 }
 
 
@@ -55,7 +55,8 @@ class PriorSensitivity:
     ----------
     table
         Index `quantity`; `prior` and `likelihood`, how far the distribution moves by a doubling of either; `strongest`,
-        the class of priors that moves it most alone; `diagnosis` in words.
+        the class of priors that moves it most alone; `diagnosis` in words. What both move has a prior that adds to the
+        data or disagrees with them; what rests on the prior has a strong one, or data that say little.
     likelihood
         Which likelihood was scaled.
     """
@@ -118,7 +119,8 @@ def prior_sensitivity(
     PriorSensitivity
         Of coefficients (conditional), sds, correlations, family parameters, and the further quantities. A figure is
         the Jensen–Shannon distance by which the distribution moves, divided by log2 of the power; 0.05 and more
-        counts as sensitive.
+        counts as sensitive. The likelihood given b hardly reaches a coefficient that is learned from differences between
+        groups: there "not moved by the prior" leaves open what the data say.
 
     Raises
     ------
