@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from scipy import special
 from scipy.interpolate import PchipInterpolator
 
-from bayesglmm.density import Likelihood
 from bayesglmm.errors import OptionError, choose
 from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws
@@ -31,6 +30,7 @@ from bayesglmm.priors.numeric import log_density
 from bayesglmm.priors.scales import scales
 
 if TYPE_CHECKING:
+    from bayesglmm.density import Likelihood
     from bayesglmm.plots import Picture
 
 __all__ = ["Heterogeneity", "heterogeneity"]
@@ -126,15 +126,10 @@ def heterogeneity(fit: Fitted, *, epsilon: float | None = None, draws: int | Non
     ----------
     Dickey (1971); Gelfand & Smith (1990); Verdinelli & Wasserman (1995).
     """
+    from bayesglmm.density import Likelihood
+
+    _check(fit, epsilon, draws)
     model, posterior = fit.model, fit.posterior
-    if not model.design.blocks:
-        raise OptionError("the model has no random effects: its formula has no block (… | group), so there is no sd")
-    if fit.draws.attrs.get("prior_only"):
-        raise OptionError("these are draws from the prior alone: fit the data to compare with it")
-    if epsilon is not None and not epsilon > 0:
-        raise OptionError(f"epsilon={epsilon!r} is not above zero; it is an sd on the scale of the linear predictor")
-    if draws is not None and draws < 100:
-        raise OptionError(f"draws={draws!r} is too few to average over; give 100 or more")
     wanted = draws or min(max(_CELLS // model.design.n, 200), 2000)
     fewer = posterior.isel(draw=slice(None, None, max(1, posterior.sizes["chain"] * posterior.sizes["draw"] // wanted)))
     unit, likelihood = scales(model.design, model.family), Likelihood.of(model)
@@ -151,6 +146,17 @@ def heterogeneity(fit: Fitted, *, epsilon: float | None = None, draws: int | Non
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.name = "sd"
     return Heterogeneity(table, densities, f"{model.family.link.name} scale")
+
+
+def _check(fit: Fitted, epsilon: float | None, draws: int | None) -> None:
+    if not fit.model.design.blocks:
+        raise OptionError("the model has no random effects: its formula has no block (… | group), so there is no sd")
+    if fit.draws.attrs.get("prior_only"):
+        raise OptionError("these are draws from the prior alone: fit the data to compare with it")
+    if epsilon is not None and not epsilon > 0:
+        raise OptionError(f"epsilon={epsilon!r} is not above zero; it is an sd on the scale of the linear predictor")
+    if draws is not None and draws < 100:
+        raise OptionError(f"draws={draws!r} is too few to average over; give 100 or more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +178,7 @@ class _Lines:
     at_zero: Array
 
 
-def _lines(likelihood: Likelihood, draws: Draws, number: int, j: int, prior: Prior) -> _Lines:
+def _lines(likelihood: "Likelihood", draws: Draws, number: int, j: int, prior: Prior) -> _Lines:
     """Follow the likelihood of each draw along σ, from 0 to far beyond the draw's own."""
     blocks = draws.design.blocks
     b = [draws.b(block) for block in blocks]
@@ -189,7 +195,7 @@ def _lines(likelihood: Likelihood, draws: Draws, number: int, j: int, prior: Pri
             eta = base[i] + share[:, None] * slope[i]
             values[i] = likelihood.at(eta, np.broadcast_to(own[i], (len(share), own.shape[1])))
     values = np.nan_to_num(values, nan=-np.inf, posinf=-np.inf)
-    log_sd = np.log(drawn)[:, None] + _NODES
+    log_sd = np.log(np.maximum(drawn, 1e-300))[:, None] + _NODES
     log_prior = log_density(prior, np.exp(log_sd))
     total = special.logsumexp(values[:, 1:] + log_prior + log_sd, b=_WEIGHTS, axis=1)
     return _Lines(log_sd, values[:, 1:] - total[:, None], np.exp(values[:, 0] - total))

@@ -19,7 +19,6 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglmm import predictions
-from bayesglmm.density import Likelihood
 from bayesglmm.errors import OptionError, listing
 from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws
@@ -119,8 +118,8 @@ def prior_sensitivity(
     PriorSensitivity
         Of coefficients (conditional), sds, correlations, family parameters, and the further quantities. A figure is
         the Jensen–Shannon distance by which the distribution moves, divided by log2 of the power; 0.05 and more
-        counts as sensitive. The likelihood given b hardly reaches a coefficient that is learned from differences between
-        groups: there "not moved by the prior" leaves open what the data say.
+        counts as sensitive. The likelihood given b hardly reaches a coefficient that is learned from differences
+        between groups: there "not moved by the prior" leaves open what the data say.
 
     Raises
     ------
@@ -151,6 +150,8 @@ def prior_sensitivity(
 
 def conditional_log_likelihood(fit: Fitted) -> xr.DataArray:
     """Return the log likelihood of each draw given its random effects, dims `chain`, `draw`, up to a constant."""
+    from bayesglmm.density import Likelihood
+
     posterior, model = fit.posterior, fit.model
     draws = Draws(posterior, model.design)
     b = [draws.b(block) for block in model.design.blocks]

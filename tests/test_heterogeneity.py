@@ -53,7 +53,7 @@ def test_the_ratio_at_zero_is_the_bayes_factor_under_each_prior(effect, unlike) 
     y = outcome(effect)
     row = (unlike if effect else heterogeneity(fitted(y))).table.loc["sd_id[Intercept]"]
     error = row["mcse"] / row["ratio"]
-    assert error < 0.12
+    assert error < 0.25  # as is asked of a ratio that is given at all
     for column, scale in (("ratio", 1.5), ("ratio, prior × 1/2", 0.75), ("ratio, prior × 2", 3.0)):
         assert abs(np.log(row[column] / bayes_factor(y, scale))) < 4 * error, column
 
