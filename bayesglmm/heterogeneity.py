@@ -91,7 +91,8 @@ class Heterogeneity:
         return (
             f"{self.table.to_string(float_format='{:.3g}'.format)}\n\n"
             "ratio: posterior / prior density at sd = 0, the Bayes factor of the model without these effects against "
-            "the one with them.\nIt depends on the prior of the sd at any amount of data: a wider prior raises it."
+            "the one with them.\nIt depends on the prior of the sd at any amount of data: one far wider than the data "
+            "favour raises it."
         )
 
     def __repr__(self) -> str:
@@ -226,7 +227,7 @@ def _row(sd: Array, epsilon: float, prior: Prior, line: _Lines, chains: int) -> 
 def _reading(ratios: list[float]) -> str:
     """Say what the ratios under three priors agree on."""
     if min(ratios) > _DECIDES:
-        return "the data speak for no such effects"
+        return "the data speak against such effects"
     if max(ratios) < 1 / _DECIDES:
         return "the data speak for such effects"
     return "the data hardly decide"

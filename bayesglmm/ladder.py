@@ -208,6 +208,6 @@ def _references(model: Model) -> dict[str, float]:
         return {}
     try:
         found = firth(design.x, outcome.y, outcome.trials, design.offset)
-    except DataError:
+    except DataError:  # there is no such estimate to stand beside
         return {}
     return {f"beta[{name}]": float(value) for name, value in zip(design.coef, found.beta, strict=True)}

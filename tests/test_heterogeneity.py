@@ -91,7 +91,7 @@ def test_without_group_effects_nothing_diverges_and_zero_is_favoured() -> None:
     assert fit.check().ok
     row = fit.heterogeneity().table.loc["sd_id[Intercept]"]
     assert row["ratio"] > 3
-    assert row["reading"] == "the data speak for no such effects"
+    assert row["reading"] == "the data speak against such effects"
     assert row["epsilon"] == 0.1
     np.testing.assert_allclose(row["prior"], 2 * (stats.t(3, 0, 2.5).cdf(0.1) - 0.5), rtol=1e-5)
     sd = fit.posterior["sd_id"].values

@@ -39,7 +39,7 @@ def prior_ladder(table: pd.DataFrame, references: Mapping[str, float], priors: s
         "An estimate that climbs with the scale is held by its prior."
     )
     if references:
-        caption += " Dashed: Firth's penalized estimate, groups ignored (marginal)."
+        caption += " Dashed: Firth's penalized estimate, which knows no groups (marginal)."
     with new_figure(max(4.4, 0.8 + 2.3 * across), 0.7 + 2.0 * rows, caption) as figure:
         panels = figure.subplots(rows, across, squeeze=False).ravel()
         for axes, name, title in zip(panels, names, columns_text(names), strict=False):
@@ -54,7 +54,7 @@ def prior_ladder(table: pd.DataFrame, references: Mapping[str, float], priors: s
                     linestyle="--",
                     linewidth=1.0,
                     gid="firth",
-                    label="Firth, groups ignored",
+                    label="Firth's penalized estimate, no groups",
                 )
             axes.set_xticks(x, [f"{scale:g}" for scale in part.index])
             axes.xaxis.set_minor_locator(NullLocator())
