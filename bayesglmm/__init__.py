@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bayesglmm.families import Family
     from bayesglmm.formula import Formula, parse
     from bayesglmm.interop import from_bambi
+    from bayesglmm.ladder import prior_ladder
     from bayesglmm.model import Model, glmm
     from bayesglmm.posterior import Fit, fit, load
     from bayesglmm.priors import Priors
@@ -46,6 +47,7 @@ __all__ = [
     "load",
     "parse",
     "plots",
+    "prior_ladder",
     "priors",
 ]
 
@@ -69,6 +71,7 @@ _HOME = {
     "glmm": "model",
     "load": "posterior",
     "parse": "formula",
+    "prior_ladder": "ladder",
 }
 """The module of each export; modules load when first used, so that importing the package is quick."""
 

@@ -138,10 +138,18 @@ class Draws:
 
     def covariance(self, block: BlockDesign) -> Array:
         """Return G, shape (s, k, k)."""
-        sd = self._take(f"sd_{block.name}", **{f"{block.name}_coef": block.columns})
+        sd = self.sd(block)
         if not block.correlated:
             return covariance(sd)
-        return covariance(sd, self._take(f"corr_{block.name}", **{f"{block.name}_pair": pair_names(block)}))
+        return covariance(sd, self.correlations(block))
+
+    def correlations(self, block: BlockDesign) -> Array:
+        """Return the lower triangle of Ω of a correlated block row by row, shape (s, pairs)."""
+        return self._take(f"corr_{block.name}", **{f"{block.name}_pair": pair_names(block)})
+
+    def sd(self, block: BlockDesign) -> Array:
+        """Return the standard deviations of a block, shape (s, k)."""
+        return self._take(f"sd_{block.name}", **{f"{block.name}_coef": block.columns})
 
     def parameters(self, family: Family) -> dict[str, Array]:
         """Return the family parameters by name, each of shape (s, 1)."""

@@ -17,7 +17,7 @@ from scipy import special
 from bayesglmm.errors import FamilyError, suggest
 from bayesglmm.special import exp, log1p_unit, log_ndtr, mills
 
-__all__ = ["LINKS", "Link", "get_link"]
+__all__ = ["LINKS", "Link", "Range", "get_link"]
 
 type Array = NDArray[np.float64]
 type Pointer = Any

@@ -5,16 +5,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bayesglmm import graph
+from bayesglmm import graph, implied, prior_predictive
 from bayesglmm.design import Design, Outcome
-from bayesglmm.errors import DataError, PriorError, ResponseError, listing
+from bayesglmm.errors import DataError, ResponseError, listing
 from bayesglmm.families import Family, get_family
 from bayesglmm.formula import Formula, parse, render
-from bayesglmm.mathematics import describe, describe_html, prior_rows
-from bayesglmm.priors import Flat, Priors
+from bayesglmm.holding import Step
+from bayesglmm.mathematics import describe, describe_html
+from bayesglmm.priors import Priors
 
 if TYPE_CHECKING:
     import pymc as pm
+    import xarray as xr
 
 __all__ = ["Model", "glmm"]
 
@@ -65,12 +67,15 @@ class Model:
         PriorError
             Naming the parameters whose prior is flat.
         """
-        if not self.priors.proper:
-            names = [name for name, prior, _ in prior_rows(self.design, self.priors) if prior == str(Flat())]
-            raise PriorError(
-                f"the prior alone cannot be drawn from: {listing(names)} has the improper prior flat(); "
-                "give a proper one, such as priors={'slopes': 'normal(0, 2.5)'}"
-            )
+        prior_predictive.require_proper(self)
+
+    def prior_predictive(self, *, draws: int = 1000, seed: int | None = None) -> "xr.DataTree":
+        """Draw parameters and outcomes from the priors alone: see `bayesglmm.prior_predictive.prior_predictive`."""
+        return prior_predictive.prior_predictive(self, draws=draws, seed=seed)
+
+    def implied_priors(self, *, step: Step = "sd", draws: int = 4000, seed: int | None = 0) -> implied.ImpliedPriors:
+        """Return what the priors say on the scale of the response: see `bayesglmm.implied.implied_priors`."""
+        return implied.implied_priors(self, step=step, draws=draws, seed=seed)
 
     def to_pymc(self, *, prior_only: bool = False) -> "pm.Model":
         """Return the model as a PyMC graph: add to it and sample it as any other.

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 import xarray as xr
 
-from bayesglmm import checks, coefficients, effects, icc, predictions, random_effects, separation, storage, summaries
+from bayesglmm import (
+    checks,
+    coefficients,
+    effects,
+    heterogeneity,
+    icc,
+    ladder,
+    predictions,
+    random_effects,
+    sensitivity,
+    separation,
+    storage,
+    summaries,
+)
 from bayesglmm.checks import Check
 from bayesglmm.effects import Comparison, ContrastOption, Estimates, FrameOption, Scale
 from bayesglmm.errors import OptionError, PriorError, suggest
@@ -187,6 +200,25 @@ class Fit:
         return effects.conditional_effects(
             self, focal, by=by, frame=frame, at=at, scale=scale, ci_prob=ci_prob, seed=seed
         )
+
+    def prior_sensitivity(
+        self,
+        *,
+        quantities: Mapping[str, xr.DataArray] | None = None,
+        log_likelihood: xr.DataArray | None = None,
+    ) -> sensitivity.PriorSensitivity:
+        """Say what rests on the data and what on the prior: see `bayesglmm.sensitivity.prior_sensitivity`."""
+        return sensitivity.prior_sensitivity(self, quantities=quantities, log_likelihood=log_likelihood)
+
+    def prior_ladder(
+        self, scales: Sequence[float] = (1, 2.5, 5, 10), *, of: ladder.Ladder = "slopes"
+    ) -> ladder.PriorLadder:
+        """Fit again under ever wider priors: see `bayesglmm.ladder.prior_ladder`."""
+        return ladder.prior_ladder(self, scales, of=of)
+
+    def heterogeneity(self, *, epsilon: float | None = None, draws: int | None = None) -> heterogeneity.Heterogeneity:
+        """Say of each sd how near zero it may be: see `bayesglmm.heterogeneity.heterogeneity`."""
+        return heterogeneity.heterogeneity(self, epsilon=epsilon, draws=draws)
 
     def update(
         self,

@@ -15,6 +15,7 @@ from bayesglmm import datasets, priors
 from bayesglmm.errors import PriorError
 from bayesglmm.model import Model, glmm
 from bayesglmm.priors import DISTRIBUTIONS, LKJ, Flat, HalfNormal, HalfStudentT, Normal, Prior, parse_prior
+from bayesglmm.priors.numeric import draw, log_density
 
 SEIZURE = "count ~ trt*time + offset(log(weeks)) + (1 + time | id)"
 DATA = datasets.load("seizure")
@@ -54,6 +55,30 @@ every_prior = pytest.mark.parametrize("row", TABLE, ids=NAMES)
 
 def assigned(given: Any = None, formula: str = SEIZURE, data: Any = DATA, family: str = "poisson") -> Model:
     return glmm(formula, data, family, priors=given)
+
+
+SINGLE = [row for row in TABLE if row.reference is not None]
+
+
+@pytest.mark.parametrize("row", SINGLE, ids=[row.prior.text for row in SINGLE])
+def test_numpy_form_is_that_of_scipy(row: Row) -> None:
+    half = isinstance(row.prior, HalfStudentT)  # scipy has the whole
+    x = np.array([0.01, 0.3, 0.9, *([] if row.prior.text == "beta" else [1.7, 12.0, -0.4, -30.0])])
+    expected = row.reference.logpdf(x) + half * np.log(2)
+    np.testing.assert_allclose(log_density(row.prior, x), np.where(half & (x < 0), -np.inf, expected), rtol=1e-12)
+    drawn = draw(row.prior, np.random.default_rng(11), 5000)
+    whole = row.reference.cdf
+    assert stats.kstest(drawn, (lambda x: 2 * whole(x) - 1) if half else whole).pvalue > 1e-4
+
+
+def test_numpy_form_at_an_end_is_the_limit_and_flat_has_no_draws() -> None:
+    assert log_density(HalfNormal(2), 0.0) == pytest.approx(stats.halfnorm(scale=2).logpdf(0))
+    assert np.exp(log_density(priors.Gamma(2, 1), 0.0)) == pytest.approx(0)
+    assert np.exp(log_density(priors.InvGamma(2, 1), 0.0)) == 0
+    assert log_density(Flat(), 3.0) == 0
+    for prior in (Flat(), LKJ(2)):
+        with pytest.raises(PriorError, match="cannot be drawn from"):
+            draw(prior, np.random.default_rng(1), 3)
 
 
 def test_the_table_has_every_prior() -> None:

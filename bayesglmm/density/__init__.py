@@ -4,11 +4,13 @@ from bayesglmm.density.bind import Bound, Coordinates
 from bayesglmm.density.compile import compile_density, find_coordinates, posterior_shapes, variables
 from bayesglmm.density.evaluator import Evaluator
 from bayesglmm.density.rows import Rows
+from bayesglmm.density.total import Likelihood
 
 __all__ = [
     "Bound",
     "Coordinates",
     "Evaluator",
+    "Likelihood",
     "Rows",
     "compile_density",
     "find_coordinates",

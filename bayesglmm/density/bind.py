@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglmm.density.kernels import family_address, link_address, prior_address
+from bayesglmm.compiled.kernels import family_address, link_address, prior_address
 from bayesglmm.density.layout import BLOCK_SIZE, HEADER_SIZE, Block, Header
 from bayesglmm.density.rows import Rows
 from bayesglmm.density.whitening import Whitening

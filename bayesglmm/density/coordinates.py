@@ -3,10 +3,10 @@
 import math
 
 import numpy as np
-from numba import carray, njit, types
+from numba import njit
 
-from bayesglmm.density.abi import pointer
-from bayesglmm.density.functions import log
+from bayesglmm.compiled.abi import floats, words
+from bayesglmm.compiled.functions import log
 from bayesglmm.density.layout import Block, Header
 
 __all__ = [
@@ -15,9 +15,7 @@ __all__ = [
     "constrain",
     "effect_root",
     "effects_back",
-    "floats",
     "pull_back",
-    "words",
     "write_effects",
     "write_values",
 ]
@@ -25,18 +23,6 @@ __all__ = [
 
 _SUMS = {"reassoc", "contract", "nsz"}
 """What vector instructions need: sums in any order."""
-
-
-@njit(inline="always", error_model="numpy")
-def floats(address, n):
-    """View n doubles at an address."""
-    return carray(pointer(address), (n,), types.float64)
-
-
-@njit(inline="always", error_model="numpy")
-def words(address, n):
-    """View n integers at an address."""
-    return carray(pointer(address), (n,), types.int64)
 
 
 @njit(error_model="numpy")

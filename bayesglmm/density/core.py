@@ -15,21 +15,20 @@ import math
 import numpy as np
 from numba import carray, njit, types
 
-from bayesglmm.density.abi import EXPAND, LOGP, call_family, call_link, call_prior, pointer
-from bayesglmm.density.cache import compiled
+from bayesglmm.compiled.abi import EXPAND, LOGP, call_family, call_link, call_prior, floats, pointer, words
+from bayesglmm.compiled.cache import compiled
+from bayesglmm.compiled.workspace import CHUNK, WORK, Work
 from bayesglmm.density.coordinates import (
     cholesky,
     colour,
     constrain,
     effect_root,
     effects_back,
-    floats,
     pull_back,
-    words,
     write_effects,
     write_values,
 )
-from bayesglmm.density.layout import BLOCK_SIZE, CHUNK, HEADER_SIZE, WORK, Block, Header, Work
+from bayesglmm.density.layout import BLOCK_SIZE, HEADER_SIZE, Block, Header
 
 __all__ = ["expand", "information", "log_density"]
 

@@ -1,17 +1,13 @@
-"""Where everything stands that a compiled function reads: the header, a row of the block table, the workspace."""
+"""Where everything stands that a compiled function reads: the header, and a row of the block table."""
 
-from enum import IntEnum, auto
+from enum import auto
 
-__all__ = ["BLOCK_SIZE", "CHUNK", "HEADER_SIZE", "WORK", "Block", "Header", "Work"]
+from bayesglmm.compiled.workspace import FromZero
 
-
-class _FromZero(IntEnum):
-    @staticmethod
-    def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
-        return count
+__all__ = ["BLOCK_SIZE", "HEADER_SIZE", "Block", "Header"]
 
 
-class Header(_FromZero):
+class Header(FromZero):
     """The header, an array of int64: sizes, flags and addresses."""
 
     ROWS = auto()
@@ -44,7 +40,7 @@ class Header(_FromZero):
     STRIPS = auto()
 
 
-class Block(_FromZero):
+class Block(FromZero):
     """A block's row of the block table, an array of int64."""
 
     COLUMNS = auto()
@@ -60,18 +56,4 @@ class Block(_FromZero):
     PULL = auto()
 
 
-class Work(_FromZero):
-    """The arrays of a chunk of rows, one after another in the workspace."""
-
-    ETA = auto()
-    A = auto()
-    B = auto()
-    DA = auto()
-    DB = auto()
-    D_ETA = auto()
-
-
-CHUNK = 512
-"""Rows worked on at a time, so that what is written is still in the cache when it is read."""
-
-HEADER_SIZE, BLOCK_SIZE, WORK = len(Header), len(Block), len(Work)
+HEADER_SIZE, BLOCK_SIZE = len(Header), len(Block)

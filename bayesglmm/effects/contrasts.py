@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesglmm.effects.wording import number
 from bayesglmm.errors import OptionError, choose, listing, suggest
-from bayesglmm.grid import checked, is_factor, levels, predictors, reference
+from bayesglmm.grid import checked
+from bayesglmm.holding import is_factor, levels, predictors, reference
 from bayesglmm.model import Model
 
 __all__ = ["NAMED", "Contrast", "ContrastOption", "read_contrasts", "read_variables"]
@@ -65,7 +66,7 @@ def read_variables(model: Model, option: str, variables: Any) -> dict[str, Any]:
     names = list(given)
     if not names:
         raise OptionError(f"{option} is empty; give the name of a predictor")
-    known = predictors(model)
+    known = predictors(model.design)
     for name in names:
         if name not in known:
             raise OptionError(
@@ -99,11 +100,11 @@ def read_contrasts(model: Model, variables: Any, contrasts: ContrastOption, sign
 
 def _contrast(model: Model, name: str, value: Any, contrasts: ContrastOption, sign: str) -> Contrast:
     option = f"variables[{name!r}]"
-    distinct = levels(model, name)
-    if value is None and not is_factor(model, name):
+    distinct = levels(model.design, name)
+    if value is None and not is_factor(model.design, name):
         value = list(distinct) if len(distinct) == 2 else 1
     if value is None:
-        first = reference(model, name)
+        first = reference(model.design, name)
         value = [first, *(level for level in distinct if level != first)]
     if isinstance(value, int | float | np.number) and not isinstance(value, bool):
         return _step(model, name, value, contrasts, option)
@@ -117,7 +118,7 @@ def _contrast(model: Model, name: str, value: Any, contrasts: ContrastOption, si
 
 
 def _step(model: Model, name: str, step: Any, contrasts: ContrastOption, option: str) -> Contrast:
-    if is_factor(model, name):
+    if is_factor(model.design, name):
         raise OptionError(
             f"{option}={step!r} is a step, and '{name}' is a factor; give levels, such as {_some(model, name)}"
         )
@@ -133,7 +134,7 @@ def _step(model: Model, name: str, step: Any, contrasts: ContrastOption, option:
 
 
 def _some(model: Model, name: str) -> str:
-    return repr(list(levels(model, name)[:3]))
+    return repr(list(levels(model.design, name)[:3]))
 
 
 def _weights(name: str, values: Sequence[Any], contrasts: ContrastOption, sign: str) -> tuple[tuple[str, ...], Array]:

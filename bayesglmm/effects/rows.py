@@ -13,7 +13,7 @@ from bayesglmm.effects.asked import Asked
 from bayesglmm.errors import OptionError, listing, suggest
 from bayesglmm.exposure import offset_columns
 from bayesglmm.formula import column_names
-from bayesglmm.grid import column_like, predictors
+from bayesglmm.holding import as_column, predictors
 
 __all__ = ["Rows", "read_rows"]
 
@@ -43,7 +43,7 @@ class Rows:
         """Return all rows with columns set to a value each, or to one value a row, typed as those of `like`."""
         n = self.columns.n
         changed = {
-            name: value if isinstance(value, np.ndarray) else column_like(like[name], [value] * n)
+            name: value if isinstance(value, np.ndarray) else as_column(like[name], [value] * n)
             for name, value in values.items()
         }
         return Columns({**self.columns, **changed}, self.columns.rows)
@@ -100,7 +100,7 @@ def read_rows(
             if name not in columns:
                 raise OptionError(f"by={name!r} is not a column of the model's data; {suggest(name, columns)}")
     else:
-        needed = [*predictors(model), *offset_columns(model), *names]
+        needed = [*predictors(model.design), *offset_columns(model), *names]
         blocks = [block for block in model.formula.blocks if str(block.group) in asked.factors]
         groups = column_names(*(factor for block in blocks for factor in block.group.factors))
         free = {*at, *compared}

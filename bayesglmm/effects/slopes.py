@@ -21,7 +21,8 @@ from bayesglmm.errors import OptionError, listing
 from bayesglmm.fitted import Fitted
 from bayesglmm.formula import Call, column_names, walk
 from bayesglmm.frames import mean_response
-from bayesglmm.grid import fixed, is_factor, levels, product
+from bayesglmm.grid import fixed, product
+from bayesglmm.holding import is_factor, levels
 from bayesglmm.links import get_link
 from bayesglmm.model import Model
 
@@ -85,9 +86,9 @@ def slopes(
     asked = ask(fit, frame, scale, ci_prob, seed)
     names = list(read_variables(asked.model, "variables", variables))
     for name in names:
-        if is_factor(asked.model, name):
+        if is_factor(asked.model.design, name):
             raise OptionError(
-                f"'{name}' is a factor ({listing(levels(asked.model, name), 6)}), which has no slope; "
+                f"'{name}' is a factor ({listing(levels(asked.model.design, name), 6)}), which has no slope; "
                 f"compare its levels: comparisons({name!r})"
             )
     given = fixed(asked.model, at)

@@ -205,7 +205,7 @@ def _run(groups: Groups, value: Array, error: Array, mode: Array, spread: Array,
     """Call the compiled kernel on every core, each on draws of its own; it writes into the arrays."""
     import ctypes
 
-    from bayesglmm.density.kernels import family_address, link_address
+    from bayesglmm.compiled.kernels import family_address, link_address
     from bayesglmm.integrate.kernel import HEADER_SIZE, Header, integrate
 
     order = np.argsort(groups.index, kind="stable")

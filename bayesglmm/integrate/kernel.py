@@ -15,10 +15,9 @@ import math
 import numpy as np
 from numba import carray, njit, types
 
-from bayesglmm.density.abi import call_family, call_link
-from bayesglmm.density.cache import compiled
-from bayesglmm.density.coordinates import floats, words
-from bayesglmm.density.layout import CHUNK, WORK, Work
+from bayesglmm.compiled.abi import call_family, call_link, floats, words
+from bayesglmm.compiled.cache import compiled
+from bayesglmm.compiled.workspace import CHUNK, WORK, Work
 
 __all__ = ["HEADER_SIZE", "INTEGRATE", "Header", "integrate"]
 

@@ -9,7 +9,23 @@ from bayesglmm.plots.diagnostics import diagnostics
 from bayesglmm.plots.effect_pairs import effect_pairs
 from bayesglmm.plots.effect_quantiles import effect_quantiles
 from bayesglmm.plots.forest import forest
+from bayesglmm.plots.implied import implied_priors
+from bayesglmm.plots.ladder import prior_ladder
 from bayesglmm.plots.population import population
+from bayesglmm.plots.sd_density import sd_density
+from bayesglmm.plots.sensitivity import power_scaling
 from bayesglmm.plots.style import Picture
 
-__all__ = ["Picture", "coefficients", "diagnostics", "effect_pairs", "effect_quantiles", "forest", "population"]
+__all__ = [
+    "Picture",
+    "coefficients",
+    "diagnostics",
+    "effect_pairs",
+    "effect_quantiles",
+    "forest",
+    "implied_priors",
+    "population",
+    "power_scaling",
+    "prior_ladder",
+    "sd_density",
+]

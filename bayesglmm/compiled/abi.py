@@ -3,11 +3,24 @@
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["EXPAND", "FAMILY", "LINK", "LOGP", "PRIOR", "call_family", "call_link", "call_prior", "further", "pointer"]
+__all__ = [
+    "EXPAND",
+    "FAMILY",
+    "LINK",
+    "LOGP",
+    "PRIOR",
+    "call_family",
+    "call_link",
+    "call_prior",
+    "floats",
+    "further",
+    "pointer",
+    "words",
+]
 
 _DOUBLES = types.CPointer(types.float64)
 _HEADER = types.CPointer(types.int64)
@@ -94,3 +107,15 @@ def call_family(typingctx: Any, address: Any, n: Any, y: Any, trials: Any, work:
 def call_prior(typingctx: Any, address: Any, value: Any, a: Any, b: Any, c: Any, slope: Any) -> Any:
     """Call a prior's density at an address."""
     return _prior(), _prior_code
+
+
+@njit(inline="always", error_model="numpy")
+def floats(address, n):
+    """View n doubles at an address."""
+    return carray(pointer(address), (n,), types.float64)
+
+
+@njit(inline="always", error_model="numpy")
+def words(address, n):
+    """View n integers at an address."""
+    return carray(pointer(address), (n,), types.int64)

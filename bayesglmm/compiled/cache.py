@@ -9,10 +9,21 @@ from typing import Any
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 
-__all__ = ["compiled", "fingerprint"]
+__all__ = [
+    "compiled",
+    "fingerprint",
+]
 
 _PACKAGE = Path(__file__).parents[1]
-_SOURCES = ("density/*.py", "families/*.py", "priors/distributions.py", "links.py", "special.py", "integrate/kernel.py")
+_SOURCES = (
+    "compiled/*.py",
+    "density/*.py",
+    "families/*.py",
+    "priors/distributions.py",
+    "links.py",
+    "special.py",
+    "integrate/kernel.py",
+)
 
 
 @cache

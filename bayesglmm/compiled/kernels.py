@@ -10,10 +10,10 @@ from typing import Any
 
 from numba import njit
 
-from bayesglmm.density import functions as _functions  # noqa: F401  # what kernels call
-from bayesglmm.density.abi import FAMILY, LINK, PRIOR, further
-from bayesglmm.density.cache import compiled
-from bayesglmm.density.layout import CHUNK, Work
+from bayesglmm.compiled import functions as _functions  # noqa: F401  # what kernels call
+from bayesglmm.compiled.abi import FAMILY, LINK, PRIOR, further
+from bayesglmm.compiled.cache import compiled
+from bayesglmm.compiled.workspace import CHUNK, Work
 
 __all__ = ["family_address", "link_address", "prior_address"]
 

@@ -1,0 +1,200 @@
+"""Power scaling against normal posteriors in closed form; what is scaled against scipy, term by term."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from handmade import hand_made, seizure_like
+from scipy import special, stats
+
+import bayesglmm as bg
+from bayesglmm.errors import OptionError
+from bayesglmm.log_prior import log_prior
+from bayesglmm.predictions import predict
+from bayesglmm.sensitivity import PriorSensitivity, conditional_log_likelihood, effects, prior_sensitivity
+
+CHAINS, DRAWS = 4, 1000
+
+
+def constant(difference) -> None:
+    """Assert that log densities differ by a constant alone."""
+    assert np.ptp(difference) < 1e-9 * (1 + np.abs(difference).max())
+
+
+@pytest.mark.parametrize(
+    ("formula", "family"),
+    [
+        ("count ~ trt*time + offset(log(weeks)) + (1 + time | id)", "poisson"),
+        ("count ~ trt + (1 | id) + (1 | severity)", "negative_binomial"),
+        ("event ~ age + (1 | id)", "bernoulli"),
+        ("p(event, size) ~ 0 + time + (1 | id)", "binomial"),
+        ("age ~ trt + time", "gaussian"),
+    ],
+)
+def test_the_likelihood_given_b_is_the_sum_over_rows(formula, family) -> None:
+    data = seizure_like()
+    fit = hand_made(bg.glmm(formula, data, family), draws=20)
+    mean = predict(fit.model, fit.posterior, frame="group").values
+    y = fit.model.design.outcome.y
+    own = {name: fit.posterior[name].values[..., None] for name in ("phi", "sigma") if name in fit.posterior}
+    rows = {
+        "poisson": lambda: stats.poisson(mean).logpmf(y),
+        "negative_binomial": lambda: stats.nbinom(own["phi"], own["phi"] / (own["phi"] + mean)).logpmf(y),
+        "bernoulli": lambda: stats.bernoulli(mean).logpmf(y),
+        "binomial": lambda: stats.binom(data["size"].to_numpy(), mean).logpmf(y),
+        "gaussian": lambda: stats.norm(mean, own["sigma"]).logpdf(y),
+    }[family]()
+    constant(conditional_log_likelihood(fit).values - rows.sum(axis=-1))
+
+
+def test_the_log_prior_is_that_of_every_class() -> None:
+    priors = {
+        "intercept": "student_t(4, 1, 2)",
+        "slopes": "normal(0, 2)",
+        "age": "laplace(0, 0.5)",
+        "sd": "exponential(2)",
+        "correlation": "lkj(3)",
+        "phi": "gamma(2, 1)",
+    }
+    model = bg.glmm("count ~ age + time + (1 + time + age | id)", seizure_like(), "negative_binomial", priors=priors)
+    posterior = hand_made(model, draws=30).posterior
+    found = log_prior(model, posterior)
+    beta, sd, corr = (posterior[name].values for name in ("beta", "sd_id", "corr_id"))
+    centred = beta @ model.design.x.mean(axis=0)
+    constant(found["intercept"].values - stats.t(4, 1, 2).logpdf(centred))
+    constant(
+        found["slopes"].values - stats.laplace(0, 0.5).logpdf(beta[..., 1]) - stats.norm(0, 2).logpdf(beta[..., 2])
+    )
+    constant(found["sd_id"].values - stats.expon(scale=0.5).logpdf(sd).sum(axis=-1))
+    constant(found["phi"].values - stats.gamma(2).logpdf(posterior["phi"].values))
+    a, b, c = np.moveaxis(corr, -1, 0)
+    constant(found["corr_id"].values - 2 * np.log(1 + 2 * a * b * c - a**2 - b**2 - c**2))
+    assert set(found) == {"intercept", "slopes", "sd_id", "corr_id", "phi"}
+
+
+def normal_fit(prior: tuple[float, float], data: tuple[float, float]) -> tuple[bg.Fit, xr.DataArray, np.ndarray]:
+    """Make a fit whose posterior is normal in closed form, its draws the quantiles, with the log likelihood."""
+    precision = 1 / prior[1] ** 2 + 1 / data[1] ** 2
+    mean = (prior[0] / prior[1] ** 2 + data[0] / data[1] ** 2) / precision
+    points = (np.arange(CHAINS * DRAWS) + 0.5) / (CHAINS * DRAWS)
+    beta = np.random.default_rng(1).permutation(stats.norm(mean, precision**-0.5).ppf(points))
+    model = bg.glmm("event ~ 1", seizure_like(), "bernoulli", priors={"Intercept": f"normal({prior[0]}, {prior[1]})"})
+    values = beta.reshape(CHAINS, DRAWS)
+    coords = {"chain": np.arange(CHAINS), "draw": np.arange(DRAWS)}
+    posterior = xr.Dataset({"beta": (("chain", "draw", "coef"), values[..., None])}, {**coords, "coef": ["Intercept"]})
+    log_likelihood = xr.DataArray(stats.norm(*data).logpdf(values), coords, attrs={"about": "a normal likelihood"})
+    return bg.Fit(model, xr.DataTree.from_dict({"posterior": posterior})), log_likelihood, beta
+
+
+def distance(one, other, x) -> float:
+    """Cumulative Jensen–Shannon distance of two distribution functions on a grid (Kallioinen et al. 2024, eq. 10)."""
+
+    def half(p, q) -> float:
+        return float(np.trapezoid(special.rel_entr(p, (p + q) / 2) / np.log(2) + (q - p) / (2 * np.log(2)), x))
+
+    return float(np.sqrt((half(one, other) + half(other, one)) / np.trapezoid(one + other, x)))
+
+
+def moved(prior: tuple[float, float], data: tuple[float, float], ends, *, prior_scaled: bool) -> float:
+    def cdf(alpha: float, x, sign: int):
+        first, second = (alpha, 1.0) if prior_scaled else (1.0, alpha)
+        one, two = first / prior[1] ** 2, second / data[1] ** 2
+        mean = (one * prior[0] + two * data[0]) / (one + two)
+        return stats.norm(sign * mean, (one + two) ** -0.5).cdf(x)
+
+    slopes = []
+    for alpha in (0.99, 1.01):
+        grids = {1: np.linspace(*ends, 20001), -1: np.linspace(-ends[1], -ends[0], 20001)}
+        far = max(distance(cdf(1.0, x, sign), cdf(alpha, x, sign), x) for sign, x in grids.items())
+        slopes.append(far / abs(np.log2(alpha)))
+    return float(np.mean(slopes))
+
+
+@pytest.mark.parametrize(
+    ("prior", "data", "diagnosis"),
+    [
+        ((0.0, 10.0), (1.0, 0.3), "rests on the data"),
+        (
+            (0.0, 0.5),
+            (3.0, 0.5),
+            "prior and data both move it",
+        ),
+        ((1.0, 0.1), (1.0, 20.0), "rests on the prior"),
+    ],
+)
+def test_power_scaling_of_a_normal_posterior_is_its_closed_form(prior, data, diagnosis) -> None:
+    fit, log_likelihood, beta = normal_fit(prior, data)
+    found = prior_sensitivity(fit, quantities={}, log_likelihood=log_likelihood)
+    row = found.table.loc["beta[Intercept]"]
+    ends = (beta.min(), beta.max())
+    assert row["prior"] == pytest.approx(moved(prior, data, ends, prior_scaled=True), rel=0.03, abs=1e-3)
+    assert row["likelihood"] == pytest.approx(moved(prior, data, ends, prior_scaled=False), rel=0.03, abs=1e-3)
+    assert row["diagnosis"] == diagnosis
+    assert row["strongest"] == "intercept"
+    assert "a normal likelihood" in found.sentence
+
+
+@pytest.fixture(scope="module")
+def crossover() -> bg.Fit:
+    data = bg.datasets.load("crossover")
+    return bg.fit("outcome ~ trt*period + (1 | id)", data, "bernoulli", seed=1, progress=False)
+
+
+@pytest.fixture(scope="module")
+def found(crossover) -> PriorSensitivity:
+    return crossover.prior_sensitivity()
+
+
+def test_in_the_crossover_trial_coefficients_lean_on_the_prior_and_population_effects_do_not(found) -> None:
+    prior = found.table["prior"]
+    assert (prior[["beta[trt]", "beta[period]", "sd_id[Intercept]"]] > 0.1).all()
+    assert (prior.filter(like="population risk difference") < 0.04).all()
+    assert found.table.loc["sd_id[Intercept]", "strongest"] == "sd_id"
+    assert found.table.loc["beta[trt]", "strongest"] == "slopes"
+    assert "conditional on the random effects" in found.sentence
+    data = found.sentence.split(" rest on the data")[0]
+    assert "population risk difference[trt: 0 → 1]" in data
+    assert "beta[trt]" not in data
+
+
+def test_population_effects_are_differences_of_predictions_at_the_baseline(crossover) -> None:
+    rows = pd.DataFrame({"trt": [0, 1, 0], "period": [0, 0, 1]})
+    p = predict(crossover.model, crossover.posterior, rows).values
+    drawn = effects(crossover)
+    difference, ratio = drawn["population risk difference"], drawn["marginal log odds ratio"]
+    assert list(difference["step"].values) == ["trt: 0 → 1", "period: 0 → 1"]
+    np.testing.assert_allclose(difference, p[..., 1:] - p[..., :1], rtol=1e-12)
+    np.testing.assert_allclose(ratio, special.logit(p[..., 1:]) - special.logit(p[..., :1]), rtol=1e-10)
+
+
+def test_quantities_of_ones_own_stand_in_place_of_the_effects(crossover) -> None:
+    given = {"odds": np.exp(crossover.posterior["beta"]), "total": crossover.posterior["beta"].sum("coef")}
+    table = crossover.prior_sensitivity(quantities=given).table
+    assert list(table.index)[-5:] == [f"odds[{name}]" for name in crossover.model.design.coef] + ["total"]
+    assert not table.index.str.contains("population").any()
+
+
+def test_a_likelihood_by_rows_is_that_of_their_sum(crossover) -> None:
+    total = conditional_log_likelihood(crossover)
+    rows = total.expand_dims(obs=3) * xr.DataArray([0.5, 0.3, 0.2], dims="obs")
+    one, other = (prior_sensitivity(crossover, quantities={}, log_likelihood=given).table for given in (total, rows))
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_the_figure_holds_both_sensitivities(found) -> None:
+    (axes,) = found.plot().axes
+    lines = {line.get_gid(): line for line in axes.get_lines()}
+    np.testing.assert_array_equal(lines["prior"].get_xdata(), found.table["prior"])
+    np.testing.assert_array_equal(lines["likelihood"].get_xdata(), found.table["likelihood"])
+    assert axes.get_yticklabels()[0].get_text() == "beta[Intercept]"
+
+
+def test_what_has_no_answer_is_refused(crossover) -> None:
+    tree = crossover.draws.copy()
+    tree.attrs = {**tree.attrs, "prior_only": 1}
+    with pytest.raises(OptionError, match="the prior alone"):
+        prior_sensitivity(bg.Fit(crossover.model, tree))
+    with pytest.raises(OptionError, match=r"'half' is an xarray\.DataArray with dims and sizes"):
+        prior_sensitivity(crossover, quantities={"half": crossover.posterior["beta"].isel(draw=slice(10))})
+    with pytest.raises(OptionError, match="give one beside chain and draw"):
+        prior_sensitivity(crossover, quantities={"b": crossover.posterior["b_id"]})
