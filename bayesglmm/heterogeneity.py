@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
-from scipy.interpolate import PchipInterpolator
 
 from bayesglmm.errors import OptionError, choose
 from bayesglmm.fitted import Fitted
@@ -247,6 +246,8 @@ def _below(prior: Prior, epsilon: float) -> float:
 
 def _density(sd: Array, prior: Prior, line: _Lines) -> pd.DataFrame:
     """Return the prior and the posterior density on a grid from 0 to beyond the draws."""
+    from scipy.interpolate import PchipInterpolator  # a second of import, which a fit does not wait for
+
     grid = np.linspace(0.0, 1.15 * float(np.quantile(sd, 0.995)), 241)
     grid[0] = grid[1] * 1e-6
     before = np.exp(log_density(prior, grid))

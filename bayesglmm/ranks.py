@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 __all__ = ["BEST", "Best", "rank_probabilities", "rank_table"]
 
@@ -56,4 +55,6 @@ def _ends(values: Array, best: Best) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 
 def _ranked(values: Array, best: Best, ties: Literal["min", "max", "average"]) -> Array:
+    from scipy.stats import rankdata  # a second of import, which a fit does not wait for
+
     return np.asarray(rankdata(-values if best == "largest" else values, ties, axis=1), dtype=np.float64)

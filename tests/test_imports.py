@@ -109,6 +109,14 @@ def test_building_a_model_loads_no_sampler():
     assert not loaded_by(statement) & HEAVY
 
 
+def test_fit_itself_loads_nothing_heavy():
+    code = "import sys\nimport bayesglmm as bg\nbg.fit\nsys.stdout.write(' '.join(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert not {name.split(".")[0] for name in loaded} & HEAVY
+    assert not loaded & {"scipy.stats", "scipy.interpolate", "scipy.optimize"}
+
+
 def test_exports_are_complete_sorted_and_there():
     assert list(bg.__all__) == sorted(bg.__all__)
     assert set(bg._HOME) | {"datasets", "errors", "families", "plots", "priors"} == set(bg.__all__)
