@@ -8,23 +8,21 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from numba import njit
-
 from bayesglmm.compiled import functions as _functions  # noqa: F401  # what kernels call
 from bayesglmm.compiled.abi import FAMILY, LINK, PRIOR, further
 from bayesglmm.compiled.cache import compiled
+from bayesglmm.compiled.pieces import summing
 from bayesglmm.compiled.workspace import CHUNK, Work
 
 __all__ = ["family_address", "link_address", "prior_address"]
 
-_kernel = njit(error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 _A, _B, _DA, _DB, _D_ETA = (CHUNK * place for place in (Work.A, Work.B, Work.DA, Work.DB, Work.D_ETA))
 
 
 @cache
 def link_address(rows: Callable[..., None]) -> int:
     """Return the address of a link's rows."""
-    kernel = _kernel(rows)
+    kernel = summing(rows)
 
     def link_rows(n, work):
         kernel(n, work, further(work, _A), further(work, _B), further(work, _DA), further(work, _DB))
@@ -35,7 +33,7 @@ def link_address(rows: Callable[..., None]) -> int:
 @cache
 def family_address(rows: Callable[..., float]) -> int:
     """Return the address of a family's rows."""
-    kernel = _kernel(rows)
+    kernel = summing(rows)
 
     def family_rows(n, y, trials, work, parameters, d_parameters):
         a, b, da, db = further(work, _A), further(work, _B), further(work, _DA), further(work, _DB)

@@ -3,10 +3,10 @@
 import math
 
 import numpy as np
-from numba import njit
 
 from bayesglmm.compiled.abi import floats, words
 from bayesglmm.compiled.functions import log
+from bayesglmm.compiled.pieces import piece, summing
 from bayesglmm.density.layout import Block, Header
 
 __all__ = [
@@ -21,11 +21,7 @@ __all__ = [
 ]
 
 
-_SUMS = {"reassoc", "contract", "nsz"}
-"""What vector instructions need: sums in any order."""
-
-
-@njit(error_model="numpy")
+@piece
 def constrain(x, lower, upper, kind):
     """Return the value of a coordinate, its derivative, the log Jacobian and its derivative."""
     if kind == 0:
@@ -40,7 +36,7 @@ def constrain(x, lower, upper, kind):
     return lower + width * p, width * p * q, jacobian, q - p
 
 
-@njit(error_model="numpy")
+@piece
 def write_values(header, x, values):
     """Write the values of the globals."""
     count = header[Header.GLOBALS]
@@ -50,7 +46,7 @@ def write_values(header, x, values):
         values[i] = constrain(x[i], numbers[5 * i + 3], numbers[5 * i + 4], transforms[i])[0]
 
 
-@njit(error_model="numpy")
+@piece
 def cholesky(block, values):
     """Return the Cholesky factor of Ω (k, k), from partial correlations u in (0, 1), r = 2u − 1, if correlated."""
     k = block[Block.COLUMNS]
@@ -69,7 +65,7 @@ def cholesky(block, values):
     return lower
 
 
-@njit(error_model="numpy")
+@piece
 def _factor_back(block, values, lower, d_lower, slopes):
     """Add to `slopes` the derivatives with respect to u of a function with derivatives `d_lower`."""
     k = block[Block.COLUMNS]
@@ -88,7 +84,7 @@ def _factor_back(block, values, lower, d_lower, slopes):
         at += i
 
 
-@njit(error_model="numpy")
+@piece
 def effect_root(block, values, lower):
     """Return M = diag(sd) L (k, k), with b = M z."""
     k = block[Block.COLUMNS]
@@ -99,7 +95,7 @@ def effect_root(block, values, lower):
     return root
 
 
-@njit(error_model="numpy", fastmath=_SUMS)
+@summing
 def write_effects(block, values, u, b):
     """Write the random effects b of a block, level by level, from coordinates u; return what the way back needs.
 
@@ -145,7 +141,7 @@ def write_effects(block, values, u, b):
     return factor, shift, z
 
 
-@njit(error_model="numpy", fastmath=_SUMS)
+@summing
 def _conditioned(block, root):
     """Return the lower triangular factors C, I + MᵀAM = CᵀC, of every level, (k, k, m)."""
     k, m = block[Block.COLUMNS], block[Block.LEVELS]
@@ -171,7 +167,7 @@ def _conditioned(block, root):
     return factor
 
 
-@njit(error_model="numpy", fastmath=_SUMS)
+@summing
 def effects_back(block, values, factor, shift, z, d_b, grad, slopes):
     """Return the log prior of a block's coordinates; write their gradient, and add to that of sds and partials.
 
@@ -232,7 +228,7 @@ def effects_back(block, values, factor, shift, z, d_b, grad, slopes):
     return total
 
 
-@njit(error_model="numpy", fastmath=_SUMS)
+@summing
 def _conditioned_back(block, root, factor, d_factor, d_root):
     """Add to `d_root` the derivatives with respect to M of what has derivatives `d_factor`, overwritten, by C."""
     k, m = block[Block.COLUMNS], block[Block.LEVELS]
@@ -262,7 +258,7 @@ def _conditioned_back(block, root, factor, d_factor, d_root):
                     d_root[q, j] += shared * root[p, i]
 
 
-@njit(error_model="numpy", fastmath=_SUMS)
+@summing
 def colour(header, w, x):
     """Write the coordinates x of a whitened point w: x − middle is an arrow-shaped linear map of w."""
     c, m, k = header[Header.CORE], header[Header.LEAVES], header[Header.LEAF_COLUMNS]
@@ -292,7 +288,7 @@ def colour(header, w, x):
         x[places[i]] = middle[places[i]] + moved[i]
 
 
-@njit(error_model="numpy", fastmath=_SUMS)
+@summing
 def pull_back(header, grad):
     """Turn a gradient with respect to x into one with respect to w, in place: the transpose of `colour`."""
     c, m, k = header[Header.CORE], header[Header.LEAVES], header[Header.LEAF_COLUMNS]

@@ -13,10 +13,11 @@ header, an array of addresses; so one compilation serves every model, and numba 
 import math
 
 import numpy as np
-from numba import carray, njit, types
+from numba import carray, types
 
 from bayesglmm.compiled.abi import EXPAND, LOGP, call_family, call_link, call_prior, floats, pointer, words
 from bayesglmm.compiled.cache import compiled
+from bayesglmm.compiled.pieces import piece, summing
 from bayesglmm.compiled.workspace import CHUNK, WORK, Work
 from bayesglmm.density.coordinates import (
     cholesky,
@@ -36,11 +37,8 @@ __all__ = ["expand", "information", "log_density"]
 _APART, _LEAST_APART = 1e-4, 1e-6
 """How far apart slopes by η are taken for their difference: of η, and at the least."""
 
-_SUMS = {"reassoc", "contract", "nsz"}
-"""What vector instructions need: sums in any order."""
 
-
-@njit(fastmath=_SUMS, error_model="numpy")
+@summing
 def _add_columns(eta, matrix, weights, start, count, n, columns):
     for j in range(columns):
         weight, column = weights[j], matrix[j * n + start : j * n + start + count]
@@ -48,7 +46,7 @@ def _add_columns(eta, matrix, weights, start, count, n, columns):
             eta[i] += column[i] * weight
 
 
-@njit(fastmath=_SUMS, error_model="numpy")
+@summing
 def _sum_columns(d_eta, matrix, slopes, start, count, n, columns):
     for j in range(columns):
         column, total = matrix[j * n + start : j * n + start + count], 0.0
@@ -57,7 +55,7 @@ def _sum_columns(d_eta, matrix, slopes, start, count, n, columns):
         slopes[j] += total
 
 
-@njit(fastmath=_SUMS, error_model="numpy")
+@summing
 def _add_effects(eta, block, b, start, count, n):
     k = block[Block.COLUMNS]
     index = words(block[Block.INDEX], n)[start : start + count]
@@ -72,7 +70,7 @@ def _add_effects(eta, block, b, start, count, n):
             eta[i] += b[np.uint64(index[i] * k + j)] * column[i]
 
 
-@njit(fastmath=_SUMS, error_model="numpy")
+@summing
 def _sum_effects(d_eta, block, d_b, start, count, n):
     k = block[Block.COLUMNS]
     index = words(block[Block.INDEX], n)[start : start + count]
@@ -87,7 +85,7 @@ def _sum_effects(d_eta, block, d_b, start, count, n):
             d_b[np.uint64(index[i] * k + j)] += d_eta[i] * column[i]
 
 
-@njit(fastmath=_SUMS, error_model="numpy")
+@summing
 def _linear_predictor(header, table, values, b, eta, start, count):
     """Write η of `count` rows from `start`."""
     n, p, first = header[Header.ROWS], header[Header.SLOPES], header[Header.INTERCEPT]
@@ -101,7 +99,7 @@ def _linear_predictor(header, table, values, b, eta, start, count):
         _add_effects(eta, table[number], b[at:], start, count, n)
 
 
-@njit(error_model="numpy")
+@piece
 def _rows(header, work, values, d_parameters, start, count):
     """Return the log likelihood of rows whose η is in the workspace, and write there its derivatives by η."""
     address = work.ctypes.data
@@ -113,7 +111,7 @@ def _rows(header, work, values, d_parameters, start, count):
     )  # fmt: skip
 
 
-@njit(fastmath=_SUMS, error_model="numpy")
+@summing
 def _sum_rows(header, table, d_eta, d_b, slopes, start, count):
     """Add what rows with derivatives `d_eta` by η give to those by coefficients and effects."""
     n, p, first = header[Header.ROWS], header[Header.SLOPES], header[Header.INTERCEPT]
@@ -128,7 +126,7 @@ def _sum_rows(header, table, d_eta, d_b, slopes, start, count):
         _sum_effects(d_eta, table[number], d_b[at:], start, count, n)
 
 
-@njit(error_model="numpy")
+@piece
 def _likelihood(header, table, values, b, d_b, slopes):
     """Return the log likelihood; add its derivatives with respect to globals (`slopes`) and effects (`d_b`)."""
     work = np.empty((WORK, CHUNK))
@@ -144,7 +142,7 @@ def _likelihood(header, table, values, b, d_b, slopes):
     return total
 
 
-@njit(error_model="numpy")
+@piece
 def _priors(header, x, values, slopes, grad):
     """Return the log prior of the globals with their Jacobians, and write their gradient from `slopes`."""
     count = header[Header.GLOBALS]
@@ -161,7 +159,7 @@ def _priors(header, x, values, slopes, grad):
     return total
 
 
-@njit(error_model="numpy")
+@piece
 def _density(header, table, x, grad):
     """Return the log density at coordinates x and write its gradient."""
     count = header[Header.GLOBALS]
