@@ -87,9 +87,10 @@ class Fit:
         *,
         kind: random_effects.EffectKind = "effects",
         scale: random_effects.EffectScale = "link",
+        ci_prob: float = 0.95,
     ) -> random_effects.RandomEffects:
         """Return the effects or coefficients of groups: see `bayesglmm.random_effects.random_effects`."""
-        return random_effects.random_effects(self, factor, kind=kind, scale=scale)
+        return random_effects.random_effects(self, factor, kind=kind, scale=scale, ci_prob=ci_prob)
 
     def forest(
         self, factor: str | None = None, *, kind: "ForestKind" = "effects", column: str | None = None

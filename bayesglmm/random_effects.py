@@ -49,6 +49,8 @@ class RandomEffects:
         The standard deviations between groups, shape (s, k); link scale.
     transforms
         Per column, from the link scale to the scale asked for; none turns the order around.
+    ci_prob
+        The probability of the equal-tailed intervals of the tables.
     """
 
     factor: str
@@ -56,13 +58,15 @@ class RandomEffects:
     centre: Array
     sd: Array
     transforms: tuple[Any, ...]
+    ci_prob: float = 0.95
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
         return tuple(str(name) for name in self.draws["column"].values)
 
-    def table(self, ci_prob: float = 0.95) -> pd.DataFrame:
+    @property
+    def table(self) -> pd.DataFrame:
         """Summarise the draws.
 
         Returns
@@ -72,7 +76,7 @@ class RandomEffects:
             intervals, and `p_positive`, the probability that it is above 0 on the link scale.
         """
         flat = self._flat()
-        middle, lower, upper = np.quantile(flat, (0.5, *interval(ci_prob)), axis=0)
+        middle, lower, upper = np.quantile(flat, (0.5, *interval(self.ci_prob)), axis=0)
         zero = np.array([float(transform(np.zeros(()))) for transform in self.transforms])
         columns = {
             "median": middle,
@@ -85,10 +89,10 @@ class RandomEffects:
             [self.draws["level"].values.tolist(), self.columns], names=["level", "column"]
         )
         table = pd.DataFrame({name: values.reshape(-1) for name, values in columns.items()}, index=index)
-        table.attrs = self._attrs(ci_prob)
+        table.attrs = self._attrs()
         return table
 
-    def ranks(self, column: str | None = None, *, best: str = "largest", ci_prob: float = 0.95) -> pd.DataFrame:
+    def ranks(self, column: str | None = None, *, best: str = "largest") -> pd.DataFrame:
         """Summarise the rank of each level among all, 1 the best.
 
         Parameters
@@ -97,8 +101,6 @@ class RandomEffects:
             Which column; it may be left out where there is one.
         best
             Whether the `"largest"` or the `"smallest"` value has rank 1.
-        ci_prob
-            The probability of the equal-tailed intervals.
 
         Returns
         -------
@@ -107,10 +109,10 @@ class RandomEffects:
             probability of rank 1. Levels with equal values in a draw share their ranks.
         """
         name = self._column(column)
-        table = rank_table(self._values(name), BEST[BEST.index(choose("best", best, BEST))], interval(ci_prob))
+        table = rank_table(self._values(name), BEST[BEST.index(choose("best", best, BEST))], interval(self.ci_prob))
         table = table.set_axis(pd.Index(self.draws["level"].values.tolist(), name="level"), axis=0)
         table = table.sort_values("expected_rank", kind="stable")
-        table.attrs = self._attrs(ci_prob) | {"column": name, "best": best}
+        table.attrs = self._attrs() | {"column": name, "best": best}
         return table
 
     def rank_probabilities(self, column: str | None = None, *, best: str = "largest") -> xr.DataArray:
@@ -124,7 +126,8 @@ class RandomEffects:
         attrs = {"column": name, "best": best, "factor": self.factor}
         return xr.DataArray(probabilities, coords, ("level", "rank"), "probability", attrs)
 
-    def new_group(self, ci_prob: float = 0.95) -> pd.DataFrame:
+    @property
+    def new_group(self) -> pd.DataFrame:
         """Summarise the value of one group not yet seen, b ~ N(0, G) in each draw, without simulation.
 
         Returns
@@ -134,25 +137,25 @@ class RandomEffects:
             for; `p_positive`, the probability that it is above 0 on the link scale; `share_lower share_upper`,
             the interval of the share of all groups that are, Φ(centre/σ), whose mean `p_positive` is.
         """
-        quantiles = (0.5, *interval(ci_prob))
+        quantiles = (0.5, *interval(self.ci_prob))
         rows: dict[str, tuple[float, ...]] = {}
         for j, name in enumerate(self.columns):
             values = [float(self.transforms[j](np.array(q))) for q in self._mixture(j, quantiles)]
             with np.errstate(divide="ignore", invalid="ignore"):
                 share = special.ndtr(self.centre[:, j] / self.sd[:, j])
             share = np.where(np.isnan(share), 0.0, share)  # 0/0: every group is at 0, none above
-            rows[name] = (*values, float(share.mean()), *np.quantile(share, interval(ci_prob)).tolist())
+            rows[name] = (*values, float(share.mean()), *np.quantile(share, interval(self.ci_prob)).tolist())
         names = ["median", "lower", "upper", "p_positive", "share_lower", "share_upper"]
         table = pd.DataFrame.from_dict(rows, orient="index", columns=names).rename_axis("column")
-        table.attrs = self._attrs(ci_prob) | {"frame": "new_group"}
+        table.attrs = self._attrs() | {"frame": "new_group"}
         return table
 
     def __repr__(self) -> str:
         """Return what it is, and the table."""
-        return f"{self.draws.attrs['estimand']}\n\n{self.table().to_string(max_rows=40, float_format='{:.3f}'.format)}"
+        return f"{self.draws.attrs['estimand']}\n\n{self.table.to_string(max_rows=40, float_format='{:.3f}'.format)}"
 
-    def _attrs(self, ci_prob: float) -> dict[Hashable | None, Any]:
-        return {**self.draws.attrs, "point": "posterior median", "ci_prob": ci_prob}
+    def _attrs(self) -> dict[Hashable | None, Any]:
+        return {**self.draws.attrs, "point": "posterior median", "ci_prob": self.ci_prob}
 
     def _flat(self) -> Array:
         """Return the draws as (s, m, k)."""
@@ -189,7 +192,7 @@ class RandomEffects:
 
 
 def random_effects(
-    fit: Fitted, factor: str | None = None, *, kind: str = "effects", scale: str = "link"
+    fit: Fitted, factor: str | None = None, *, kind: str = "effects", scale: str = "link", ci_prob: float = 0.95
 ) -> RandomEffects:
     """Return the random effects of a grouping factor, or the coefficients of its groups.
 
@@ -207,18 +210,21 @@ def random_effects(
     scale
         `"link"`, or `"response"`: exp(b) and exp(β + b) where that is a ratio with a name; of the intercept
         in β + b, g⁻¹, the group's mean where all predictors and offsets are 0.
+    ci_prob
+        The probability of the equal-tailed intervals of the tables.
 
     Returns
     -------
     RandomEffects
-        With methods `table`, `ranks`, `rank_probabilities` and `new_group`.
+        With `table`, `new_group`, `ranks()` and `rank_probabilities()`.
 
     Raises
     ------
     OptionError
-        If the model has no random effects or not that factor, a scale has no meaning under the link, or a
-        column is another combination of the population-level columns.
+        If the model has no random effects or not that factor, a scale has no meaning under the link, `ci_prob` is no
+        probability, or a column is another combination of the population-level columns.
     """
+    interval(ci_prob)
     blocks = blocks_of(fit, factor)
     of = EFFECTS[EFFECTS.index(choose("kind", kind, EFFECTS))]
     on = _SCALES[_SCALES.index(choose("scale", scale, _SCALES))]
@@ -239,7 +245,7 @@ def random_effects(
     shaped = values.reshape(*sizes.values(), *values.shape[1:])
     attrs = _attrs(blocks[0].factor, of, on, model.family.link, dict(zip(columns, labels, strict=True)))
     array = xr.DataArray(shaped, coords, ("chain", "draw", "level", "column"), of, attrs)
-    return RandomEffects(blocks[0].factor, array, centre, sd, transforms)
+    return RandomEffects(blocks[0].factor, array, centre, sd, transforms, ci_prob)
 
 
 def blocks_of(fit: Fitted, factor: str | None) -> tuple[BlockDesign, ...]:

@@ -31,9 +31,9 @@ def test_coefficients_of_groups_are_predictions_less_the_offset(fit: Fit) -> Non
 
 
 def test_effects_are_the_draws_and_the_table_is_of_them(fit: Fit) -> None:
-    effects = fit.random_effects()
+    effects = fit.random_effects(ci_prob=0.8)
     np.testing.assert_array_equal(effects.draws.values, fit.posterior["b_id"].values)
-    table = effects.table(ci_prob=0.8)
+    table = effects.table
     lower, middle, upper = np.quantile(flat(fit, "b_id"), (0.1, 0.5, 0.9), axis=0)
     np.testing.assert_allclose(table["lower"].unstack(), lower[:, [0, 1]])
     np.testing.assert_allclose(table["median"].unstack(), middle)
@@ -49,8 +49,8 @@ def test_the_response_scale_of_counts_holds_rates_and_rate_ratios(fit: Fit) -> N
     np.testing.assert_allclose(response.draws, np.exp(link.draws))
     assert "time: group's own rate ratio" in response.draws.attrs["meaning"]
     assert "response scale" in repr(response)
-    np.testing.assert_allclose(response.table()["p_positive"], link.table()["p_positive"])
-    np.testing.assert_allclose(response.new_group().iloc[:, :3], np.exp(link.new_group().iloc[:, :3]))
+    np.testing.assert_allclose(response.table["p_positive"], link.table["p_positive"])
+    np.testing.assert_allclose(response.new_group.iloc[:, :3], np.exp(link.new_group.iloc[:, :3]))
 
 
 def test_the_response_scale_of_outcomes_holds_probabilities() -> None:
@@ -95,8 +95,8 @@ def test_equal_groups_share_their_ranks() -> None:
 
 
 def test_a_new_group_is_the_mixture_of_normals_over_the_draws(fit: Fit) -> None:
-    effects = fit.random_effects(kind="coefficients")
-    table = effects.new_group(ci_prob=0.9)
+    effects = fit.random_effects(kind="coefficients", ci_prob=0.9)
+    table = effects.new_group
     beta, sd = flat(fit, "beta")[:, [0, 2]], flat(fit, "sd_id")
     share = special.ndtr(beta / sd)
     np.testing.assert_allclose(table["p_positive"], share.mean(axis=0))
@@ -111,11 +111,11 @@ def test_a_new_group_is_the_mixture_of_normals_over_the_draws(fit: Fit) -> None:
 
 def test_a_new_group_without_variance_is_the_typical_one(fit: Fit) -> None:
     still = at(fit, sd_id=[0.0, 0.5])
-    table = still.random_effects(kind="coefficients").new_group()
+    table = still.random_effects(kind="coefficients").new_group
     beta = flat(still, "beta")[:, 0]
     assert table.loc["Intercept", "p_positive"] == pytest.approx((beta > 0).mean())
     assert table.loc["Intercept", "median"] == pytest.approx(np.median(beta), abs=1e-3)
-    deviation = still.random_effects().new_group().loc["Intercept"]
+    deviation = still.random_effects().new_group.loc["Intercept"]
     assert deviation["upper"] == pytest.approx(0, abs=1e-12)
     assert deviation["p_positive"] == 0.0
 
