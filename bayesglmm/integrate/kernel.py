@@ -18,6 +18,7 @@ from numba import carray, njit, types
 from bayesglmm.compiled.abi import call_family, call_link, floats, words
 from bayesglmm.compiled.cache import compiled
 from bayesglmm.compiled.workspace import CHUNK, WORK, Work
+from bayesglmm.special import exp
 
 __all__ = ["HEADER_SIZE", "INTEGRATE", "Header", "integrate"]
 
@@ -32,6 +33,9 @@ _NEGLIGIBLE = 1e-12
 
 _FARTHEST = 20_000
 """Steps a line may have."""
+
+_FURTHER = 12
+"""Terms of a line looked at together where nothing is known of its length."""
 
 _NEWTON_STEPS = 200
 _SHIFT = 1e-4
@@ -71,56 +75,78 @@ HEADER_SIZE = len(Header)
 
 
 @njit(error_model="numpy")
-def _rows(header, first, n, work, parameters, spare):
-    """Return Σ log f of n rows at the η in work[0], and write ∂/∂η into work[1]; work[4] is what kernels work in."""
-    eta, slope, space = work[0], work[1], work[4]
+def _rows(header, first, n, points, work, parameters, spare):
+    """Write Σ log f of n rows at each of several points into work[2], and ∂/∂η into work[1].
+
+    The η of the points lie one after another in work[0]. As many points as fill a chunk go through the link
+    together; work[3] is what kernels work in.
+    """
+    eta, slope, sums, space = work
     address = space.ctypes.data
-    total = 0.0
-    for start in range(0, n, CHUNK):
-        count, at = min(CHUNK, n - start), first + start
-        for i in range(count):
-            space[CHUNK * Work.ETA + i] = eta[start + i]
-        call_link(header[Header.LINK], count, address)
-        total += call_family(
-            header[Header.FAMILY], count, header[Header.Y] + 8 * at, header[Header.TRIALS] + 8 * at, address,
-            parameters.ctypes.data, spare.ctypes.data,
-        )  # fmt: skip
-        for i in range(count):
-            slope[start + i] = space[CHUNK * Work.D_ETA + i]
-    return total
+    together = max(CHUNK // n, 1)
+    for point in range(0, points, together):
+        these = min(together, points - point)
+        sums[point : point + these] = 0.0
+        for start in range(0, n, CHUNK):
+            count, at = min(CHUNK, n - start), first + start
+            filled, place = these * count, point * n + start
+            for i in range(filled):
+                space[CHUNK * Work.ETA + i] = eta[place + i]
+            call_link(header[Header.LINK], filled, address)
+            for k in range(these):
+                sums[point + k] += call_family(
+                    header[Header.FAMILY], count, header[Header.Y] + 8 * at, header[Header.TRIALS] + 8 * at,
+                    address + 8 * k * count, parameters.ctypes.data, spare.ctypes.data,
+                )  # fmt: skip
+            for i in range(filled):
+                slope[place + i] = space[CHUNK * Work.D_ETA + i]
 
 
 @njit(error_model="numpy")
 def _at(header, first, n, base, columns, u, work, parameters, spare):
     """Return h(u); −inf where the density is not defined."""
-    total = 0.0
-    for c in range(u.size):
-        total -= 0.5 * u[c] * u[c]
-    for i in range(n):
-        eta = base[i]
-        for c in range(u.size):
-            eta += columns[i, c] * u[c]
-        work[0][i] = eta
-    total += _rows(header, first, n, work, parameters, spare)
-    return total if total > -math.inf else -math.inf
+    _predict(n, base, columns, u, work[0])
+    _rows(header, first, n, 1, work, parameters, spare)
+    return _less_half_square(work[2][0], u)
 
 
 @njit(error_model="numpy")
-def _curvature(header, first, n, columns, work, parameters, spare, hessian):
-    """Write I + Zᵀ W Z at the η in work[0], W the curvature of each row by differences, 0 where it is negative."""
+def _around(header, first, n, base, columns, u, work, parameters, spare):
+    """Return h(u), and write ∂/∂η there and a little to either side, which gives the curvature."""
+    eta = work[0]
+    _predict(n, base, columns, u, eta)
     for i in range(n):
-        work[2][i] = work[0][i]
-        work[0][i] += _SHIFT
-    _rows(header, first, n, work, parameters, spare)
+        eta[n + i] = eta[i] + _SHIFT
+        eta[2 * n + i] = eta[i] - _SHIFT
+    _rows(header, first, n, 3, work, parameters, spare)
+    return _less_half_square(work[2][0], u)
+
+
+@njit(error_model="numpy")
+def _predict(n, base, columns, u, eta):
+    """Write the linear predictor of n rows."""
     for i in range(n):
-        work[3][i] = work[1][i]
-        work[0][i] = work[2][i] - _SHIFT
-    _rows(header, first, n, work, parameters, spare)
+        eta[i] = base[i]
+        for c in range(u.size):
+            eta[i] += columns[i, c] * u[c]
+
+
+@njit(error_model="numpy")
+def _less_half_square(value, u):
+    """Return value − |u|²/2; −inf where it is not a number."""
+    for c in range(u.size):
+        value -= 0.5 * u[c] * u[c]
+    return value if value > -math.inf else -math.inf
+
+
+@njit(error_model="numpy")
+def _curvature(n, columns, slope, hessian):
+    """Write I + Zᵀ W Z, W the curvature of each row by differences of what `_around` wrote, 0 where negative."""
     hessian[:] = 0.0
     for c in range(hessian.shape[0]):
         hessian[c, c] = 1.0
     for i in range(n):
-        weight = (work[1][i] - work[3][i]) / (2.0 * _SHIFT)
+        weight = (slope[2 * n + i] - slope[n + i]) / (2.0 * _SHIFT)
         if 0.0 < weight < math.inf:
             for c in range(hessian.shape[0]):
                 for d in range(hessian.shape[0]):
@@ -161,21 +187,20 @@ def _solve_back(lower, right):
 def _mode(header, first, n, base, columns, u, lower, work, parameters, spare):
     """Move u to the mode of h by damped Newton steps; return h there and write the factor R of the curvature."""
     q = u.size
-    step, tried = np.empty(q), np.empty(q)
-    value = _at(header, first, n, base, columns, u, work, parameters, spare)
+    step, slope, tried = np.empty(q), np.empty(q), np.empty(q)
+    value = _around(header, first, n, base, columns, u, work, parameters, spare)
     for _ in range(_NEWTON_STEPS):
         for c in range(q):
-            step[c] = -u[c]
+            slope[c] = -u[c]
             for i in range(n):
-                step[c] += columns[i, c] * work[1][i]
-        gain = 0.0
-        for c in range(q):
-            tried[c] = step[c]
-        _curvature(header, first, n, columns, work, parameters, spare, lower)
+                slope[c] += columns[i, c] * work[1][i]
+        step[:] = slope
+        _curvature(n, columns, work[1], lower)
         _factor(lower)
         _solve(lower, step)
+        gain = 0.0
         for c in range(q):
-            gain += tried[c] * step[c]
+            gain += slope[c] * step[c]
         if not gain > 1e-10:
             break
         length = 1.0
@@ -183,7 +208,7 @@ def _mode(header, first, n, base, columns, u, lower, work, parameters, spare):
         for _halving in range(60):
             for c in range(q):
                 tried[c] = u[c] + length * step[c]
-            found = _at(header, first, n, base, columns, tried, work, parameters, spare)
+            found = _around(header, first, n, base, columns, tried, work, parameters, spare)
             if found > value + 1e-4 * length * gain:
                 break
             length *= 0.5
@@ -195,47 +220,86 @@ def _mode(header, first, n, base, columns, u, lower, work, parameters, spare):
 
 
 @njit(error_model="numpy")
-def _term(header, first, n, centre, directions, lattice, step, mode, back, peak_value, work, parameters, spare):
-    """Return exp(h − h(û)) at a point of the lattice, v = step · lattice."""
-    q = lattice.size
-    total = -peak_value
-    for c in range(q):
-        u = mode[c]
-        for d in range(q):
-            u += back[c, d] * step * lattice[d]
-        total -= 0.5 * u * u
-    for i in range(n):
-        eta = centre[i]
-        for d in range(q):
-            eta += directions[i, d] * step * lattice[d]
-        work[0][i] = eta
-    total += _rows(header, first, n, work, parameters, spare)
-    return math.exp(min(total, 300.0)) if total > -math.inf else 0.0
+def _side(header, first, n, points, start, direction, line, work, parameters, spare):
+    """Write exp(h − h(û)) at points of a line of the lattice, from `start` in a direction, into work[2].
+
+    The line has η = at + k · along in row i, and −|u|²/2 − h(û) = c₀ + k (c₁ + k c₂).
+    """
+    at, along, c = line
+    eta, values = work[0], work[2]
+    for point in range(points):
+        k = float(start + direction * point)
+        for i in range(n):
+            eta[point * n + i] = at[i] + k * along[i]
+    _rows(header, first, n, points, work, parameters, spare)
+    for point in range(points):
+        k = float(start + direction * point)
+        total = values[point] + (c[0] + k * (c[1] + k * c[2]))
+        values[point] = exp(min(total, 300.0)) if total > -math.inf else 0.0
+
+
+@njit(error_model="numpy")
+def _line(header, first, n, start, line, reach, work, parameters, spare):
+    """Return the sum of the terms of a line, of those at even places, and where its largest is.
+
+    It goes up from its start until a term is negligible and falling, then down. `reach` keeps how many terms each
+    way took, which is how many the next line looks at together.
+    """
+    values = work[2]
+    total, even, largest, peak, at_start = 0.0, 0.0, -1.0, start, 0.0
+    for way in range(2):
+        direction, from_here = 1 - 2 * way, start - way
+        before, taken, ended = at_start if way else -1.0, 0, False
+        while not ended:
+            points = min(reach[way] if taken == 0 else _FURTHER, _most(n))
+            _side(header, first, n, points, from_here + direction * taken, direction, line, work, parameters, spare)
+            for point in range(points):
+                value, place = values[point], from_here + direction * taken
+                total += value
+                even += 0.0 if place & 1 else value
+                if value > largest:
+                    largest, peak = value, place
+                if way == 0 and taken == 0:
+                    at_start = value
+                taken += 1
+                ended = taken > _FARTHEST or (value < _NEGLIGIBLE and value <= before)
+                before = value
+                if ended:
+                    break
+        reach[way] = taken
+    return total, even, peak
+
+
+@njit(error_model="numpy")
+def _most(n):
+    """Return how many points of n rows are worked on at a time."""
+    return max(CHUNK // n, 3)
 
 
 @njit(error_model="numpy")
 def _sum(header, first, n, centre, directions, step, mode, back, peak_value, work, parameters, spare):
     """Return the sum of the terms of the lattice, and of those at even places, the lattice of twice the step.
 
-    The terms are found line by line outwards from where the last line had its largest. A line goes up from
-    its start until a term is negligible and falling, then down; a plane is a line of lines, and so on.
+    The terms are found line by line outwards from where the last line had its largest. A plane is a line of
+    lines: it goes up from its start until a line is negligible and falling, then down, and so on.
     `first_peaks` keeps where the inner lines had their largest at the start of an outer one.
     """
     q = mode.size
     lattice, start, peaks = np.zeros(q, dtype=np.int64), np.zeros(q, dtype=np.int64), np.zeros(q, dtype=np.int64)
     direction, first_peaks = np.ones(q, dtype=np.int64), np.zeros((q, q), dtype=np.int64)
-    even = 0.0
+    even, reach = 0.0, np.full(2, _FURTHER)
     total, largest, before, at_start = np.zeros(q), np.full(q, -1.0), np.full(q, -1.0), np.zeros(q)
+    line = np.empty(n), step * directions[:, q - 1].copy(), np.empty(3)
     while True:
-        value = _term(
-            header, first, n, centre, directions, lattice, step, mode, back, peak_value, work, parameters, spare
-        )
+        _through(lattice, centre, directions, step, mode, back, line)
+        line[2][0] -= peak_value
+        value, value_even, peaks[q - 1] = _line(header, first, n, start[q - 1], line, reach, work, parameters, spare)
         odd = 0
-        for c in range(q):
+        for c in range(q - 1):
             odd |= lattice[c] & 1
-        even += 0.0 if odd else value
-        level = q - 1
-        while True:
+        even += 0.0 if odd else value_even
+        level = q - 2
+        while level >= 0:
             total[level] += value
             if value > largest[level]:
                 largest[level] = value
@@ -255,13 +319,32 @@ def _sum(header, first, n, centre, directions, step, mode, back, peak_value, wor
                 peaks[level + 1 :] = first_peaks[level, level + 1 :]
                 break
             value = total[level]
-            if level == 0:
-                return value, even
             level -= 1
+        if level < 0:
+            return value, even
         for inner in range(level + 1, q):
             lattice[inner] = start[inner] = peaks[inner]
             direction[inner] = 1
             total[inner], largest[inner], before[inner] = 0.0, -1.0, -1.0
+
+
+@njit(error_model="numpy")
+def _through(lattice, centre, directions, step, mode, back, line):
+    """Write the line through a point of the lattice along its last direction, from place 0: see `_side`."""
+    at, _, c = line
+    q = mode.size
+    at[:] = centre
+    for d in range(q - 1):
+        for i in range(at.size):
+            at[i] += directions[i, d] * (step * lattice[d])
+    c[:] = 0.0
+    for e in range(q):
+        u, along = mode[e], step * back[e, q - 1]
+        for d in range(q - 1):
+            u += back[e, d] * (step * lattice[d])
+        c[0] -= 0.5 * u * u
+        c[1] -= u * along
+        c[2] -= 0.5 * along * along
 
 
 @njit(error_model="numpy")
@@ -314,7 +397,8 @@ def integrate(address):
     most = 1
     for group in range(m):
         most = max(most, starts[group + 1] - starts[group])
-    work = (np.empty(most), np.empty(most), np.empty(most), np.empty(most), np.empty(WORK * CHUNK))
+    room = max(CHUNK, 3 * most)
+    work = (np.empty(room), np.empty(room), np.empty(CHUNK), np.empty(WORK * CHUNK))
     columns, lower = np.empty((most, q)), np.zeros((q, q))
     mode, spare = np.zeros(q), np.zeros(count + 1)
     for draw in range(header[Header.FIRST], last):
