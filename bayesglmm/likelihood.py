@@ -18,10 +18,18 @@ from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws, block_diagonal, chunks, linear_predictor, random_part
 from bayesglmm.integrate import Groups, over_effects
 
-__all__ = ["group_log_likelihood"]
+__all__ = ["group_log_likelihood", "integrated_in_full"]
 
 
-def group_log_likelihood(fit: Fitted, factor: str | None = None) -> xr.DataArray:
+def integrated_in_full(design: Design) -> bool:
+    """Return whether one factor has all the effects, so that the groups are independent given the coefficients."""
+    if not design.blocks:
+        return False
+    first = design.blocks[0]
+    return all(_inside(b.index, first.index) and _inside(first.index, b.index) for b in design.blocks[1:])
+
+
+def group_log_likelihood(fit: Fitted, factor: str | None = None, *, every: int = 1) -> xr.DataArray:
     """Return log p(y_j | θ) of every observed group j with its random effects integrated out, a value a draw.
 
     Parameters
@@ -31,6 +39,8 @@ def group_log_likelihood(fit: Fitted, factor: str | None = None) -> xr.DataArray
     factor
         The grouping factor, as written; it may be left out where there is one only. All its blocks are
         integrated out together. The effects of a factor crossed with it, or around it, stay at their draws.
+    every
+        Take every so many-th draw of each chain, from the first; 1 for all.
 
     Returns
     -------
@@ -43,13 +53,15 @@ def group_log_likelihood(fit: Fitted, factor: str | None = None) -> xr.DataArray
     ------
     OptionError
         For a factor that is none of the model's, or that has another nested in it: its groups share the
-        effects of the inner factor, which would have to be integrated out with theirs.
+        effects of the inner factor, which would have to be integrated out with theirs; or if `every` is below 1.
     """
-    model = fit.model
+    if every < 1:
+        raise OptionError(f"every={every!r} takes every so many-th draw; give a whole number of 1 or more")
+    model, posterior = fit.model, fit.posterior.isel(draw=slice(None, None, every))
     design, outcome = model.design, model.design.outcome
     assert outcome is not None
     own = _own(design, factor)
-    draws, first = Draws(fit.posterior, design), own[0]
+    draws, first = Draws(posterior, design), own[0]
     z = np.concatenate([block.z for block in own], axis=1)
     trials = np.ones(design.n) if outcome.trials is None else outcome.trials
     beta, parameters = draws.beta, draws.parameters(model.family)
@@ -63,10 +75,11 @@ def group_log_likelihood(fit: Fitted, factor: str | None = None) -> xr.DataArray
         some = {name: column[part] for name, column in parameters.items()}
         groups = Groups(model.family, outcome.y, trials, z, first.index, eta, g[part], some)
         values[part] = over_effects(groups).log
-    lead = {dim: fit.posterior[dim].values for dim in ("chain", "draw")}
+    lead = {dim: posterior[dim].values for dim in ("chain", "draw")}
     shape = (*(len(values) for values in lead.values()), -1)
     attrs = {
         "estimand": f"log likelihood of each {first.factor}, its random effects integrated out over N(0, G)",
+        "about": f"the likelihood with the random effects of {first.factor} integrated out",
         "others": listing(f"{block.factor} at its draws" for _, block in others),
     }
     coords = {**lead, first.name: list(first.levels)}

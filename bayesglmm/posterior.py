@@ -17,6 +17,7 @@ from bayesglmm import (
     heterogeneity,
     icc,
     ladder,
+    likelihood,
     predictions,
     random_effects,
     sensitivity,
@@ -201,6 +202,10 @@ class Fit:
         return effects.conditional_effects(
             self, focal, by=by, frame=frame, at=at, scale=scale, ci_prob=ci_prob, seed=seed
         )
+
+    def group_log_likelihood(self, factor: str | None = None, *, every: int = 1) -> xr.DataArray:
+        """Integrate random effects out of groups' likelihoods: see `bayesglmm.likelihood.group_log_likelihood`."""
+        return likelihood.group_log_likelihood(self, factor, every=every)
 
     def prior_sensitivity(
         self,

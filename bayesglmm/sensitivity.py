@@ -2,13 +2,15 @@
 
 The posterior is proportional to prior × likelihood. Raise one of the two to a power α near 1 and weigh the draws
 accordingly: a quantity whose distribution moves depends on what was raised. The priors raised are those of
-coefficients, sds, correlations and family parameters; b ~ N(0, G) is part of the model and stays as it is.
+coefficients, sds, correlations and family parameters; b ~ N(0, G) is part of the model and stays as it is. The
+likelihood raised is that of θ, b integrated out: given b, data that differ between groups say little of θ.
 
 References
 ----------
 Kallioinen, Paananen, Bürkner & Vehtari (2024), Statistics and Computing 34, 57.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,16 +26,33 @@ from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws
 from bayesglmm.graph import variable_names
 from bayesglmm.holding import steps
+from bayesglmm.likelihood import group_log_likelihood, integrated_in_full
 from bayesglmm.log_prior import log_prior
 
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
 
-__all__ = ["THRESHOLD", "PriorSensitivity", "conditional_log_likelihood", "effects", "prior_sensitivity"]
+__all__ = [
+    "THRESHOLD",
+    "PriorSensitivity",
+    "conditional_log_likelihood",
+    "effects",
+    "integrated_log_likelihood",
+    "prior_sensitivity",
+]
 
 type Array = NDArray[np.float64]
 
 _CAP = 1e-15
+
+_TERMS = {1: 25, 2: 600, 3: 12_000}
+"""About how many points the integral over so many effects of a group takes."""
+
+_WORK = 2e8
+"""Evaluations of a row that integrals may take before draws are left out: some seconds."""
+
+_FEWEST = 500
+"""Draws that are left at the least; if these take more than four times the work, b is not integrated out."""
 
 THRESHOLD = 0.05
 """From here on a quantity counts as sensitive, as its authors propose."""
@@ -111,15 +130,17 @@ def prior_sensitivity(
         `effects(fit)`.
     log_likelihood
         Log likelihood of the draws, dims `chain`, `draw` and others that are summed over, its attribute `about` saying
-        of what, such as one with b integrated out; None for that given b.
+        of what; None for that with b integrated out if one factor has all random effects, three at most, and else for
+        that given b. `likelihood` of the result says which, and of how many draws where integrals are many.
 
     Returns
     -------
     PriorSensitivity
         Of coefficients (conditional), sds, correlations, family parameters, and the further quantities. A figure is
         the Jensen–Shannon distance by which the distribution moves, divided by log2 of the power; 0.05 and more
-        counts as sensitive. The likelihood given b hardly reaches a coefficient that is learned from differences
-        between groups: there "not moved by the prior" leaves open what the data say.
+        counts as sensitive. Where the likelihood is that given b (crossed or nested factors), it hardly reaches a
+        coefficient that is learned from differences between groups: there "not moved by the prior" leaves open what
+        the data say.
 
     Raises
     ------
@@ -134,18 +155,54 @@ def prior_sensitivity(
         raise OptionError(
             "these are draws from the prior alone: without a likelihood there is nothing to compare it with"
         )
-    likelihood = conditional_log_likelihood(fit) if log_likelihood is None else log_likelihood
-    _check(fit, "log_likelihood", likelihood)
-    prior = log_prior(fit.model, fit.posterior)
+    if log_likelihood is not None:
+        _check(fit, "log_likelihood", log_likelihood)
+    asked = _quantities(fit, effects(fit) if quantities is None else quantities)
+    prior, likelihood = (
+        log_prior(fit.model, fit.posterior),
+        _likelihood(fit) if log_likelihood is None else log_likelihood,
+    )
     total = likelihood.sum([dim for dim in likelihood.dims if dim not in ("chain", "draw")])
-    tree = _tree(_quantities(fit, effects(fit) if quantities is None else quantities), prior, total)
+    by_prior = xr.DataTree.from_dict({"posterior": asked, "log_prior": prior})
+    by_data = xr.DataTree.from_dict(
+        {"posterior": asked.sel(draw=total["draw"]), "log_likelihood": xr.Dataset({"total": total})}
+    )
     table = pd.DataFrame(
-        {"prior": _moved(tree, "prior"), "likelihood": _moved(tree, "likelihood"), "strongest": _strongest(tree, prior)}
+        {
+            "prior": _moved(by_prior, "prior"),
+            "likelihood": _moved(by_data, "likelihood"),
+            "strongest": _strongest(by_prior, prior),
+        }
     )
     sensitive = table[["prior", "likelihood"]] >= THRESHOLD
     table["diagnosis"] = [_WORDS[bool(prior), bool(data)] for prior, data in sensitive.to_numpy()]
     table.index.name = "quantity"
     return PriorSensitivity(table, str(likelihood.attrs.get("about", "the likelihood given")))
+
+
+def _likelihood(fit: Fitted) -> xr.DataArray:
+    """Return the log likelihood with b integrated out where that is defined and does not take long, else given b."""
+    design = fit.model.design
+    effects_of_group = sum(block.size for block in design.blocks)
+    if not integrated_in_full(design) or effects_of_group not in _TERMS:
+        return conditional_log_likelihood(fit)
+    chains, draws = (fit.posterior.sizes[dim] for dim in ("chain", "draw"))
+    work = chains * draws * design.n * _TERMS[effects_of_group] / _WORK
+    every = max(1, min(math.ceil(work), chains * draws // _FEWEST))
+    return conditional_log_likelihood(fit) if work / every > 4 else integrated_log_likelihood(fit, every)
+
+
+def integrated_log_likelihood(fit: Fitted, every: int = 1) -> xr.DataArray:
+    """Return the log likelihood of every so many-th draw of each chain, its random effects integrated out.
+
+    Dims `chain`, `draw`. One factor must have all random effects; see `group_log_likelihood` for what it raises.
+    """
+    found = group_log_likelihood(fit, fit.model.design.blocks[0].factor, every=every)
+    total = found.sum([found.dims[-1]])
+    about = str(found.attrs["about"])
+    if every > 1:
+        about += f" (at {total.size:,} of {fit.posterior.sizes['chain'] * fit.posterior.sizes['draw']:,} draws)"
+    return total.assign_attrs(about=about)
 
 
 def conditional_log_likelihood(fit: Fitted) -> xr.DataArray:
@@ -217,12 +274,6 @@ def _check(fit: Fitted, name: str, values: xr.DataArray) -> None:
     if not isinstance(values, xr.DataArray) or any(values.sizes.get(dim) != size for dim, size in sizes.items()):
         given = dict(values.sizes) if isinstance(values, xr.DataArray) else type(values).__name__
         raise OptionError(f"'{name}' is an xarray.DataArray with dims and sizes {sizes}, not {given}")
-
-
-def _tree(quantities: xr.Dataset, prior: xr.Dataset, likelihood: xr.DataArray) -> xr.DataTree:
-    """Put what arviz scales where it looks for it."""
-    groups = {"posterior": quantities, "log_prior": prior, "log_likelihood": xr.Dataset({"total": likelihood})}
-    return xr.DataTree.from_dict(groups)
 
 
 def _moved(tree: xr.DataTree, group: str, names: list[str] | None = None) -> pd.Series:

@@ -11,7 +11,14 @@ import bayesglmm as bg
 from bayesglmm.errors import OptionError
 from bayesglmm.log_prior import log_prior
 from bayesglmm.predictions import predict
-from bayesglmm.sensitivity import PriorSensitivity, conditional_log_likelihood, effects, prior_sensitivity
+from bayesglmm.sensitivity import (
+    THRESHOLD,
+    PriorSensitivity,
+    conditional_log_likelihood,
+    effects,
+    integrated_log_likelihood,
+    prior_sensitivity,
+)
 
 CHAINS, DRAWS = 4, 1000
 
@@ -151,10 +158,61 @@ def test_in_the_crossover_trial_coefficients_lean_on_the_prior_and_population_ef
     assert (prior.filter(like="population risk difference") < 0.04).all()
     assert found.table.loc["sd_id[Intercept]", "strongest"] == "sd_id"
     assert found.table.loc["beta[trt]", "strongest"] == "slopes"
-    assert "conditional on the random effects" in found.sentence
+    assert "the random effects of id integrated out, population" in found.sentence
     data = found.sentence.split(" rest on the data")[0]
     assert "population risk difference[trt: 0 → 1]" in data
     assert "beta[trt]" not in data
+
+
+def test_what_differs_between_groups_is_seen_only_with_b_integrated_out(seizure_fit) -> None:
+    likelihood = seizure_fit.prior_sensitivity(quantities={}).table["likelihood"]
+    given_b = conditional_log_likelihood(seizure_fit)
+    conditional = seizure_fit.prior_sensitivity(quantities={}, log_likelihood=given_b).table["likelihood"]
+    assert likelihood["beta[trt]"] > THRESHOLD > conditional["beta[trt]"]
+
+
+def test_integrated_out_is_the_sum_over_groups_of_a_multivariate_normal() -> None:
+    fit = hand_made(bg.glmm("age ~ trt + (1 + time | id)", seizure_like(), "gaussian"), chains=2, draws=3)
+    design, posterior = fit.model.design, fit.posterior.stack(s=("chain", "draw")).transpose("s", ...)
+    (block,) = design.blocks
+    expected = []
+    for s in range(6):
+        sd, corr = posterior["sd_id"].values[s], float(posterior["corr_id"].values[s, 0])
+        g = np.outer(sd, sd) * [[1, corr], [corr, 1]]
+        same = block.index[:, None] == block.index
+        cov = same * (block.z @ g @ block.z.T) + posterior["sigma"].values[s] ** 2 * np.eye(design.n)
+        expected.append(stats.multivariate_normal(design.x @ posterior["beta"].values[s], cov).logpdf(design.outcome.y))
+    np.testing.assert_allclose(integrated_log_likelihood(fit).values.ravel(), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("formula", "about"),
+    [
+        ("event ~ age + (1 | id)", "the random effects of id integrated out, "),
+        ("event ~ age + (1 | id) + (0 + age | id)", "the random effects of id integrated out, "),
+        ("event ~ age + (1 | id) + (1 | severity)", "conditional on the random effects, "),
+        ("event ~ 1 + (1 + age + time + trt | id)", "conditional on the random effects, "),
+        ("event ~ age", "of the likelihood, "),
+    ],
+)
+def test_the_sentence_says_which_likelihood_was_scaled(formula: str, about: str) -> None:
+    fit = hand_made(bg.glmm(formula, seizure_like(), "bernoulli"), draws=20)
+    assert about in fit.prior_sensitivity(quantities={}).sentence
+
+
+def test_draws_are_left_out_where_integrals_are_many_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = hand_made(bg.glmm("event ~ age + (1 | id)", seizure_like(), "bernoulli"), chains=2, draws=60)
+    every = prior_sensitivity(fit, quantities={})
+    monkeypatch.setattr("bayesglmm.sensitivity._FEWEST", 40)
+    monkeypatch.setattr("bayesglmm.sensitivity._WORK", 120 * fit.model.design.n * 25 / 5)
+    some = prior_sensitivity(fit, quantities={})
+    assert "integrated out (at 40 of 120 draws), " in some.sentence
+    pd.testing.assert_series_equal(some.table["prior"], every.table["prior"])
+    taken = integrated_log_likelihood(fit).isel(draw=slice(None, None, 3))
+    np.testing.assert_array_equal(integrated_log_likelihood(fit, 3), taken)
+    np.testing.assert_array_equal(integrated_log_likelihood(fit, 3)["draw"], taken["draw"])
+    monkeypatch.setattr("bayesglmm.sensitivity._WORK", 120 * fit.model.design.n * 25 / 100)
+    assert "conditional on the random effects" in prior_sensitivity(fit, quantities={}).sentence
 
 
 def test_population_effects_are_differences_of_predictions_at_the_baseline(crossover) -> None:
