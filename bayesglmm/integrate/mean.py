@@ -177,40 +177,49 @@ class _Latent:
     ----------
     cdf
         g⁻¹, as a fast expression.
-    strip
-        Step of the trapezoid over z, times √v: set by how far from the real line g⁻¹ stays bounded.
-    bins
-        Upper ends of the bins of √v, each with a trapezoid of its own; the second form serves the rest.
+    trapezoids
+        The bins of √v with a trapezoid over z each: where a bin ends, and the step times √v, which is set by how far
+        from the real line g⁻¹ stays bounded.
     log_density
         log f_L up to a constant, None where L has no moments.
     support
         Where f_L is more than 1e-30.
-    nodes
-        Size of the Gauss rule for L.
+    gauss
+        The bins of √v above them: where a bin begins, and the size of its Gauss rule for L.
     """
 
     cdf: Callable[[Array], Array]
-    strip: float
-    bins: tuple[float, ...]
+    trapezoids: tuple[tuple[float, float], ...]
     log_density: Callable[[Array], Array] | None = None
     support: tuple[float, float] = (0.0, 0.0)
-    nodes: int = 0
+    gauss: tuple[tuple[float, int], ...] = ()
+
+    @property
+    def edges(self) -> list[float]:
+        """Where a bin of √v ends and the next begins."""
+        return [end for end, _ in self.trapezoids] + [begin for begin, _ in self.gauss[1:]]
 
 
 _LATENT = {
     "logit": _Latent(
         lambda x: 1 / (1 + np.exp(-x)),
-        0.63,
-        (1.0, 1.5, 2.0, 3.0, 4.0),
+        (
+            (0.75, 0.63), (1.0, 0.63), (1.25, 0.66), (1.5, 0.69), (1.75, 0.72), (2.0, 0.73), (2.5, 0.75), (3.0, 0.75),
+            (3.5, 0.76), (4.0, 0.77),
+        ),
         lambda x: -x - 2 * np.log1p(np.exp(-x)),
         (-70, 70),
-        24,
+        ((4.0, 24), (5.0, 16), (6.0, 13), (8.0, 10), (12.0, 8), (20.0, 6)),
     ),
     "cloglog": _Latent(
-        lambda x: -np.expm1(-np.exp(x)), 0.33, (0.6, 1.2, 1.8, 2.4), lambda x: x - np.exp(x), (-70, 4.3), 28
+        lambda x: -np.expm1(-np.exp(x)),
+        ((0.6, 0.33), (1.2, 0.33), (1.8, 0.33), (2.4, 0.33)),
+        lambda x: x - np.exp(x),
+        (-70, 4.3),
+        ((2.4, 28),),
     ),
-    "cauchit": _Latent(lambda x: 0.5 + np.arctan(x) / np.pi, 0.22, (0.5, 0.75, 1.0)),
-}
+    "cauchit": _Latent(lambda x: 0.5 + np.arctan(x) / np.pi, ((0.5, 0.22), (0.75, 0.22), (1.0, 0.22))),
+}  # fmt: skip
 
 
 def _in_chunks(link: Link, eta: Array, v: Array) -> Array:
@@ -235,8 +244,8 @@ def _in_chunks(link: Link, eta: Array, v: Array) -> Array:
 def _chunk(link: Link, eta: Array, s: Array) -> Array:
     """Return the mean, shape (n,), for linear predictors (n,) with standard deviations (n,)."""
     latent = _LATENT[link.name]
-    last = len(latent.bins)
-    which = np.searchsorted(latent.bins, s)
+    last = len(latent.trapezoids)
+    which = np.searchsorted(latent.edges, s)
     if latent.log_density is None:
         # |η|/√v this large: the kink of g⁻¹ lies where φ(z) is 0, and the trapezoid over z is exact again.
         which[(which == last) & (np.abs(eta) > REACH * s)] = last - 1
@@ -249,14 +258,16 @@ def _chunk(link: Link, eta: Array, s: Array) -> Array:
 
 
 def _one_bin(name: str, number: int, eta: Array, s: Array) -> Array:
-    """Return the mean for √v > 0 in one bin: the trapezoid over z, or the second form above the last bin."""
+    """Return the mean for √v > 0 in one bin: the trapezoid over z, or the second form above the last of these."""
     latent = _LATENT[name]
-    if number < len(latent.bins):
-        rule = _normal_rule(latent.strip / latent.bins[number])
+    if number < len(latent.trapezoids):
+        end, step = latent.trapezoids[number]
+        rule = _normal_rule(step / end)
         return _weighted((latent.cdf(eta + s * z), weight) for z, weight in rule)
     if latent.log_density is None:
         return _cauchy_series(eta / s, 1 / s)
-    return _weighted((special.ndtr((eta - node) / s), weight) for node, weight in _latent_rule(name))
+    _, nodes = latent.gauss[number - len(latent.trapezoids)]
+    return _weighted((special.ndtr((eta - node) / s), weight) for node, weight in _latent_rule(name, nodes))
 
 
 def _weighted(terms: Iterable[tuple[Array, float]]) -> Array:
@@ -274,7 +285,7 @@ def _normal_rule(step: float) -> tuple[tuple[float, float], ...]:
 
 
 @cache
-def _latent_rule(name: str) -> tuple[tuple[float, float], ...]:
+def _latent_rule(name: str, size: int) -> tuple[tuple[float, float], ...]:
     """Return nodes and weights of the Gauss rule for the latent variable of a link.
 
     The recurrence of its orthogonal polynomials is found by the Lanczos process on a fine grid, where sums are
@@ -286,7 +297,7 @@ def _latent_rule(name: str) -> tuple[tuple[float, float], ...]:
     density = np.exp(latent.log_density(grid))
     basis = [np.sqrt(density / density.sum())]
     diagonal, beside = [], []
-    for _ in range(latent.nodes):
+    for _ in range(size):
         diagonal.append(float(basis[-1] @ (grid * basis[-1])))
         fresh = grid * basis[-1]
         for _twice in range(2):
