@@ -3,9 +3,9 @@
 from numba.extending import register_jitable
 
 from bayesglmm import special
-from bayesglmm.special import log
+from bayesglmm.special import exp, log
 
-__all__ = ["log"]
+__all__ = ["exp", "log"]
 
 for _function in ("digamma", "log1p_exp", "log_ndtr", "mills", "_inverse_mills"):
     register_jitable(getattr(special, _function))

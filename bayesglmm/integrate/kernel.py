@@ -17,8 +17,8 @@ from numba import carray, njit, types
 
 from bayesglmm.compiled.abi import call_family, call_link, floats, words
 from bayesglmm.compiled.cache import compiled
+from bayesglmm.compiled.functions import exp
 from bayesglmm.compiled.workspace import CHUNK, WORK, Work
-from bayesglmm.special import exp
 
 __all__ = ["HEADER_SIZE", "INTEGRATE", "Header", "integrate"]
 
