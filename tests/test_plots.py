@@ -184,7 +184,11 @@ def test_forest_of_means_holds_raw_and_shrunken_means_of_the_same_rows(groups: i
     np.testing.assert_allclose(called(axes, "population").get_xdata(), means["population"][order])
     np.testing.assert_allclose(called(axes, "raw").get_xdata(), (sums["event"] / sums["size"]).to_numpy()[order])
     assert overlapping(figure, axes) == []
-    assert "frame: population" in str(figure.get_label())
+    caption = str(figure.get_label())
+    assert "frame: population" in caption
+    marker = called(axes, "raw").get_marker()
+    assert ("Crosses: raw means" if marker == "x" else "Dots in colour: raw means") in caption
+    assert "own means: posterior median" in caption
 
 
 def test_effect_pairs_hold_medians_and_the_ellipse_of_the_covariance(fit: Fit) -> None:
