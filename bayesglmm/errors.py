@@ -95,12 +95,12 @@ class StorageError(BayesGLMMError, OSError):
     """A saved fit that cannot be written, or that is damaged or of an unknown version."""
 
 
-def suggest(given: str, known: Iterable[str]) -> str:
-    """Word the nearest known name and the list of all of them."""
+def suggest(given: str, known: Iterable[str], limit: int = 12) -> str:
+    """Word the nearest known name and the list of them, the overflow counted instead of shown."""
     names = list(known)
     lowered = {name.lower(): name for name in names}
     near = difflib.get_close_matches(given.lower(), list(lowered), n=1)
-    listed = f"known: {listing(names)}" if names else "there are none"
+    listed = f"known: {listing(names, limit)}" if names else "there are none"
     return f"did you mean '{lowered[near[0]]}'? {listed}" if near else listed
 
 

@@ -189,7 +189,7 @@ def test_at_sets_the_other_columns_and_several_values_give_rows(binary: Fit) -> 
     treated = list(binary.model.design.coef).index("trt")
     for age in (-1, 1.5):
         np.testing.assert_allclose(draws_of(found, age=age), beta[:, treated] + age * beta[:, slope], rtol=1e-9)
-    assert "age at each of -1, 1.5, severity at Severe" in found.estimand
+    assert "age at each of -1, 1.5 and severity at Severe" in found.estimand
 
 
 def test_a_new_groups_effect_is_the_same_at_every_value() -> None:

@@ -1,6 +1,8 @@
 """Pictures of estimates hold the numbers of their table, frames side by side on one scale, and name everything."""
 
+import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -126,6 +128,21 @@ def test_comparisons_are_a_forest_of_their_table(binary: Fit) -> None:
     assert (heights[0] > heights[1]).all()
     assert axes.get_xlabel() == "odds ratio of averages, probability of event = 1"
     assert legend(figure) == ["typical: b = 0 of id", "population: averaged over id"]
+
+
+@pytest.mark.parametrize("decades", [0.05, 0.3, 0.9, 1.1, 2.4, 2.6, 5])
+def test_labels_of_ratios_keep_apart_however_wide_the_axis_is(binary: Fit, decades: float) -> None:
+    found = binary.comparisons("age", comparison="odds_ratio", frame=TWO)
+    log_ratio = np.log10(found.table[["lower", "upper"]].to_numpy())
+    widened = replace(found, draws=found.draws ** (decades / np.ptp(log_ratio)))
+    figure = widened.plot()
+    (axes,) = figure.axes
+    figure.draw_without_rendering()
+    low, high = axes.get_xlim()
+    at = [label for label in axes.get_xticklabels() if low <= label.get_position()[0] <= high]
+    boxes = [label.get_window_extent() for label in at]
+    assert at
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes)), [label.get_text() for label in at]
 
 
 def test_slopes_and_averages_are_forests_and_many_rows_are_refused(binary: Fit) -> None:

@@ -86,6 +86,7 @@ REFUSED = [
     ("y ~ x z", "      ^", "an operator is missing before 'z'"),
     ("y ~ `x` (z)", "        ^", "an operator is missing before '('"),
     ("y ~ x (z)", "    ^", "x() is not a function of formulas"),
+    ("y ~ ns(x, 3)", "    ^", "poly, bs, "),
     ("y ~ x 1", "      ^", "an operator is missing before '1'"),
     ("y ~ x +", "       ^", "something is missing here"),
     ("y ~ * x", "    ^", "something is missing here"),

@@ -1,4 +1,5 @@
 import ast
+import itertools
 import re
 from pathlib import Path
 
@@ -39,7 +40,9 @@ def texts(cell):
 
 
 def kinds(cell):
-    return [sorted(output.data) if "data" in output else output.name for output in cell.outputs]
+    """Return the kind of each output; text printed in pieces, as a busy machine sends it, is one."""
+    every = [sorted(output.data) if "data" in output else output.name for output in cell.outputs]
+    return [kind for kind, _ in itertools.groupby(every)]
 
 
 def shows(cell):

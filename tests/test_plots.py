@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 
 import matplotlib as mpl
@@ -11,6 +12,7 @@ import pytest
 from handmade import hand_made, seizure_fit, seizure_like
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from bayesglmm import Fit, glmm, plots
 from bayesglmm.errors import OptionError
@@ -184,7 +186,11 @@ def test_forest_of_means_holds_raw_and_shrunken_means_of_the_same_rows(groups: i
     np.testing.assert_allclose(called(axes, "population").get_xdata(), means["population"][order])
     np.testing.assert_allclose(called(axes, "raw").get_xdata(), (sums["event"] / sums["size"]).to_numpy()[order])
     assert overlapping(figure, axes) == []
-    assert "frame: population" in str(figure.get_label())
+    caption = str(figure.get_label())
+    assert "frame: population" in caption
+    marker = called(axes, "raw").get_marker()
+    assert ("Crosses: raw means" if marker == "x" else "Dots in colour: raw means") in caption
+    assert "own means: posterior median" in caption
 
 
 def test_effect_pairs_hold_medians_and_the_ellipse_of_the_covariance(fit: Fit) -> None:
@@ -387,6 +393,18 @@ def test_figures_are_returned_drawn_without_missing_glyphs_and_as_png(fit: Fit, 
     assert isinstance(figure, Figure)
     assert figure.png(dpi=60).startswith(b"\x89PNG")
     assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_png_of_few_colours_is_the_same_picture_in_a_smaller_file(fit: Fit) -> None:
+    figure = plots.diagnostics(fit)
+    every, few = figure.png(dpi=60), figure.png(dpi=60, colours=64)
+    assert len(few) < 0.5 * len(every)
+    with Image.open(BytesIO(every)) as before, Image.open(BytesIO(few)) as after:
+        assert len(after.getcolors()) <= 64
+        difference = np.asarray(before.convert("RGB"), dtype=float) - np.asarray(after.convert("RGB"), dtype=float)
+    assert np.abs(difference).mean() < 3
+    with pytest.raises(OptionError, match="from 2 to 256"):
+        figure.png(colours=1)
 
 
 def test_a_users_style_does_not_reach_the_figures(fit: Fit) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from bayesglmm.effects.estimates import Estimates
@@ -255,8 +255,17 @@ def _frame_forest(axes: Axes, shown: Estimates, texts: list[str], heights: Array
     if what.null is not None:
         axes.axvline(what.null, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0, gid="null")
     if what.ratio:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
-        axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.xaxis.get_major_formatter().set_scientific(False)  # type: ignore[attr-defined]
+        _log_scale(axes)
+
+
+def _log_scale(axes: Axes) -> None:
+    """Make the horizontal axis logarithmic, with as many labels as its decades leave room for."""
+    axes.set_xscale("log")
+    low, high = np.log10(axes.get_xlim())
+    axes.xaxis.set_major_locator(LogLocator(base=10, subs=next(subs for most, subs in _LABELS if high - low <= most)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+_LABELS = ((1.0, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)), (2.5, (1.0, 2.0, 5.0)), (np.inf, (1.0,)))
+"""What is labelled in each decade of an axis that spans at most so many decades."""

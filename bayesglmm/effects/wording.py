@@ -16,7 +16,7 @@ def set_to(given: Mapping[str, tuple[Any, ...]]) -> str:
     """Say what columns are set to."""
     if not given:
         return ""
-    return ", with " + listing(
+    return ", with " + " and ".join(
         f"{name} at {number(values[0]) if len(values) == 1 else f'each of {listing(map(number, values), 6)}'}"
         for name, values in given.items()
     )

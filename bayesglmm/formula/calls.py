@@ -42,7 +42,7 @@ def check_call(call: Call, text: str) -> None:
 def _check_arguments(call: Call, text: str) -> None:
     known: dict[str, Function] = {**FUNCTIONS, **CONTRASTS}
     if call.function not in known:
-        names = suggest(call.function, [*FUNCTIONS, "offset"])
+        names = suggest(call.function, [*FUNCTIONS, "offset"], limit=40)
         reason = f"{call.function}() is not a function of formulas: {names}. Make the column in the data first"
         raise FormulaError(reason, text, call.at)
     function = known[call.function]

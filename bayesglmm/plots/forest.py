@@ -63,7 +63,8 @@ def forest(fit: Fitted, factor: str | None = None, *, kind: str = "effects", col
     panels = max(1, len(columns))
     labelled = m <= _LABELLED
     height = 1.2 + (max(1.0, min(0.24 * m, 3.0 + 0.08 * m)) if labelled else 6.5)
-    caption = f"{_WHAT[chosen].format(name=name, m=m, scale=scale(fit.model))} {_SHOWN}"
+    raw = "Crosses" if labelled else "Dots in colour"
+    caption = f"{_WHAT[chosen].format(name=name, m=m, scale=scale(fit.model), raw=raw)}{_SHOWN}"
     with new_figure(max(5.4, 1.2 + 3.3 * panels), height, caption) as figure:
         row = figure.subplots(1, panels, squeeze=False)[0]
         if effects is None:
@@ -85,9 +86,9 @@ _WHAT = {
         "its column are 0; dashed, the typical group's, β (b = 0)"
     ),
     "means": (
-        "Mean response of the {m:,} levels of {name}, each over its own rows (frame: group). Crosses: raw means of the "
+        "Mean response of the {m:,} levels of {name}, each over its own rows (frame: group). {raw}: raw means of the "
         "outcome; upright ticks: posterior median of the population's mean on these rows (frame: population), toward "
-        "which groups are shrunken"
+        "which groups are shrunken. The groups' own means"
     ),
 }
 _SHOWN = ": posterior median, 50 % interval (thick) and 95 % equal-tailed interval (thin), sorted by the medians."
