@@ -43,7 +43,7 @@ from tables import table, write
 import bayesglmm as bg
 from bayesglmm.posterior import Fit
 
-__all__ = ["Trial", "fitted", "population_risk", "report", "run", "simulate", "summarise"]
+__all__ = ["Result", "Trial", "covered", "fitted", "population_risk", "report", "run", "simulate", "summarise"]
 
 FORMULA = "y ~ trt + (1 | id)"
 PATIENTS, ROWS = (20, 80), (2, 4)
@@ -51,6 +51,7 @@ ODDS_RATIO = 5.0
 RISKS = {"3 to 8 %": (0.03, 0.08), "8 to 20 %": (0.08, 0.20)}
 SDS = {"0.3 to 1.5": (0.3, 1.5), "1.5 to 3": (1.5, 3.0)}
 CELLS = list(product(("parallel", "crossover"), RISKS, SDS))
+SEED = 1986
 BOUNDS = (0.92, 0.98)
 """Where the coverage over all trials should lie."""
 
@@ -325,11 +326,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Coverage of the population risk difference in sparse trials.")
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1986)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--minutes", type=float, default=np.inf, help="stop after these, with the trials there are")
     parser.add_argument("--out", type=Path, default=here / "sparse_trials")
-    parser.add_argument("--page", type=Path, help="the file whose table is replaced, such as benchmarks/README.md")
+    parser.add_argument("--page", type=Path, help="the file whose table is replaced; README.md with --trials 1000")
     given = parser.parse_args()
+    given.page = given.page or (here / "README.md" if given.trials >= 1000 else None)
     given.out.mkdir(parents=True, exist_ok=True)
     found, start = [], time.perf_counter()
     with closing(run(given.trials, given.seed, given.processes)) as results_in_order:
@@ -340,9 +342,9 @@ def main() -> None:
                 print(f"{len(found)} trials, {seconds:.0f} s", file=sys.stderr, flush=True)
             if seconds > 60 * given.minutes:
                 break
-    results = pd.DataFrame([asdict(result) for result in found])
-    summary = summarise(results)
-    results.to_csv(given.out / "trials.csv", index=False, float_format="%.6g")
+    results = given.out / "trials.csv"
+    pd.DataFrame([asdict(result) for result in found]).to_csv(results, index=False, float_format="%.6g")
+    summary = summarise(pd.read_csv(results))
     summary.to_csv(given.out / "summary.csv", index=False, float_format="%.4g")
     print(summary.to_string(index=False))
     if given.page is not None:

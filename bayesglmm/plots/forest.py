@@ -63,7 +63,7 @@ def forest(fit: Fitted, factor: str | None = None, *, kind: str = "effects", col
     panels = max(1, len(columns))
     labelled = m <= _LABELLED
     height = 1.2 + (max(1.0, min(0.24 * m, 3.0 + 0.08 * m)) if labelled else 6.5)
-    caption = f"{_WHAT[chosen].format(name=name, m=m, scale=scale(fit.model))} {_SHOWN}"
+    caption = f"{_WHAT[chosen].format(name=name, m=m, scale=scale(fit.model))}{_SHOWN}"
     with new_figure(max(5.4, 1.2 + 3.3 * panels), height, caption) as figure:
         row = figure.subplots(1, panels, squeeze=False)[0]
         if effects is None:
