@@ -25,7 +25,7 @@ from typing import Any
 
 import machine
 from studies import STUDIES, Study
-from tables import BEGIN, END, report
+from tables import report, write
 
 HERE = Path(__file__).parent
 TIMEOUT = 3600.0
@@ -264,16 +264,6 @@ def parse() -> argparse.Namespace:
     given.studies = given.studies or (quick if given.quick else full)
     given.out = given.out or (None if given.quick else HERE / "README.md")
     return given
-
-
-def write(path: Path, text: str) -> None:
-    """Put a text between the markers of a file, or into a new one."""
-    before, after = f"{BEGIN}\n", f"\n{END}\n"
-    if path.is_file():
-        old = path.read_text(encoding="utf-8")
-        before, rest = old.split(BEGIN, 1)[0] + before, old.split(END, 1)
-        after = f"\n{END}{rest[1]}"
-    path.write_text(f"{before}{text}{after}", encoding="utf-8")
 
 
 def main() -> None:

@@ -1,11 +1,10 @@
-"""The tables of the benchmark in Markdown, from what `run.py` measured."""
+"""Tables in Markdown: those of what `run.py` measured, and their place between the markers of a page."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-__all__ = ["BEGIN", "END", "report"]
-
-BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+__all__ = ["report", "table", "write"]
 
 _ENGINES = {
     "density": "bayesglmm",
@@ -56,7 +55,7 @@ def _ours(rows: Mapping[str, Mapping[str, Any]]) -> str:
         [study, *(_number(row, key) for key in ("rows", "merged", "groups")), *_cells(row), row["note"]]
         for study, row in rows.items()
     ]
-    return _table(heads, body)
+    return table(heads, body)
 
 
 def _peers(ours: Mapping[str, Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> str:
@@ -73,7 +72,7 @@ def _peers(ours: Mapping[str, Mapping[str, Any]], rows: Sequence[Mapping[str, An
         ]
         for row in rows
     ]
-    return _table(heads, body)
+    return table(heads, body)
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
@@ -88,6 +87,17 @@ def _ratio(ours: Mapping[str, Any], theirs: Mapping[str, Any], key: str) -> str:
     return _short(ours[key] / theirs[key]) if ours[key] and theirs[key] else "–"
 
 
-def _table(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+def table(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Lay out rows under heads, the first column to the left and the others to the right."""
     alignment = ["---" if i == 0 else "---:" for i in range(len(heads))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, alignment, *body))
+
+
+def write(path: Path, text: str, name: str = "table") -> None:
+    """Put a text between the markers of this name in a file, or into a new file."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, after = "", "\n"
+    if path.is_file():
+        before, rest = path.read_text(encoding="utf-8").split(begin, 1)
+        after = rest.split(end, 1)[1]
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from handmade import hand_made, seizure_fit, seizure_like
 from matplotlib.figure import Figure
@@ -17,6 +18,7 @@ from bayesglmm.errors import OptionError, StorageError
 from bayesglmm.plots.rounding import decimals, rounded
 from bayesglmm.report import Wanted, draw_figures, prepare, write_report, write_results
 from bayesglmm.report.reading import how_to_read
+from bayesglmm.report.tables import _estimate
 
 
 class Page(HTMLParser):
@@ -124,6 +126,16 @@ def test_conditional_and_marginal_ratios_stand_beside_each_other(fit: Fit, tmp_p
     assert "Rate ratio, exp(coefficient)" in page.text
     linear, _ = page_of(hand_made(glmm("age ~ trt + (1 | severity)", seizure_like(), "gaussian")), tmp_path)
     assert "Marginal" not in linear.text
+
+
+def test_a_ratio_keeps_two_digits_however_far_its_interval_reaches() -> None:
+    """Rounded by its width, [0.951, 446.8] is [1, 447], which excludes what it does not."""
+    line = pd.Series({"c": 15.6, "c_lower": 0.951, "c_upper": 446.8, "c_p_direction": 0.9734})
+    assert "<td>16</td>" in _estimate(line, "c", ratio=True)
+    assert "[0.95, 447]" in _estimate(line, "c", ratio=True)
+    assert "[1, 447]" in _estimate(line, "c", ratio=False)
+    narrow = pd.Series({"c": 1.00523, "c_lower": 1.00112, "c_upper": 1.00934, "c_p_direction": 0.99})
+    assert "[1.0011, 1.0093]" in _estimate(narrow, "c", ratio=True)
 
 
 def test_model_priors_data_and_settings_are_there(fit: Fit, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from bayesglmm.errors import BayesGLMMWarning, OptionError
 from bayesglmm.separation import programme, separation
 from bayesglmm.separation import recession as stage
 from bayesglmm.separation.cells import merge
-from bayesglmm.separation.fitted import unbounded
+from bayesglmm.separation.fitted import held, unbounded
 from bayesglmm.separation.recession import recession
 
 SEX2 = Path(__file__).parents[2] / "shared" / "data" / "sex2.csv"
@@ -431,12 +431,25 @@ def test_a_fit_says_it_as_information_and_keeps_it(separated_fit, tmp_path):
     assert str(loaded.separation) == str(separated_fit.separation)
 
 
+def test_where_a_combination_is_infinite_all_priors_that_it_meets_are_named():
+    """In the crossover trial none of the three coefficients is identified within patients, so each prior has a say."""
+    model = bg.glmm("outcome ~ trt*period + (1 | id)", bg.datasets.load("crossover"), "bernoulli")
+    said = held(model, separation(model))
+    assert said.startswith("the priors concerned: trt ~ normal(0, 4.981), period ~ ")
+    assert "trt:period ~ " in said
+    assert "sd_id[Intercept] ~ half_student_t(3, 0, 2.5)" in said
+    assert "alone" not in said
+
+
 def test_the_report_says_it(separated_fit, tmp_path):
     from bayesglmm.report import write_report
 
     text = write_report(separated_fit, {}, tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<h2>Separation</h2>" in text
-    assert "NV to plus infinity" in text
+    assert text.count("NV to plus infinity") == text.count("no finite maximum likelihood estimate") == 1
+    assert "<tr><td>NV</td><td>+∞</td></tr>" in text
+    assert "<tr><td>PI</td><td>finite</td></tr>" in text
+    assert "<li>predicted without error given X: 13 rows: NV = 1 (13 rows, all 1)</li>" in text
 
 
 def test_a_fit_without_separation_says_nothing(seizure_fit):
@@ -457,6 +470,44 @@ def test_estimates_are_finite_under_every_preset(preset):
         warned = [str(entry.message) for entry in caught if issubclass(entry.category, BayesGLMMWarning)]
         assert len(warned) == (preset == "brms" and formula.startswith("HG"))
         assert all("the prior of NV is flat" in text and "improper" in text for text in warned)
+
+
+COMPLETE = {"x": [0, 0, 0, 0, 1, 1, 1, 1], "y": [0, 0, 0, 0, 1, 1, 1, 1], "g": [0, 0, 1, 1, 2, 2, 3, 3]}
+
+
+def exact_means(prior_sd):
+    """E(β) of y ~ x on the table above by a grid: intercept at x = 1/2 ~ N(0, 2.5), slope ~ N(0, prior_sd)."""
+    a, slope = np.linspace(-15, 15, 601)[:, None], np.linspace(-30, 40, 1401)
+    log = -4 * np.logaddexp(0, a - slope / 2) - 4 * np.logaddexp(0, -(a + slope / 2))
+    weight = np.exp(log - (a / 2.5) ** 2 / 2 - (slope / prior_sd) ** 2 / 2)
+    weight /= weight.sum()
+    return {"beta[Intercept]": ((a - slope / 2) * weight).sum(), "beta[x]": (slope * weight).sum()}
+
+
+@pytest.mark.parametrize("preset", ["default", "rstanarm"])
+@pytest.mark.parametrize("groups", ["", " + (1 | g)"])
+def test_under_complete_separation_proper_presets_give_finite_estimates(preset, groups):
+    fit = bg.fit(f"y ~ x{groups}", COMPLETE, "bernoulli", priors=preset, seed=4, draws=2000, progress=False)
+    assert fit.separation.complete
+    assert all(np.isfinite(values).all() for values in fit.posterior.data_vars.values())
+    table = fit.summary()
+    exact = exact_means(fit.model.priors.slopes[0].prior.numbers()[1])
+    assert exact["beta[x]"] > 6
+    for name, mean in exact.items():
+        line = table.loc[name]
+        within = 4 * line["sd"] / np.sqrt(line["ess_bulk"]) if not groups else line["sd"]
+        assert abs(line["mean"] - mean) < within
+    effect = fit.comparisons("x").table.iloc[0]
+    assert -1 < effect["lower"] < 0.5 < effect["mean"] < effect["upper"] < 1
+
+
+@pytest.mark.parametrize("groups", ["", " + (1 | g)"])
+def test_under_complete_separation_the_flat_preset_is_called_improper_and_fails_its_checks(groups):
+    """No number is promised there: the warning comes before sampling, and the draws do not agree on one."""
+    with pytest.warns(BayesGLMMWarning, match="the posterior is improper: .* the prior of x is flat"):
+        fit = fitted(f"y ~ x{groups}", COMPLETE, priors="brms")
+    assert "SAMPLING FAILED" in str(fit)
+    assert all(np.isfinite(values).all() for values in fit.posterior.data_vars.values())
 
 
 # Flat priors

@@ -20,7 +20,14 @@ from bayesglmm.model import Model
 from bayesglmm.plots.style import DPI
 from bayesglmm.posterior import Fit
 from bayesglmm.report.reading import how_to_read
-from bayesglmm.report.tables import coefficient_table, covariance_table, parameter_table, prior_table, settings_table
+from bayesglmm.report.tables import (
+    coefficient_table,
+    covariance_table,
+    parameter_table,
+    prior_table,
+    separation_table,
+    settings_table,
+)
 
 __all__ = ["write_report"]
 
@@ -107,7 +114,10 @@ def _separation(fit: Fit) -> str:
     found, said = fit.separation, [finding for finding in fit.check().findings if finding.kind == "separation"]
     if found is None or not said:
         return ""
-    return _section("Separation", f"<p>{escape(said[0].advice)}.</p>{found._repr_html_()}")
+    sentences = (f"{text[0].upper()}{text[1:]}." for text in (said[0].message, said[0].advice))
+    paragraphs = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+    details = "".join(f"<li>{escape(line)}</li>" for line in found.details)
+    return _section("Separation", f"{paragraphs}<ul>{details}</ul>{separation_table(found)}")
 
 
 def _model(model: Model) -> str:

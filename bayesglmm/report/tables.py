@@ -11,8 +11,16 @@ from bayesglmm.mathematics import prior_rows
 from bayesglmm.model import Model
 from bayesglmm.plots.rounding import decimals, rounded
 from bayesglmm.posterior import Fit
+from bayesglmm.separation import Separation
 
-__all__ = ["coefficient_table", "covariance_table", "parameter_table", "prior_table", "settings_table"]
+__all__ = [
+    "coefficient_table",
+    "covariance_table",
+    "parameter_table",
+    "prior_table",
+    "separation_table",
+    "settings_table",
+]
 
 
 def prior_table(model: Model) -> str:
@@ -61,7 +69,7 @@ def coefficient_table(fit: Fit) -> str:
         table = table.drop(index="Intercept", errors="ignore")
     rows = []
     for name, line in table.iterrows():
-        cells = "".join(_estimate(line, frame) for frame in ("conditional", "marginal"))
+        cells = "".join(_estimate(line, frame, ratio is not None) for frame in ("conditional", "marginal"))
         rows.append(f"<tr><td>{escape(str(name))}</td>{cells}</tr>")
     figures = ("95 % interval", "same sign")
     head = "".join(f"<th>{text}</th>" for text in ("", "conditional", *figures, "marginal", *figures))
@@ -100,6 +108,20 @@ def covariance_table(fit: Fit) -> str:
     )
 
 
+def separation_table(found: Separation) -> str:
+    """Tabulate what maximum likelihood would estimate of each coefficient, given X and given the groups."""
+    table = found.table()
+    rows = [
+        f"<tr><td>{escape(str(name))}</td>{''.join(f'<td>{escape(_SIGNS.get(cell, cell))}</td>' for cell in line)}</tr>"
+        for name, *line in table.itertuples(name=None)
+    ]
+    head = "".join(f"<th>{escape(text)}</th>" for text in ("coefficient", *map(str, table)))
+    caption = "<b>Maximum likelihood estimates.</b> Which are finite"
+    if found.levels:
+        caption += "; given the groups: with their effects as fixed effects, so from what differs within groups"
+    return _table(f"{caption}.", f"<tr>{head}</tr>", rows)
+
+
 def settings_table(entries: Mapping[str, Any]) -> str:
     """Tabulate names and values, without a caption."""
     rows = (f"<tr><th>{escape(str(key))}</th><td>{escape(str(value))}</td></tr>" for key, value in entries.items())
@@ -107,6 +129,9 @@ def settings_table(entries: Mapping[str, Any]) -> str:
 
 
 _KINDS = {"sd": "standard deviations", "correlation": "correlations", "covariance": "variances and covariances"}
+
+
+_SIGNS = {"+inf": "+∞", "-inf": "−∞", "±inf": "±∞"}
 
 
 def _table(caption: str, head: str, rows: Iterable[str]) -> str:
@@ -117,16 +142,16 @@ def _table(caption: str, head: str, rows: Iterable[str]) -> str:
     )
 
 
-def _estimate(line: "pd.Series[Any]", frame: str) -> str:
-    """Return the cells of a point, its interval and its direction, rounded to what the interval warrants."""
-    lower, upper = float(line[f"{frame}_lower"]), float(line[f"{frame}_upper"])
+def _estimate(line: "pd.Series[Any]", frame: str, ratio: bool) -> str:
+    """Return the cells of a point, its interval and its direction, rounded to what the interval warrants.
+
+    A ratio has two significant digits in any case: its interval may reach from 0.05 to 400.
+    """
+    point, lower, upper = (float(line[key]) for key in (frame, f"{frame}_lower", f"{frame}_upper"))
     places = decimals((upper - lower) / 4)
+    texts = [rounded(value, max(places, decimals(value)) if ratio else places) for value in (point, lower, upper)]
     direction = float(line["p_direction" if frame == "conditional" else f"{frame}_p_direction"])
-    return (
-        f"<td>{rounded(float(line[frame]), places)}</td>"
-        f'<td class="range">[{rounded(lower, places)}, {rounded(upper, places)}]</td>'
-        f"<td>{rounded(direction, 3)}</td>"
-    )
+    return f'<td>{texts[0]}</td><td class="range">[{texts[1]}, {texts[2]}]</td><td>{rounded(direction, 3)}</td>'
 
 
 def _group(model: Model, name: str) -> str:

@@ -15,7 +15,7 @@ from bayesglmm.separation.programme import Unsolved
 from bayesglmm.separation.recession import recession
 from bayesglmm.separation.result import Separation
 
-__all__ = ["attach", "finding", "look", "of_fit", "unbounded"]
+__all__ = ["attach", "finding", "held", "look", "of_fit", "unbounded"]
 
 _RECORD = "separation"
 """The attribute of the draws that holds what was found, as text."""
@@ -85,7 +85,7 @@ def finding(fit: Fitted) -> Finding | None:
     return Finding(
         "separation",
         f"separation {found.message}",
-        f"{_held(fit.model, found)}; {found.advice}",
+        f"{held(fit.model, found)}; {found.advice}",
         tuple(f"beta[{name}]" for name in infinite),
     )
 
@@ -113,23 +113,33 @@ def _flat_text(flat: Sequence[str], names: Sequence[str]) -> str:
     )
 
 
-def _held(model: Model, found: Separation) -> str:
-    """Say what holds the coefficients that the likelihood does not."""
+def held(model: Model, found: Separation) -> str:
+    """Say what holds the coefficients that the likelihood does not.
+
+    Given X it is priors alone; given the groups alone also what differs between groups.
+    """
     design, priors = model.design, model.priors
     assigned = [*([priors.intercept] if priors.intercept is not None else []), *priors.slopes]
     flat, by_name = _flat(model), dict(zip(design.coef, assigned, strict=True))
-    infinite = found.infinite or found.infinite_given_groups
-    held = [f"{name} ~ {by_name[name].prior}" for name in infinite if name not in flat]
+    infinite = found.infinite or found.infinite_given_groups or _combined(found)
+    those = [f"{name} ~ {by_name[name].prior}" for name in infinite if name not in flat]
     if not found.infinite:
-        held += [
+        those += [
             f"sd_{block.name}[{column}] ~ {entry.prior}"
             for block in design.blocks
             for column, entry in zip(block.columns, priors.sd[block.name], strict=True)
         ]
-    said = [f"priors alone hold the posterior: {listing(held)}"] if held else []
+    what = "priors alone hold the posterior" if found.infinite else "the priors concerned"
+    said = [f"{what}: {listing(those)}"] if those else []
     loose = [name for name in infinite if name in flat]
     if loose and found.infinite:
         said.append(_flat_text(loose, unbounded(model)))
     elif loose:
         said.append(f"the prior of {listing(loose)} is flat: give a proper one")
     return "; ".join(said)
+
+
+def _combined(found: Separation) -> list[str]:
+    """Return the coefficients of which only a combination goes to infinity: those that the groups can stand in for."""
+    estimates = found.given_groups["estimate"]
+    return [str(name) for name in estimates.index[estimates == "not identified"] if name != "Intercept"]

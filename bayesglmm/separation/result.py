@@ -119,13 +119,17 @@ class Separation:
             "groups, held by the priors of the coefficients and of the sds; see what another scale of these changes"
         )
 
+    @property
+    def details(self) -> list[str]:
+        """The rows predicted without error and the groups of one outcome, a line each."""
+        return [*self._cells(), *self._groups()]
+
     def __str__(self) -> str:
         """Return the paragraph and the table."""
         paragraph = f"separation {self.message}."
         if self.separated or self.unchecked:
             paragraph += f"\n{self.advice[0].upper()}{self.advice[1:]}."
-        extra = [*self._cells(), *self._groups()]
-        return "\n".join([paragraph, *extra, "", "maximum likelihood estimates", self.table().to_string()])
+        return "\n".join([paragraph, *self.details, "", "maximum likelihood estimates", self.table().to_string()])
 
     def __repr__(self) -> str:
         """Return the same as `str()`: this is what a notebook or a prompt shows."""
@@ -133,7 +137,7 @@ class Separation:
 
     def _repr_html_(self) -> str:
         lines = [f"separation {self.message}.", *([self.advice + "."] if self.separated or self.unchecked else [])]
-        text = "".join(f"<p>{escape(line)}</p>" for line in [*lines, *self._cells(), *self._groups()])
+        text = "".join(f"<p>{escape(line)}</p>" for line in [*lines, *self.details])
         return f"<div>{text}<p>maximum likelihood estimates</p>{self.table().to_html(border=0)}</div>"
 
     def table(self) -> pd.DataFrame:
