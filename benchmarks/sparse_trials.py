@@ -17,7 +17,8 @@ which coverage is 95 % by construction (`calibration.py` tests that), but from r
   the latent scale) to most of the variance between them (0.73).
 
 Each of the eight combinations of design, low or high risk and low or high sd has an eighth of the trials. All follows
-from one seed, on any number of processes.
+from one seed, on any number of processes, if compiled code is cached: where a process compiles the density itself the
+data are the same, but the draws differ as those of another seed would.
 """
 
 import argparse
