@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special
 
 from bayesglmm.errors import OptionError, choose
 from bayesglmm.fitted import Fitted
@@ -197,7 +196,7 @@ def _lines(likelihood: "Likelihood", draws: Draws, number: int, j: int, prior: P
     values = np.nan_to_num(values, nan=-np.inf, posinf=-np.inf)
     log_sd = np.log(np.maximum(drawn, 1e-300))[:, None] + _NODES
     log_prior = log_density(prior, np.exp(log_sd))
-    total = special.logsumexp(values[:, 1:] + log_prior + log_sd, b=_WEIGHTS, axis=1)
+    total = np.logaddexp.reduce(values[:, 1:] + log_prior + log_sd + np.log(_WEIGHTS), axis=1)
     return _Lines(log_sd, values[:, 1:] - total[:, None], np.exp(values[:, 0] - total))
 
 
@@ -235,7 +234,7 @@ def _reading(ratios: list[float]) -> str:
 def _evidence(sd: Array, prior: Prior, factor: float) -> float:
     """Return the marginal likelihood under a prior wider by a factor, relative to that under the prior."""
     other = log_density(prior, sd / factor) - np.log(factor)
-    return float(np.exp(special.logsumexp(other - log_density(prior, sd)) - np.log(len(sd))))
+    return float(np.exp(np.logaddexp.reduce(other - log_density(prior, sd)) - np.log(len(sd))))
 
 
 def _below(prior: Prior, epsilon: float) -> float:

@@ -36,13 +36,6 @@ LADDERS: tuple[Ladder, ...] = ("slopes", "sd")
 """Whose priors widen."""
 
 
-class Refittable(Fitted, Protocol):
-    """A fit that can be fitted again under other priors; `bayesglmm.Fit` is one."""
-
-    def update(self, *, priors: Any, progress: bool) -> "Refitted":
-        """Fit again with other priors."""
-
-
 class Refitted(Fitted, Protocol):
     """What fitting again returns."""
 
@@ -50,8 +43,15 @@ class Refitted(Fitted, Protocol):
         """Say whether the sampler worked."""
 
 
+class Refittable[F: Refitted](Fitted, Protocol):
+    """A fit that can be fitted again under other priors; `bayesglmm.Fit` is one."""
+
+    def update(self, *, priors: Any, progress: bool) -> F:
+        """Fit again with other priors."""
+
+
 @dataclass(frozen=True, eq=False)
-class PriorLadder:
+class PriorLadder[F: Refitted]:
     """Estimates under ever wider priors.
 
     Parameters
@@ -64,6 +64,9 @@ class PriorLadder:
         What the priors of a rung are, with `scale` for its number.
     references
         Penalized estimates (Firth) of the coefficients of a logistic model, its groups ignored; empty for others.
+    fits
+        The fit of each scale, to ask of every rung what was asked of the first: an effect on the population may stay
+        where coefficients climb, or climb with them.
     verdicts
         By scale, what the sampler's checks say.
     about
@@ -74,6 +77,7 @@ class PriorLadder:
     draws: xr.Dataset
     priors: str
     references: Mapping[str, float]
+    fits: Mapping[float, F]
     verdicts: Mapping[float, str]
     about: str
 
@@ -100,9 +104,9 @@ class PriorLadder:
         return str(self)
 
 
-def prior_ladder(
-    fit: Refittable, scales: Sequence[float] = (1, 2.5, 5, 10), *, of: str = "slopes", progress: bool = False
-) -> PriorLadder:
+def prior_ladder[F: Refitted](
+    fit: Refittable[F], scales: Sequence[float] = (1, 2.5, 5, 10), *, of: str = "slopes", progress: bool = False
+) -> PriorLadder[F]:
     """Fit a model again under ever wider priors.
 
     Parameters
@@ -137,16 +141,15 @@ def prior_ladder(
     units = _units(fit.model, ladder)
     keep = [name for name in variable_names(fit.model) if not name.startswith("b_")]
     old = fit.model.priors
-    drawn, verdicts = [], {}
+    fits: dict[float, F] = {}
     for scale in rungs:
         wider = {path: _prior(ladder, scale * unit) for path, unit in units.items()}
-        refit = fit.update(priors={"preset": old.preset, **old.given, **wider}, progress=progress)
-        drawn.append(refit.posterior[keep])
-        verdicts[scale] = refit.check().verdict
-    draws = xr.concat(drawn, dim=pd.Index(rungs, name="scale"))
+        fits[scale] = fit.update(priors={"preset": old.preset, **old.given, **wider}, progress=progress)
+    verdicts = {scale: rung.check().verdict for scale, rung in fits.items()}
+    draws = xr.concat([rung.posterior[keep] for rung in fits.values()], dim=pd.Index(rungs, name="scale"))
     conditional = "conditional (b = 0), " if fit.model.design.blocks else ""
     about = f"{conditional}{fit.model.family.link.name} scale"
-    return PriorLadder(_table(draws), draws, _words(ladder), _references(fit.model), verdicts, about)
+    return PriorLadder(_table(draws), draws, _words(ladder), _references(fit.model), fits, verdicts, about)
 
 
 def _rungs(scales: Sequence[float]) -> list[float]:

@@ -218,7 +218,7 @@ class Fit:
 
     def prior_ladder(
         self, scales: Sequence[float] = (1, 2.5, 5, 10), *, of: ladder.Ladder = "slopes"
-    ) -> ladder.PriorLadder:
+    ) -> "ladder.PriorLadder[Fit]":
         """Fit again under ever wider priors: see `bayesglmm.ladder.prior_ladder`."""
         return ladder.prior_ladder(self, scales, of=of)
 

@@ -72,9 +72,11 @@ class PriorSensitivity:
     Parameters
     ----------
     table
-        Index `quantity`; `prior` and `likelihood`, how far the distribution moves by a doubling of either; `strongest`,
-        the class of priors that moves it most alone; `diagnosis` in words. What both move has a prior that adds to the
-        data or disagrees with them; what rests on the prior has a strong one, or data that say little.
+        Index `quantity`; `prior` and `likelihood`, how far the distribution moves by a doubling of either; `alone`, how
+        far at most by that of one class of priors alone, and `strongest`, which; `diagnosis` in words. Priors that
+        pull in opposite directions leave `prior` small: a quantity counts as moved by the prior where `prior` or
+        `alone` says so. What both move has a prior that adds to the data or disagrees with them; what rests on the
+        prior has a strong one, or data that say little.
     likelihood
         Which likelihood was scaled.
     """
@@ -85,7 +87,7 @@ class PriorSensitivity:
     @property
     def sentence(self) -> str:
         """What to write in a report: which conclusions rest on the data and which on the prior."""
-        prior = self.table["prior"] >= THRESHOLD
+        prior = self.table[["prior", "alone"]].max(axis=1) >= THRESHOLD
         data = self.table["likelihood"] >= THRESHOLD
         parts = [
             _clause(self.table.index[~prior & data], "rests on the data", "rest on the data"),
@@ -167,15 +169,12 @@ def prior_sensitivity(
     by_data = xr.DataTree.from_dict(
         {"posterior": asked.sel(draw=total["draw"]), "log_likelihood": xr.Dataset({"total": total})}
     )
-    table = pd.DataFrame(
-        {
-            "prior": _moved(by_prior, "prior"),
-            "likelihood": _moved(by_data, "likelihood"),
-            "strongest": _strongest(by_prior, prior),
-        }
-    )
-    sensitive = table[["prior", "likelihood"]] >= THRESHOLD
-    table["diagnosis"] = [_WORDS[bool(prior), bool(data)] for prior, data in sensitive.to_numpy()]
+    classes = pd.DataFrame({str(name): _moved(by_prior, "prior", [str(name)]) for name in prior})
+    table = pd.DataFrame({"prior": _moved(by_prior, "prior"), "likelihood": _moved(by_data, "likelihood")})
+    table = table.assign(alone=classes.max(axis=1), strongest=classes.idxmax(axis=1))
+    held = table[["prior", "alone"]].max(axis=1) >= THRESHOLD
+    learned = table["likelihood"] >= THRESHOLD
+    table["diagnosis"] = [_WORDS[bool(one), bool(two)] for one, two in zip(held, learned, strict=True)]
     table.index.name = "quantity"
     return PriorSensitivity(table, str(likelihood.attrs.get("about", "the likelihood given")))
 
@@ -286,11 +285,6 @@ def _moved(tree: xr.DataTree, group: str, names: list[str] | None = None) -> pd.
         labels = [""] if variable.ndim == 0 else [f"[{label}]" for label in variable[variable.dims[0]].values]
         figures |= {f"{name}{label}": value for label, value in zip(labels, np.ravel(variable.values), strict=True)}
     return pd.Series(figures, dtype=float)
-
-
-def _strongest(tree: xr.DataTree, prior: xr.Dataset) -> pd.Series:
-    """Return by quantity the class of priors that moves it most when scaled alone."""
-    return pd.DataFrame({str(name): _moved(tree, "prior", [str(name)]) for name in prior}).idxmax(axis=1)
 
 
 def _clause(names: pd.Index, one: str, several: str) -> str:

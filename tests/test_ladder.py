@@ -17,7 +17,7 @@ def fit() -> bg.Fit:
 
 
 @pytest.fixture(scope="module")
-def ladder(fit) -> PriorLadder:
+def ladder(fit) -> PriorLadder[bg.Fit]:
     return bg.prior_ladder(fit, scales=(10, 1, 2.5))
 
 
@@ -31,6 +31,8 @@ def test_the_rung_of_the_default_is_the_fit_itself(fit, ladder, grouped) -> None
     sds = prior_ladder(grouped, (2.5,), of="sd")
     np.testing.assert_array_equal(sds.draws["sd_id"].sel(scale=2.5), grouped.posterior["sd_id"])
     assert set(sds.draws) == {"beta", "sd_id"}
+    risks = sds.fits[2.5].comparisons("trt").draws
+    np.testing.assert_array_equal(risks, grouped.comparisons("trt").draws)
 
 
 def test_a_rung_is_a_fit_under_its_prior_and_keeps_the_others(grouped) -> None:
@@ -55,7 +57,7 @@ def test_the_separated_coefficient_climbs_and_the_others_stay(ladder) -> None:
 def test_references_are_firths_for_logistic_models_alone(ladder, seizure_fit) -> None:
     assert ladder.references["beta[NV]"] == pytest.approx(2.92927, abs=1e-5)  # brglm2, see tests/test_firth.py
     assert "Firth" in str(ladder)
-    counts = PriorLadder(ladder.table, ladder.draws, "", {}, {}, "")
+    counts = PriorLadder(ladder.table, ladder.draws, "", {}, {}, {}, "")
     assert "Firth" not in str(counts)
     probit = bg.fit(FORMULA, bg.datasets.load("endometrial"), "bernoulli", link="probit", **SETTINGS)
     assert prior_ladder(probit, (1,)).references == {}
@@ -63,7 +65,7 @@ def test_references_are_firths_for_logistic_models_alone(ladder, seizure_fit) ->
 
 def test_a_rung_that_failed_its_checks_is_named(ladder) -> None:
     verdicts = {1.0: "SAMPLING FAILED its checks", 10.0: "sampling: no problems found"}
-    failed = str(PriorLadder(ladder.table, ladder.draws, "", {}, verdicts, ""))
+    failed = str(PriorLadder(ladder.table, ladder.draws, "", {}, {}, verdicts, ""))
     assert "scale 1: SAMPLING FAILED" in failed
     assert "scale 10" not in failed
 

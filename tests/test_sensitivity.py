@@ -152,16 +152,36 @@ def found(crossover) -> PriorSensitivity:
     return crossover.prior_sensitivity()
 
 
-def test_in_the_crossover_trial_coefficients_lean_on_the_prior_and_population_effects_do_not(found) -> None:
+def test_in_the_crossover_trial_coefficients_lean_on_the_prior(found) -> None:
     prior = found.table["prior"]
     assert (prior[["beta[trt]", "beta[period]", "sd_id[Intercept]"]] > 0.1).all()
-    assert (prior.filter(like="population risk difference") < 0.04).all()
     assert found.table.loc["sd_id[Intercept]", "strongest"] == "sd_id"
     assert found.table.loc["beta[trt]", "strongest"] == "slopes"
-    assert "the random effects of id integrated out, population" in found.sentence
-    data = found.sentence.split(" rest on the data")[0]
-    assert "population risk difference[trt: 0 → 1]" in data
-    assert "beta[trt]" not in data
+    assert "the random effects of id integrated out, " in found.sentence
+    assert found.table.loc["beta[trt]", "diagnosis"] == "prior and data both move it"
+
+
+def test_priors_that_pull_in_opposite_directions_are_seen_alone(crossover) -> None:
+    """Wider slopes double the effect in the first period, a wider sd takes from it: together they hardly show."""
+    whole, first = (crossover.comparisons("trt", by=by).draws.isel(row=0, drop=True) for by in (None, "period"))
+    table = crossover.prior_sensitivity(quantities={"both periods": whole, "first period": first}).table
+    assert table.loc["first period", "strongest"] == "slopes"
+    assert table.loc["first period", "alone"] > 1.5 * table.loc["first period", "prior"]
+    assert table.loc["both periods", "alone"] < 0.03
+    assert table.loc["both periods", "diagnosis"] == "rests on the data"
+    ladder = crossover.prior_ladder((1, 10)).fits
+    medians = {
+        scale: [rung.comparisons("trt", by=by).table["median"][0] for by in (None, "period")]
+        for scale, rung in ladder.items()
+    }
+    assert abs(medians[10][0] - medians[1][0]) < 0.03
+    assert medians[10][1] > 1.5 * medians[1][1]
+
+
+def test_what_one_class_of_priors_moves_is_not_said_to_rest_on_the_data() -> None:
+    figures = {"prior": [0.01], "likelihood": [0.2], "alone": [0.2], "strongest": ["slopes"]}
+    sentence = PriorSensitivity(pd.DataFrame(figures, index=["effect"]), "the likelihood").sentence
+    assert "effect is moved by prior and data alike" in sentence
 
 
 def test_what_differs_between_groups_is_seen_only_with_b_integrated_out(seizure_fit) -> None:
@@ -243,6 +263,7 @@ def test_the_figure_holds_both_sensitivities(found) -> None:
     (axes,) = found.plot().axes
     lines = {line.get_gid(): line for line in axes.get_lines()}
     np.testing.assert_array_equal(lines["prior"].get_xdata(), found.table["prior"])
+    np.testing.assert_array_equal(lines["alone"].get_xdata(), found.table["alone"])
     np.testing.assert_array_equal(lines["likelihood"].get_xdata(), found.table["likelihood"])
     assert axes.get_yticklabels()[0].get_text() == "beta[Intercept]"
 

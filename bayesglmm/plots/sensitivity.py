@@ -14,7 +14,7 @@ def power_scaling(table: pd.DataFrame, threshold: float, likelihood: str) -> Pic
     Parameters
     ----------
     table
-        Index the quantities; columns `prior`, `likelihood`.
+        Index the quantities; columns `prior`, `alone`, `likelihood`.
     threshold
         From which on a quantity counts as sensitive.
     likelihood
@@ -27,8 +27,9 @@ def power_scaling(table: pd.DataFrame, threshold: float, likelihood: str) -> Pic
     labels = [name if ": " in name else columns_text([name])[0] for name in table.index]
     heights = np.arange(len(table), 0, -1, dtype=float)
     caption = (
-        f"Power scaling: how far the distribution of each quantity moves when the priors (filled) or {likelihood} "
-        f"(open) are raised to a power near one, per doubling; from {threshold:g} on it counts as sensitive."
+        "Power scaling: how far the distribution of each quantity moves when the priors (filled), the class of them "
+        f"that moves it most (diamond) or {likelihood} (open) are raised to a power near one, per doubling; from "
+        f"{threshold:g} on it counts as sensitive."
     )
     with new_figure(6.4 + 0.05 * max(0, max(map(len, labels)) - 24), 1.1 + 0.26 * len(table), caption) as figure:
         axes = figure.add_subplot()
@@ -36,10 +37,13 @@ def power_scaling(table: pd.DataFrame, threshold: float, likelihood: str) -> Pic
         axes.axvline(threshold, color=INK, linewidth=0.8, linestyle="--", gid="threshold")
         axes.plot(table["likelihood"], heights, "s", mfc="white", mec=INK, ms=5, gid="likelihood", label="likelihood")
         axes.plot(table["prior"], heights, "o", color=COLOURS[0], markersize=5, gid="prior", label="prior")
+        axes.plot(
+            table["alone"], heights, "d", mfc="white", mec=COLOURS[0], ms=4, gid="alone", label="strongest prior alone"
+        )
         axes.set_yticks(heights, labels)
         axes.set_ylim(0.4, len(table) + 0.6)
         axes.set_xlim(0, None)
         frameless(axes)
         axes.set_xlabel(f"sensitivity to power scaling (dashed: {threshold:g})")
-        figure.legend(loc="outside upper right", ncols=2)
+        figure.legend(loc="outside upper right", ncols=3)
     return figure

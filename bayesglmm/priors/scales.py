@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from bayesglmm.design import Design
 from bayesglmm.families import Family
@@ -94,7 +93,7 @@ def _level(y: Array, offset: Array, family: Family) -> float:
         case "log" if family.name == "gaussian":
             return float(np.log(max(np.mean(y), _spread(y) / 10)) - np.mean(offset))
         case "log":
-            return float(np.log(np.sum(y) or 0.5) - special.logsumexp(offset))
+            return float(np.log(np.sum(y) or 0.5) - np.logaddexp.reduce(offset))
         case "sqrt":
             return float(np.sqrt(max(np.mean(y), 0.5 / len(y))) - np.mean(offset))
         case "inverse":
