@@ -53,6 +53,22 @@ def test_crossover_is_held_by_its_prior_where_likelihood_runs_away():
     assert (weaker.summary().loc[names, "sd"] > fit.summary().loc[names, "sd"]).all()
 
 
+def test_crossover_risks_of_the_population_cover_the_raw_ones():
+    """Raw risks from the printed cell counts of Jones & Kenward (1989), Table 3.1."""
+    fit = fit_study("crossover", priors=None, draws=2500, target_accept=0.9)
+    assert int(fit.draws["sample_stats"]["diverging"].sum()) == 0
+    assert fit.summary()["r_hat"].max() < 1.01
+    raw = {(0, 0): 6 / 34, (0, 1): 11 / 33, (1, 0): 13 / 33, (1, 1): 12 / 34}
+    population, typical = (
+        fit.predictions(by=["trt", "period"], frame=frame).table.set_index(["trt", "period"])
+        for frame in ("population", "typical")
+    )
+    for cell, risk in raw.items():
+        assert population.loc[cell, "lower"] < risk < population.loc[cell, "upper"]
+        assert abs(population.loc[cell, "median"] - risk) < 0.06
+        assert typical.loc[cell, "median"] < risk - 0.1
+
+
 def test_asthma_is_the_quadrature_table():
     """Quadrature with 25 points: figures and method stand in models/asthma.toml."""
     within(fit_study("asthma"), [-1.203, 1.007, 0.00714, -0.099, -1.285, -0.0041], 0.25)
