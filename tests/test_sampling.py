@@ -130,9 +130,14 @@ def test_silence(compiled, seizure_model, monkeypatch, capfd):
 CHILD = """
 import sys, hashlib
 import bayesglmm as bg
-f = bg.fit("incidence ~ herd + (1 | period)", bg.datasets.load("cbpp"), "poisson",
-           draws=50, tune=50, seed=1, progress=False, backend=sys.argv[1])
-sys.stdout.write(hashlib.sha256(f.posterior["beta"].values.tobytes()).hexdigest())
+settings = {"draws": 50, "tune": 50, "seed": 1, "progress": False, "backend": sys.argv[1]}
+f = bg.fit("incidence ~ herd + (1 | period)", bg.datasets.load("cbpp"), "poisson", **settings)
+digest = hashlib.sha256(f.posterior["beta"].values.tobytes())
+if sys.argv[1] == "density":
+    f = bg.fit("outcome ~ trt*period + (1 + period | id)", bg.datasets.load("crossover"), "bernoulli", **settings)
+    digest.update(f.posterior["beta"].values.tobytes())
+    digest.update(f.group_log_likelihood().values.tobytes())
+sys.stdout.write(digest.hexdigest())
 """
 
 

@@ -13,11 +13,12 @@ import enum
 import math
 
 import numpy as np
-from numba import carray, njit, types
+from numba import carray, types
 
 from bayesglmm.compiled.abi import call_family, call_link, floats, words
 from bayesglmm.compiled.cache import compiled
 from bayesglmm.compiled.functions import exp
+from bayesglmm.compiled.pieces import piece
 from bayesglmm.compiled.workspace import CHUNK, WORK, Work
 
 __all__ = ["HEADER_SIZE", "INTEGRATE", "Header", "integrate"]
@@ -74,7 +75,7 @@ class Header(enum.IntEnum):
 HEADER_SIZE = len(Header)
 
 
-@njit(error_model="numpy")
+@piece
 def _rows(header, first, n, points, work, parameters, spare):
     """Write Σ log f of n rows at each of several points into work[2], and ∂/∂η into work[1].
 
@@ -102,7 +103,7 @@ def _rows(header, first, n, points, work, parameters, spare):
                 slope[place + i] = space[CHUNK * Work.D_ETA + i]
 
 
-@njit(error_model="numpy")
+@piece
 def _at(header, first, n, base, columns, u, work, parameters, spare):
     """Return h(u); −inf where the density is not defined."""
     _predict(n, base, columns, u, work[0])
@@ -110,7 +111,7 @@ def _at(header, first, n, base, columns, u, work, parameters, spare):
     return _less_half_square(work[2][0], u)
 
 
-@njit(error_model="numpy")
+@piece
 def _around(header, first, n, base, columns, u, work, parameters, spare):
     """Return h(u), and write ∂/∂η there and a little to either side, which gives the curvature."""
     eta = work[0]
@@ -122,7 +123,7 @@ def _around(header, first, n, base, columns, u, work, parameters, spare):
     return _less_half_square(work[2][0], u)
 
 
-@njit(error_model="numpy")
+@piece
 def _predict(n, base, columns, u, eta):
     """Write the linear predictor of n rows."""
     for i in range(n):
@@ -131,7 +132,7 @@ def _predict(n, base, columns, u, eta):
             eta[i] += columns[i, c] * u[c]
 
 
-@njit(error_model="numpy")
+@piece
 def _less_half_square(value, u):
     """Return value − |u|²/2; −inf where it is not a number."""
     for c in range(u.size):
@@ -139,7 +140,7 @@ def _less_half_square(value, u):
     return value if value > -math.inf else -math.inf
 
 
-@njit(error_model="numpy")
+@piece
 def _curvature(n, columns, slope, hessian):
     """Write I + Zᵀ W Z, W the curvature of each row by differences of what `_around` wrote, 0 where negative."""
     hessian[:] = 0.0
@@ -153,7 +154,7 @@ def _curvature(n, columns, slope, hessian):
                     hessian[c, d] += weight * columns[i, c] * columns[i, d]
 
 
-@njit(error_model="numpy")
+@piece
 def _factor(matrix):
     """Turn a positive definite matrix into its Cholesky factor, lower triangular, in place."""
     for i in range(matrix.shape[0]):
@@ -164,7 +165,7 @@ def _factor(matrix):
             matrix[i, j] = math.sqrt(total) if i == j else total / matrix[j, j]
 
 
-@njit(error_model="numpy")
+@piece
 def _solve(lower, right):
     """Solve L Lᵀ x = right in place."""
     for i in range(right.size):
@@ -174,7 +175,7 @@ def _solve(lower, right):
     _solve_back(lower, right)
 
 
-@njit(error_model="numpy")
+@piece
 def _solve_back(lower, right):
     """Solve Lᵀ x = right in place."""
     for i in range(right.size - 1, -1, -1):
@@ -183,7 +184,7 @@ def _solve_back(lower, right):
         right[i] /= lower[i, i]
 
 
-@njit(error_model="numpy")
+@piece
 def _mode(header, first, n, base, columns, u, lower, work, parameters, spare):
     """Move u to the mode of h by damped Newton steps; return h there and write the factor R of the curvature."""
     q = u.size
@@ -219,7 +220,7 @@ def _mode(header, first, n, base, columns, u, lower, work, parameters, spare):
     return value
 
 
-@njit(error_model="numpy")
+@piece
 def _side(header, first, n, points, start, direction, line, work, parameters, spare):
     """Write exp(h − h(û)) at points of a line of the lattice, from `start` in a direction, into work[2].
 
@@ -238,7 +239,7 @@ def _side(header, first, n, points, start, direction, line, work, parameters, sp
         values[point] = exp(min(total, 300.0)) if total > -math.inf else 0.0
 
 
-@njit(error_model="numpy")
+@piece
 def _line(header, first, n, start, line, reach, work, parameters, spare):
     """Return the sum of the terms of a line, of those at even places, and where its largest is.
 
@@ -270,13 +271,13 @@ def _line(header, first, n, start, line, reach, work, parameters, spare):
     return total, even, peak
 
 
-@njit(error_model="numpy")
+@piece
 def _most(n):
     """Return how many points of n rows are worked on at a time."""
     return max(CHUNK // n, 3)
 
 
-@njit(error_model="numpy")
+@piece
 def _sum(header, first, n, centre, directions, step, mode, back, peak_value, work, parameters, spare):
     """Return the sum of the terms of the lattice, and of those at even places, the lattice of twice the step.
 
@@ -328,7 +329,7 @@ def _sum(header, first, n, centre, directions, step, mode, back, peak_value, wor
             total[inner], largest[inner], before[inner] = 0.0, -1.0, -1.0
 
 
-@njit(error_model="numpy")
+@piece
 def _through(lattice, centre, directions, step, mode, back, line):
     """Write the line through a point of the lattice along its last direction, from place 0: see `_side`."""
     at, _, c = line
@@ -347,7 +348,7 @@ def _through(lattice, centre, directions, step, mode, back, line):
         c[2] -= 0.5 * along * along
 
 
-@njit(error_model="numpy")
+@piece
 def _group(header, first, n, base, columns, mode, lower, parameters, work, spare):
     """Return the log likelihood with u integrated out and how far the last two sums differ, relatively."""
     q = mode.size
