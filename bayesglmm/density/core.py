@@ -249,7 +249,7 @@ def expand(dim, length, point, variables, user_data):
 
 @compiled(EXPAND)
 def information(dim, length, point, out, user_data):
-    """Write the rows' derivatives of the log likelihood by η, minus the second ones, then M of every block."""
+    """Write minus the rows' second derivatives of the log likelihood by η, then M of every block."""
     header = carray(user_data, (HEADER_SIZE,), types.int64)
     x = carray(point, (dim,), types.float64)
     written = carray(out, (length,), types.float64)
@@ -258,7 +258,7 @@ def information(dim, length, point, out, user_data):
     values = np.zeros(count + 1)
     write_values(header, x, values)
     b = np.empty(x.size - count)
-    at = 2 * n
+    at = n
     for number in range(header[Header.BLOCKS]):
         k, first = table[number, Block.COLUMNS], table[number, Block.FIRST_Z]
         write_effects(table[number], values, x[first:], b[first - count :])
@@ -273,17 +273,13 @@ def information(dim, length, point, out, user_data):
         size = min(CHUNK, n - start)
         _linear_predictor(header, table, values, b, eta, start, size)
         for i in range(size):
-            work[Work.ETA, i] = eta[i]
-        _rows(header, work, values, d_parameters, start, size)
-        for i in range(size):
-            written[start + i] = work[Work.D_ETA, i]
             work[Work.ETA, i] = eta[i] - (_APART * abs(eta[i]) + _LEAST_APART)
         _rows(header, work, values, d_parameters, start, size)
         for i in range(size):
-            written[n + start + i] = work[Work.D_ETA, i]
+            written[start + i] = work[Work.D_ETA, i]
             work[Work.ETA, i] = eta[i] + (_APART * abs(eta[i]) + _LEAST_APART)
         _rows(header, work, values, d_parameters, start, size)
         for i in range(size):
             apart = _APART * abs(eta[i]) + _LEAST_APART
-            written[n + start + i] = (written[n + start + i] - work[Work.D_ETA, i]) / (2.0 * apart)
+            written[start + i] = (written[start + i] - work[Work.D_ETA, i]) / (2.0 * apart)
     return 0

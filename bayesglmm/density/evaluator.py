@@ -73,7 +73,7 @@ class Evaluator:
         rows' log likelihood by η.
         """
         shape = self.shape
-        _, weight, parts = self._parts(x)
+        weight, parts = self._parts(x)
         (m, k), c = shape.leaves, shape.core - shape.globals
         core = [parts[number] for number in shape.core_blocks]
         leaf = [parts[number] for number in shape.leaf_blocks]
@@ -94,25 +94,21 @@ class Evaluator:
 
     def information(self, x: Array, number: int) -> tuple[Array, Array]:
         """Return minus the second derivatives of the log likelihood by the b of a block, (m, k, k), and its M."""
-        _, weight, parts = self._parts(x)
+        weight, parts = self._parts(x)
         part = parts[number]
         return part.sums(part, weight, part.index, part.m), part.root
 
-    def _parts(self, x: Array) -> tuple[Array, Array, "list[_Part]"]:
-        """Return slopes and weights of the rows, (n,) each, and the blocks as rows see them."""
+    def _parts(self, x: Array) -> tuple[Array, "list[_Part]"]:
+        """Return the weights W of the rows, (n,), and the blocks as rows see them."""
         n, blocks = self.rows.n, self.shape.blocks
-        out = np.empty(2 * n + sum(k * k for _, k in blocks))
+        out = np.empty(n + sum(k * k for _, k in blocks))
         _INFORMATION(self.dim, out.size, *(array.ctypes.data for array in (x, out, self.header)))
-        ends = 2 * n + np.cumsum([k * k for _, k in blocks])
+        ends = n + np.cumsum([k * k for _, k in blocks])
         roots = [out[end - k * k : end].reshape(k, k) for end, (_, k) in zip(ends, blocks, strict=True)]
-        return (
-            out[:n],
-            out[n : 2 * n],
-            [
-                _Part(index, z, m, k, root)
-                for index, z, (m, k), root in zip(self.rows.index, self.rows.z, blocks, roots, strict=True)
-            ],
-        )
+        return out[:n], [
+            _Part(index, z, m, k, root)
+            for index, z, (m, k), root in zip(self.rows.index, self.rows.z, blocks, roots, strict=True)
+        ]
 
 
 @dataclass(frozen=True, eq=False)
