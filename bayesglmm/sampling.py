@@ -9,9 +9,7 @@ References
 Hoffman & Gelman (2014), Journal of Machine Learning Research 15, 1593-1623.
 """
 
-import os
 import time
-import warnings
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -21,6 +19,7 @@ import xarray as xr
 from bayesglmm.errors import OptionError, SamplingError, choose
 from bayesglmm.graph import variable_names
 from bayesglmm.model import Model
+from bayesglmm.nutpie_nuts import load_nutpie, run_nutpie
 from bayesglmm.numpyro_nuts import require_numpyro, run_numpyro
 from bayesglmm.priors import WHOLE_LINE
 from bayesglmm.priors.scales import scales
@@ -210,12 +209,11 @@ class _Graph:
 
     def compiled(self) -> Any:
         """Compile its density; without fast-math, so that a cached and a fresh compilation agree to the bit."""
-        import nutpie
         import pytensor
 
         jittered = {self.graph[name] for name in self.jittered}
         with pytensor.config.change_flags(numba__fastmath=False):
-            return nutpie.compile_pymc_model(
+            return load_nutpie().compile_pymc_model(
                 self.graph, var_names=list(self.names), jitter_rvs=jittered, initial_points=self.starts
             )
 
@@ -241,30 +239,21 @@ def _run(compiled: Any, sampler: Sampler, progress: bool) -> tuple[xr.DataTree, 
     """Run the chains; return their draws and whether they were interrupted."""
     if isinstance(compiled, _Graph):
         return _run_graph(compiled, sampler, progress), False
-    import nutpie
-
-    running = nutpie.sample(
-        compiled,
-        draws=sampler.draws,
-        tune=sampler.tune,
-        chains=sampler.chains,
-        cores=min(sampler.cores or os.cpu_count() or 1, sampler.chains),
-        seed=sampler.seed,
-        target_accept=sampler.target_accept,
-        maxdepth=sampler.max_treedepth,
-        save_warmup=False,
-        progress_bar=progress,
-        blocking=False,
-    )
+    assert sampler.tune is not None
+    assert sampler.seed is not None
     try:
-        return running.wait(), False
-    except KeyboardInterrupt:
-        with warnings.catch_warnings():  # ArviZ supposes that few draws are a mistaken dimension
-            warnings.simplefilter("ignore", UserWarning)
-            partial = running.abort()
-        if "posterior" not in partial.children or partial["posterior"].sizes.get("draw", 0) < _FEWEST:
-            raise
-        return partial, True
+        return run_nutpie(
+            compiled,
+            draws=sampler.draws,
+            tune=sampler.tune,
+            chains=sampler.chains,
+            cores=sampler.cores,
+            seed=sampler.seed,
+            target_accept=sampler.target_accept,
+            max_treedepth=sampler.max_treedepth,
+            progress=progress,
+            fewest=_FEWEST,
+        )
     except RuntimeError as error:
         raise SamplingError(f"the sampler stopped: {_first_lines(error)}; {_RESCALE}") from error
 

@@ -18,6 +18,7 @@ from bayesglmm.density.rows import Rows
 from bayesglmm.density.whitening import whitening
 from bayesglmm.graph import pair_names, variable_names
 from bayesglmm.model import Model
+from bayesglmm.nutpie_nuts import load_nutpie
 from bayesglmm.priors import ABOVE_ZERO
 from bayesglmm.priors.scales import scales
 
@@ -53,6 +54,7 @@ def compile_density(
         The second says the `parameterization`: `"whitened"`, or `"plain"` where no mode was found or there
         is no likelihood; and the number of rows after merging, `merged_rows`.
     """
+    load_nutpie()
     from nutpie.compile_pymc import CompiledPyMCModel
 
     rows = Rows.best(model)

@@ -1,0 +1,140 @@
+"""`run_nutpie(compiled, …)`: NUTS of nutpie on a compiled log density, its draws labelled without ArviZ.
+
+nutpie imports ArviZ with all of its figures for a conversion of draws, which takes longer than sampling does. Its raw
+trace, a table of Arrow a chain, is read here instead.
+"""
+
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+__all__ = ["load_nutpie", "run_nutpie"]
+
+_WANTED = ("logp", "energy", "diverging", "depth", "maxdepth_reached", "n_steps", "mean_tree_accept", "step_size")
+"""nutpie's names of the statistics that are kept."""
+
+
+def load_nutpie() -> Any:
+    """Import nutpie; ArviZ, where nobody has yet, only once something of it is used."""
+    if "nutpie" in sys.modules or "arviz" in sys.modules:
+        return importlib.import_module("nutpie")
+    later = ModuleType("arviz")
+    later.__getattr__ = lambda name: getattr(importlib.import_module("arviz"), name)  # type: ignore[method-assign]
+    sys.modules["arviz"] = later
+    try:
+        return importlib.import_module("nutpie")
+    finally:
+        del sys.modules["arviz"]
+
+
+def run_nutpie(
+    compiled: Any,
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    cores: int | None,
+    seed: int,
+    target_accept: float,
+    max_treedepth: int,
+    progress: bool,
+    fewest: int,
+) -> tuple[xr.DataTree, bool]:
+    """Sample what nutpie has compiled, or an object like it.
+
+    Parameters
+    ----------
+    compiled
+        The compiled density, with the names, dims and coords of the variables it expands a point into.
+    draws, tune, chains, cores, seed, target_accept, max_treedepth, progress
+        As in `bayesglmm.Sampler`.
+    fewest
+        The least number of draws that are worth returning after an interruption.
+
+    Returns
+    -------
+    tree, interrupted
+        Groups `posterior` and `sample_stats`, the statistics under nutpie's names; interrupted chains are filled
+        with NaN, or 0 where whole numbers are held, up to the longest.
+
+    Raises
+    ------
+    RuntimeError
+        If no chain can start, or the density fails.
+    KeyboardInterrupt
+        If interrupted before that many draws.
+    """
+    running = load_nutpie().sample(
+        compiled,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        cores=min(cores or os.cpu_count() or 1, chains),
+        seed=seed,
+        target_accept=target_accept,
+        maxdepth=max_treedepth,
+        progress_bar=progress,
+        blocking=False,
+        return_raw_trace=True,
+    )
+    try:
+        return _tree(running.wait(), compiled.coords), False
+    except KeyboardInterrupt:
+        tree = _tree(running.abort(), compiled.coords)
+        if tree["posterior"].sizes.get("draw", 0) < fewest:
+            raise
+        return tree, True
+
+
+def _tree(trace: Any, coords: Mapping[str, Any]) -> xr.DataTree:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        chains, statistics = trace.get_arrow_trace()
+    warm_up = [int(_column(batch, "tuning")[0].sum()) for batch in statistics]
+    names = chains[0].column_names if chains else []
+    return xr.DataTree.from_dict(
+        {
+            "posterior": _dataset(chains, names, warm_up, coords),
+            "sample_stats": _dataset(statistics, _WANTED, warm_up, {}),
+        }
+    )
+
+
+def _dataset(
+    batches: Sequence[Any], names: Sequence[str], warm_up: Sequence[int], coords: Mapping[str, Any]
+) -> xr.Dataset:
+    """Return the variables of all chains after the warm-up, dims `chain`, `draw` and their own."""
+    longest = max((batch.num_rows - skipped for batch, skipped in zip(batches, warm_up, strict=True)), default=0)
+    variables: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {}
+    for name in names:
+        for chain, (batch, skipped) in enumerate(zip(batches, warm_up, strict=True)):
+            values, dims = _column(batch, name)
+            if name not in variables:
+                filler = np.nan if values.dtype.kind == "f" else 0
+                shape = (len(batches), longest, *values.shape[1:])
+                variables[name] = (("chain", "draw", *dims), np.full(shape, filler, dtype=values.dtype))
+            variables[name][1][chain, : len(values) - skipped] = values[skipped:]
+    used = {dim for dims, _ in variables.values() for dim in dims}
+    every = {"chain": np.arange(len(batches)), "draw": np.arange(longest), **coords}
+    return xr.Dataset(variables, coords={dim: values for dim, values in every.items() if dim in used})
+
+
+def _column(batch: Any, name: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Return a column of a chain, shape (draws, …), and the dims of an entry."""
+    import pyarrow as pa
+
+    column = batch.column(name)
+    about = column.field.metadata
+    dims = tuple(dim for dim in about.get(b"dims", b"").decode().split(",") if dim)
+    shape = [int(size) for size in about.get(b"shape", b"").decode().split(",") if size]
+    values = pa.array(column)
+    flat = values.flatten() if hasattr(values, "flatten") else values
+    return flat.to_numpy(zero_copy_only=False).reshape(batch.num_rows, *shape), dims
