@@ -1,18 +1,22 @@
-"""`compiled(signature)`: a C function compiled by numba, kept on disk until any source it may depend on changes."""
+"""`compiled(signature)`: a C function compiled by numba, kept on disk until any source it may depend on changes.
+
+What stands on disk is loaded by LLVM alone, without numba. A process that compiles loads what it has just written,
+so that it computes to the last bit what later processes do.
+"""
 
 import hashlib
+import json
+import os
+import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba.core.caching import FunctionCache
-from numba.core.ccallback import CFunc
+from bayesglmm.compiled.load import Built, load, machine
 
-__all__ = [
-    "compiled",
-    "fingerprint",
-]
+__all__ = ["Compiled", "compiled"]
 
 _PACKAGE = Path(__file__).parents[1]
 _SOURCES = (
@@ -26,35 +30,21 @@ _SOURCES = (
 )
 
 
-@cache
-def fingerprint() -> str:
-    """Return a digest of every source that is compiled.
+@dataclass(frozen=True)
+class Compiled:
+    """A C function.
 
-    numba looks at the file of the function alone, by its time and size; the functions it calls may
-    stand in another file, and installers give files whatever time they like.
+    Parameters
+    ----------
+    address
+        Where it stands; the process keeps it to its end.
     """
-    digest = hashlib.sha256()
-    for pattern in _SOURCES:
-        for path in sorted(_PACKAGE.glob(pattern)):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+
+    address: int
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]  # numba has no types
-    """numba's cache of a function under a name of its own, its key extended by the fingerprint."""
-
-    def __init__(self, function: Any, name: str) -> None:
-        super().__init__(function)
-        self._compiled_name = name
-
-    def _index_key(self, sig: Any, codegen: Any) -> Any:
-        return sig, codegen.magic_tuple(), self._compiled_name, fingerprint()
-
-
-def compiled(signature: Any, name: str | None = None) -> Callable[[Callable[..., Any]], Any]:
+def compiled(signature: Any, name: str | None = None) -> Callable[[Callable[..., Any]], Compiled]:
     """Return a decorator that compiles a function to a C function of a signature, or takes it from disk.
-
-    Division by zero gives an infinity and 0/0 a NaN, as in C: no exception leaves a C function.
 
     Parameters
     ----------
@@ -64,11 +54,80 @@ def compiled(signature: Any, name: str | None = None) -> Callable[[Callable[...,
         What tells functions apart that stand in one place and close over others; its own name for None.
     """
 
-    def decorate(function: Callable[..., Any]) -> Any:
-        options = {"nopython": True, "error_model": "numpy"}
-        result: Any = CFunc(function, (signature.args, signature.return_type), {}, options)
-        result._cache = _Cache(function, name or function.__qualname__)
-        result.compile()
-        return result
+    def decorate(function: Callable[..., Any]) -> Compiled:
+        named = name or f"{function.__module__}.{function.__qualname__}"
+        built = _read(named)
+        if built is None:
+            from bayesglmm.compiled.build import build
+
+            built = build(function, signature)
+            _write(named, built)
+        return Compiled(load(built))
 
     return decorate
+
+
+@cache
+def _sources() -> str:
+    """Return a digest of every source that is compiled: installers give files whatever time they like."""
+    digest = hashlib.sha256()
+    for pattern in _SOURCES:
+        for path in sorted(_PACKAGE.glob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _folder() -> Path | None:
+    """Return the first folder that can be written: that of numba's own setting, the package's, the user's."""
+    given, home = os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    own = Path(home) if home else Path.home() / ".cache"
+    for folder in [Path(given)] if given else [_PACKAGE / "compiled" / "__pycache__", own / "bayesglmm"]:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    return None
+
+
+def _path(name: str) -> Path | None:
+    """Return the file of a function for this machine, this Python and this copy of the package."""
+    place = hashlib.sha256(f"{_PACKAGE} {machine()}".encode()).hexdigest()[:12]
+    folder = _folder()
+    return None if folder is None else folder / f"{name.replace('<locals>.', '')}.{place}.object"
+
+
+def _read(name: str) -> Built | None:
+    """Return a function from disk; None if it is not there, whole, and of the present sources."""
+    path = _path(name)
+    if path is None or not path.exists():
+        return None
+    try:
+        head, _, code = path.read_bytes().partition(b"\n")
+        about = json.loads(head)
+        if about["sources"] != _sources() or about["sum"] != hashlib.sha256(code).hexdigest():
+            return None
+        return Built(code, about["entry"], tuple(about["needs"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(name: str, built: Built) -> None:
+    """Write a function to disk in one step; if it cannot be written, a later process compiles it again."""
+    path = _path(name)
+    if path is None:
+        return
+    about = {
+        "sources": _sources(),
+        "sum": hashlib.sha256(built.code).hexdigest(),
+        "entry": built.entry,
+        "needs": built.needs,
+    }
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(json.dumps(about).encode() + b"\n" + built.code)
+        os.replace(file.name, path)
+    except OSError:
+        return

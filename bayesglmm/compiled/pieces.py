@@ -1,8 +1,7 @@
 """Decorators for functions that only compiled code calls.
 
-They have no entries for Python and C, which take long to compile. And they are always compiled into what calls them:
-elsewhere a process that compiles would run copies of them compiled alone, one that loads from disk those compiled
-with their callers, and the two round differently.
+They have no entries for Python and C, which take long to compile, and become part of what calls them: a call left
+standing would be followed by a look whether it failed, which needs numba to be there when the code runs.
 """
 
 from numba import njit

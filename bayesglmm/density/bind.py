@@ -1,12 +1,15 @@
 """A model's data, sizes and constants behind one header of addresses, in given coordinates."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesglmm.compiled.abi import ALLOCATE, RELEASE
 from bayesglmm.compiled.kernels import family_address, link_address, prior_address
+from bayesglmm.compiled.workspace import CHUNK, WORK
 from bayesglmm.density.layout import BLOCK_SIZE, HEADER_SIZE, Block, Header
 from bayesglmm.density.rows import Rows
 from bayesglmm.density.whitening import Whitening
@@ -93,12 +96,27 @@ class Bound:
             "transforms": np.array([_transform(prior) for prior in globals_], dtype=np.int64),
         }
         first_sd = int(design.has_intercept) + columns.shape[1]
-        table, arrays, dim = _block_table(design.blocks, rows, coordinates, first_sd, len(globals_))
+        table, arrays, dim, space = _block_table(design.blocks, rows, coordinates, first_sd, len(globals_))
         kept["block_table"] = table
         sizes = {"core": 0, "leaves": 0, "leaf_columns": 0}
         if coordinates.whitening is not None:
             kept |= coordinates.whitening.arrays()
             sizes = coordinates.whitening.sizes()
+        effects = dim - len(globals_)
+        workspace, space = _places(
+            {
+                "point": dim,
+                "moved": dim,
+                "values": len(globals_),
+                "slopes": len(globals_),
+                "effects": effects,
+                "d_effects": effects,
+                "d_parameters": parameters,
+                "eta": CHUNK,
+                "work": WORK * CHUNK,
+            },
+            space,
+        )
         header = np.zeros(HEADER_SIZE, dtype=np.int64)
         for name, value in {
             "rows": rows.n,
@@ -113,6 +131,10 @@ class Bound:
             "likelihood": int(not prior_only),
             "whitened": int(coordinates.whitening is not None),
             **sizes,
+            "allocate": ALLOCATE,
+            "release": RELEASE,
+            "space": space,
+            **workspace,
             **{name: array.ctypes.data for name, array in kept.items()},
         }.items():
             header[Header[name.upper()]] = value
@@ -135,11 +157,11 @@ def _global_priors(model: Model) -> tuple[Prior, ...]:
 
 def _block_table(
     blocks: tuple[BlockDesign, ...], rows: Rows, coordinates: Coordinates, first_sd: int, first_z: int
-) -> tuple[NDArray[np.int64], list[NDArray[Any]], int]:
-    """Return the block table, the arrays it points at, and the number of coordinates."""
+) -> tuple[NDArray[np.int64], list[NDArray[Any]], int, int]:
+    """Return the block table, the arrays it points at, the number of coordinates, and the workspace it needs."""
     table = np.zeros((max(len(blocks), 1), BLOCK_SIZE), dtype=np.int64)
     kept: list[NDArray[Any]] = []
-    at, z_at = first_sd, first_z
+    at, z_at, space = first_sd, first_z, 0
     for number, block in enumerate(blocks):
         arrays: dict[str, NDArray[Any]] = {
             "index": np.ascontiguousarray(rows.index[number], dtype=np.int64),
@@ -147,22 +169,33 @@ def _block_table(
             "known": np.ascontiguousarray(coordinates.known[number]),
             "pull": np.ascontiguousarray(coordinates.pull[number]),
         }
+        k, m = block.size, len(block.levels)
+        small = dict.fromkeys(("lower", "root", "d_root"), k * k)
+        each = dict.fromkeys(("shift", "d_shift", "unit", "d_unit", "d_own"), k * m)
+        workspace, space = _places({**small, "factor": k * k * m, "d_factor": k * k * m, **each}, space)
         entries = {
-            "columns": block.size,
-            "levels": len(block.levels),
+            "columns": k,
+            "levels": m,
             "correlated": int(block.correlated),
             "first_sd": at,
             "first_partial": at + block.size,
             "first_z": z_at,
             "intercept_only": int(block.columns == ("Intercept",)),
+            **workspace,
             **{name: array.ctypes.data for name, array in arrays.items()},
         }
         for name, value in entries.items():
             table[number, Block[name.upper()]] = value
         kept += arrays.values()
-        at += block.size + (len(pair_names(block)) if block.correlated else 0)
-        z_at += block.size * len(block.levels)
-    return table, kept, z_at
+        at += k + (len(pair_names(block)) if block.correlated else 0)
+        z_at += k * m
+    return table, kept, z_at, space
+
+
+def _places(sizes: Mapping[str, int], start: int) -> tuple[dict[str, int], int]:
+    """Return where arrays of these sizes stand one after another, by their names in header or block, and the end."""
+    ends = np.cumsum([start, *sizes.values()])
+    return {f"at_{name}": int(end) for name, end in zip(sizes, ends[:-1], strict=True)}, int(ends[-1])
 
 
 def _numbers(prior: Prior) -> list[float]:

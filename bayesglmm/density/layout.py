@@ -1,4 +1,4 @@
-"""Where everything stands that a compiled function reads: the header, and a row of the block table."""
+"""Where everything stands that a compiled function reads: the header, a row of the block table, the workspace."""
 
 from enum import auto
 
@@ -8,7 +8,7 @@ __all__ = ["BLOCK_SIZE", "HEADER_SIZE", "Block", "Header"]
 
 
 class Header(FromZero):
-    """The header, an array of int64: sizes, flags and addresses."""
+    """The header, an array of int64: sizes, flags, addresses, and places in the workspace of a call."""
 
     ROWS = auto()
     SLOPES = auto()
@@ -38,10 +38,22 @@ class Header(FromZero):
     CORE_ROOT = auto()
     LEAF_ROOTS = auto()
     STRIPS = auto()
+    ALLOCATE = auto()
+    RELEASE = auto()
+    SPACE = auto()  # the size of the workspace, in doubles
+    AT_POINT = auto()
+    AT_MOVED = auto()
+    AT_VALUES = auto()
+    AT_SLOPES = auto()
+    AT_EFFECTS = auto()
+    AT_D_EFFECTS = auto()
+    AT_D_PARAMETERS = auto()
+    AT_ETA = auto()
+    AT_WORK = auto()
 
 
 class Block(FromZero):
-    """A block's row of the block table, an array of int64."""
+    """A block's row of the block table, an array of int64; `AT_…` are places in the workspace of a call."""
 
     COLUMNS = auto()
     LEVELS = auto()
@@ -54,6 +66,16 @@ class Block(FromZero):
     INTERCEPT_ONLY = auto()
     KNOWN = auto()
     PULL = auto()
+    AT_LOWER = auto()
+    AT_ROOT = auto()
+    AT_D_ROOT = auto()
+    AT_FACTOR = auto()
+    AT_D_FACTOR = auto()
+    AT_SHIFT = auto()
+    AT_D_SHIFT = auto()
+    AT_UNIT = auto()
+    AT_D_UNIT = auto()
+    AT_D_OWN = auto()
 
 
 HEADER_SIZE, BLOCK_SIZE = len(Header), len(Block)
