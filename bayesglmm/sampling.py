@@ -19,8 +19,8 @@ import xarray as xr
 from bayesglmm.errors import OptionError, SamplingError, choose
 from bayesglmm.graph import variable_names
 from bayesglmm.model import Model
-from bayesglmm.nutpie_nuts import load_nutpie, run_nutpie
 from bayesglmm.numpyro_nuts import require_numpyro, run_numpyro
+from bayesglmm.nutpie_nuts import load_nutpie, run_nutpie
 from bayesglmm.priors import WHOLE_LINE
 from bayesglmm.priors.scales import scales
 from bayesglmm.progress import status

@@ -105,12 +105,13 @@ def _read(name: str) -> Built | None:
     if path is None or not path.exists():
         return None
     try:
-        head, _, code = path.read_bytes().partition(b"\n")
-        about = json.loads(head)
-        if about["sources"] != _sources() or about["sum"] != hashlib.sha256(code).hexdigest():
+        digest, _, content = path.read_bytes().partition(b"\n")
+        if digest.decode() != hashlib.sha256(content).hexdigest():
             return None
-        return Built(code, about["entry"], tuple(about["needs"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        head, _, code = content.partition(b"\n")
+        about = json.loads(head)
+        return Built(code, about["entry"], tuple(about["needs"])) if about["sources"] == _sources() else None
+    except (OSError, UnicodeDecodeError):
         return None
 
 
@@ -119,15 +120,11 @@ def _write(name: str, built: Built) -> None:
     path = _path(name)
     if path is None:
         return
-    about = {
-        "sources": _sources(),
-        "sum": hashlib.sha256(built.code).hexdigest(),
-        "entry": built.entry,
-        "needs": built.needs,
-    }
+    about = {"sources": _sources(), "entry": built.entry, "needs": built.needs}
+    content = json.dumps(about).encode() + b"\n" + built.code
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(json.dumps(about).encode() + b"\n" + built.code)
+            file.write(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
         os.replace(file.name, path)
     except OSError:
         return

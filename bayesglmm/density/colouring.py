@@ -1,4 +1,4 @@
-"""From whitened coordinates w to coordinates x, an arrow-shaped linear map (`bayesglmm.density.whitening`), and back."""
+"""From whitened coordinates w to coordinates x, an arrow-shaped map (`bayesglmm.density.whitening`), and back."""
 
 from bayesglmm.compiled.abi import doubles, further, integers
 from bayesglmm.compiled.pieces import summing

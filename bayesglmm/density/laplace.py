@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
 from bayesglmm.density.arrow import lifted
 from bayesglmm.density.evaluator import FLOOR, STEP, Evaluator
+from bayesglmm.density.quasi_newton import minimize
 
 __all__ = ["marginal_mode"]
 
@@ -21,6 +21,9 @@ _NEWTON_STEPS = 30
 
 _FLAT = 0.01
 """The least curvature of the globals in natural units: none is thought wider than ten of them."""
+
+_FLAT_ENOUGH = 0.05
+"""The largest slope of the log marginal, in natural units, at which the search ends."""
 
 _STEEP = 0.5
 """The largest slope of the log marginal, in natural units, at what is called a mode."""
@@ -57,14 +60,13 @@ def _maximise(search: "_Search", start: Array) -> tuple[Array, Array] | None:
     scales = search.scales
     first = search.marginal(search.inner(start * scales))
     inverse = np.linalg.inv(_natural(first, scales))
-    options = {"maxiter": 100, "gtol": 0.05, "hess_inv0": (inverse + inverse.T) / 2}
-    found = optimize.minimize(search.objective, start, jac=True, method="BFGS", options=options)
-    mode = search.inner(found.x * scales)
+    found, least, slope = minimize(search.objective, start, (inverse + inverse.T) / 2, _FLAT_ENOUGH)
+    mode = search.inner(found * scales)
     value, gradient = search.density(mode)
-    steep = not np.abs(found.jac).max(initial=0.0) < _STEEP
-    if steep or not np.isfinite([value, found.fun, *gradient]).all() or found.fun >= _WORST:
+    steep = not np.abs(slope).max(initial=0.0) < _STEEP
+    if steep or not np.isfinite([value, least, *gradient]).all() or least >= _WORST:
         return None
-    hessian = search.hessian(found.x)
+    hessian = search.hessian(found)
     if np.linalg.eigvalsh((hessian + hessian.T) / 2).min(initial=0.0) < -_FLAT:
         return None
     return mode, lifted((hessian + hessian.T) / 2, _FLAT) / np.outer(scales, scales)
