@@ -50,7 +50,7 @@ def conditional_effects(
     ci_prob
         The probability of the equal-tailed intervals.
     seed
-        What the effects of new groups are drawn from.
+        What the effects of the new group are drawn from: one, the same at all points.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def conditional_effects(
     shown = Shown(chosen.shape, quantity, focal, bounds=bounds(asked), note=note)
     others = f", by {listing(names[1:])}" if names[1:] else ""
     text = f"{quantity[0].upper()}{quantity[1:]} over {focal}{others}{f'; {note}' if note else ''}."
-    return estimates(asked, [(points[names], each)], text, shown)
+    return estimates(asked, [(points[names], each)], text, shown, "grid")
 
 
 def _per_unit(asked: Asked, at: Mapping[str, Any]) -> bool:

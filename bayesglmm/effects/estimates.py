@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesglmm.effects.asked import Asked
+from bayesglmm.effects.asked import Asked, Over
 from bayesglmm.errors import OptionError
 from bayesglmm.summaries import interval
 
@@ -143,7 +143,11 @@ class Estimates:
 
 
 def estimates(
-    asked: Asked, parts: Sequence[tuple[pd.DataFrame, Sequence[Array]]], estimand: str, shown: Shown
+    asked: Asked,
+    parts: Sequence[tuple[pd.DataFrame, Sequence[Array]]],
+    estimand: str,
+    shown: Shown,
+    over: Over = "average",
 ) -> Estimates:
     """Put estimates together, the frames of a row below each other.
 
@@ -157,6 +161,8 @@ def estimates(
         What is estimated, without the frames.
     shown
         How it is drawn.
+    over
+        Whether they are averages over rows, single rows or points of a grid.
     """
     names = [view.name for view in asked.views]
     tables, values = [], []
@@ -166,7 +172,7 @@ def estimates(
         tables.append(table.assign(frame=names * len(labels)))
         values.append(np.stack(each, axis=2).reshape(len(each[0]), -1))
     table, flat = pd.concat(tables, ignore_index=True), np.concatenate(values, axis=1)
-    whose = asked.whose(rows=shown.shape == "forest")
+    whose = asked.whose(over)
     sentence = f"{estimand} {whose[0].upper()}{whose[1:]}"
     sizes = {dim: asked.posterior.sizes[dim] for dim in ("chain", "draw")}
     coords: dict[str, Any] = {dim: asked.posterior[dim].values for dim in sizes}
