@@ -484,6 +484,21 @@ def test_the_table_is_of_the_draws_and_the_sentence_is_shown(binary: Fit) -> Non
     assert "p_direction" not in binary.predictions(by="trt").table
 
 
+def test_text_has_as_many_digits_as_asked_and_cuts_no_whole_ones(binary: Fit) -> None:
+    found = binary.comparisons("trt", comparison="ratio", at={"age": [-1.2345, 0]})
+    assert found.to_text() == str(found)
+    for digits in (2, 6):
+        first = found.to_text(digits=digits).splitlines()[-2].split()
+        assert first[:5] == ["trt", "1", "/", "0", "-1.234"]
+        expected = found.table[["mean", "median", "lower", "upper", "p_direction"]].iloc[0]
+        assert first[6:] == [f"{value:.{digits}g}" for value in expected]
+    large = replace(found, draws=found.draws * 0 + 54321.6)
+    assert large.to_text(digits=2).splitlines()[-1].split()[6:10] == ["54322"] * 4
+    for digits in (0, 2.5, True):
+        with pytest.raises(OptionError, match="significant digits"):
+            found.to_text(digits=digits)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("verb", "options", "message"),
     [

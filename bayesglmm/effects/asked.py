@@ -78,7 +78,7 @@ class Asked:
         return f"expected {render(response.outcome)}"
 
     def whose(self, over: Over) -> str:
-        """Say in a sentence whose number each frame's is: of averages over rows, of single rows, of points of a grid."""
+        """Say in a sentence whose number each frame gives: of averages over rows, of rows, of points of a grid."""
         if not self.model.design.blocks:
             return "The model has no random effects."
         texts = [f"frame {view.name}: {self._of(view, over)}" for view in self.views]
