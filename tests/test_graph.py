@@ -16,7 +16,7 @@ from scipy import special, stats
 
 from bayesglmm.errors import DataError
 from bayesglmm.families import FAMILIES
-from bayesglmm.graph import build, pair_names, variable_names
+from bayesglmm.graph import build, pair_names, posterior_coords, posterior_dims, variable_names
 from bayesglmm.model import Model, glmm
 from bayesglmm.priors import DISTRIBUTIONS, Prior
 
@@ -320,6 +320,9 @@ def test_every_variable_has_dims_whose_coords_have_its_lengths(structure: Struct
         dims = graph.named_vars_to_dims.get(name, ())
         assert value.shape == tuple(len(graph.coords[dim]) for dim in dims)
         assert dims or name == "sigma"
+    named = {name: tuple(graph.named_vars_to_dims.get(name, ())) for name in variable_names(model)}
+    assert named == posterior_dims(model)
+    assert posterior_coords(model).keys() == {dim for dims in named.values() for dim in dims}
     for data in graph.data_vars:
         lengths = tuple(len(graph.coords[dim]) for dim in graph.named_vars_to_dims[data.name])
         assert data.get_value().shape == lengths
