@@ -194,15 +194,15 @@ def _variable(name: str, priors: Sequence[Prior], dims: tuple[str, ...]) -> Any:
     import pytensor.tensor as pt
 
     if not dims:
-        return getattr(pm, priors[0].pymc)(name, **priors[0].to_pymc())
-    kinds = list(dict.fromkeys(prior.pymc for prior in priors))
+        return priors[0].in_pymc(name, priors[0].to_pymc())
+    kinds = list(dict.fromkeys(type(prior) for prior in priors))
     if len(kinds) == 1:
-        return getattr(pm, kinds[0])(name, **_vectors(priors), dims=dims)
+        return kinds[0].in_pymc(name, _vectors(priors), dims=dims)
     pieces, order = [], []
     for kind in kinds:
-        positions = [j for j, prior in enumerate(priors) if prior.pymc == kind]
+        positions = [j for j, prior in enumerate(priors) if type(prior) is kind]
         chosen = [priors[j] for j in positions]
-        pieces.append(getattr(pm, kind)(f"{name}_{chosen[0].text}", **_vectors(chosen), shape=len(chosen)))
+        pieces.append(kind.in_pymc(f"{name}_{kind.text}", _vectors(chosen), shape=len(chosen)))
         order.extend(positions)
     return pm.Deterministic(name, pt.concatenate(pieces)[np.argsort(order)], dims=dims)
 

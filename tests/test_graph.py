@@ -95,6 +95,9 @@ PRIORS: dict[str, Callable[..., Array]] = {
     "uniform": lambda x, lower, upper: stats.uniform.logpdf(x, lower, upper - lower),
     "exponential": lambda x, rate: stats.expon.logpdf(x, scale=1 / rate),
     "gamma": lambda x, shape, rate: stats.gamma.logpdf(x, shape, scale=1 / rate),
+    "truncated_gamma": lambda x, shape, rate, lower: (
+        stats.gamma.logpdf(x, shape, scale=1 / rate) - stats.gamma.logsf(lower, shape, scale=1 / rate)
+    ),
     "inv_gamma": lambda x, shape, scale: stats.invgamma.logpdf(x, shape, scale=scale),
     "lognormal": lambda x, mu, sigma: stats.lognorm.logpdf(x, sigma, scale=np.exp(mu)),
     "half_normal": lambda x, sigma: stats.halfnorm.logpdf(x, scale=sigma),
@@ -363,7 +366,13 @@ def test_priors_of_several_families_stay_with_their_coefficients() -> None:
     real = ["student_t(4, 1, 2)", "normal(1, 0.5)", "cauchy(0, 2)", "laplace(1, 2)", "flat", "uniform(-2, 3)"]
     real += ["normal(-1, 2)", "student_t(7, 0, 1)"]
     positive = ["gamma(2, 3)", "half_normal(2)", "beta(2, 3)", "exponential(3)", "inv_gamma(3, 2)", "half_cauchy(2)"]
-    positive += ["lognormal(0.5, 2)", "half_student_t(3, 0, 2)", "half_normal(0.3)", "uniform(0, 4)"]
+    positive += [
+        "truncated_gamma(2, 3, 0.05)",
+        "lognormal(0.5, 2)",
+        "half_student_t(3, 0, 2)",
+        "half_normal(0.3)",
+        "uniform(0, 4)",
+    ]
     rng = np.random.default_rng(5)
     columns = {f"x{j}": rng.normal(size=N) for j in range(len(positive))}
     data = table().assign(**columns)

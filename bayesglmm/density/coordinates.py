@@ -28,7 +28,7 @@ def constrain(x, lower, upper, kind):
         return x, 1.0, 0.0, 0.0
     if kind == 1:
         value = math.exp(x)
-        return value, value, x, 1.0
+        return lower + value, value, x, 1.0
     width = upper - lower
     p = 1.0 / (1.0 + math.exp(-x)) if x > 0.0 else math.exp(x) / (1.0 + math.exp(x))
     q = 1.0 / (1.0 + math.exp(x)) if x < 0.0 else math.exp(-x) / (1.0 + math.exp(-x))
