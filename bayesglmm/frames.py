@@ -186,11 +186,14 @@ class Effects:
     integrated: tuple[tuple[Array, Array], ...]
 
 
-def resolve(draws: Draws, design: Design, frames: Mapping[str, Frame], rng: np.random.Generator) -> Effects:
+def resolve(
+    draws: Draws, design: Design, frames: Mapping[str, Frame], rng: np.random.Generator, *, one: bool = False
+) -> Effects:
     """Find the effects of each block in its frame; a block in the frame `"typical"` adds nothing.
 
     New groups draw in the order of their labels, so that designs with the same groups have the same effects
-    from the same seed: a contrast between them is then within groups.
+    from the same seed: a contrast between them is then within groups. With `one` all rows lie in the same new group
+    of each factor, whatever their labels say: an average over them then keeps the spread of one group.
 
     Raises
     ------
@@ -204,7 +207,8 @@ def resolve(draws: Draws, design: Design, frames: Mapping[str, Frame], rng: np.r
                 _check_known(block, design.columns)
                 known.append((draws.b(block), block.z, block.index))
             case "new_group":
-                groups, index = _new_groups(block, design.columns)
+                alone = (1, np.zeros(design.n, dtype=np.int64))
+                groups, index = alone if one else _new_groups(block, design.columns)
                 known.append((new_effects(rng, draws.covariance(block), groups), block.z, index))
             case "population":
                 integrated.append((draws.covariance(block), block.z))

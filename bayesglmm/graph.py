@@ -25,7 +25,7 @@ from bayesglmm.priors import Prior, Priors
 if TYPE_CHECKING:
     import pymc as pm
 
-__all__ = ["Parts", "build", "check_names", "pair_names", "variable_names"]
+__all__ = ["Parts", "build", "check_names", "pair_names", "posterior_coords", "posterior_dims", "variable_names"]
 
 
 class Parts(Protocol):
@@ -41,14 +41,30 @@ class Parts(Protocol):
 
 def variable_names(model: Parts) -> tuple[str, ...]:
     """Return the names of the variables that a posterior holds, in the order of tables."""
+    return tuple(posterior_dims(model))
+
+
+def posterior_dims(model: Parts) -> dict[str, tuple[str, ...]]:
+    """Return the dims of every variable that a posterior holds, beside chain and draw, in the order of tables."""
     blocks = model.design.blocks
-    return (
-        "beta",
-        *(f"sd_{block.name}" for block in blocks),
-        *(f"corr_{block.name}" for block in blocks if block.correlated),
-        *(parameter.name for parameter in model.family.parameters),
-        *(f"b_{block.name}" for block in blocks),
-    )
+    return {
+        "beta": ("coef",),
+        **{f"sd_{block.name}": (f"{block.name}_coef",) for block in blocks},
+        **{f"corr_{block.name}": (f"{block.name}_pair",) for block in blocks if block.correlated},
+        **{parameter.name: () for parameter in model.family.parameters},
+        **{f"b_{block.name}": (block.name, f"{block.name}_coef") for block in blocks},
+    }
+
+
+def posterior_coords(model: Parts) -> dict[str, list[Any]]:
+    """Return the labels of every dim of `posterior_dims`."""
+    coords: dict[str, list[Any]] = {"coef": list(model.design.coef)}
+    for block in model.design.blocks:
+        coords[block.name] = list(block.levels)
+        coords[f"{block.name}_coef"] = list(block.columns)
+        if block.correlated:
+            coords[f"{block.name}_pair"] = list(pair_names(block))
+    return coords
 
 
 def pair_names(block: BlockDesign) -> tuple[str, ...]:
@@ -74,28 +90,15 @@ def build(model: Parts, *, prior_only: bool = False) -> "pm.Model":
     import pymc as pm
 
     design = model.design
-    with pm.Model(coords=_coords(model)) as graph:
+    slopes = list(design.coef[1:] if design.has_intercept else design.coef)
+    with pm.Model(coords={**posterior_coords(model), "row": range(design.n), "slope": slopes}) as graph:
         eta = _common(model)
         for block in design.blocks:
             eta = eta + _block(block, model)
-        parameters = {
-            name: _variable(name, [assigned.prior], None) for name, assigned in model.priors.parameters.items()
-        }
+        parameters = {name: _variable(name, [assigned.prior], ()) for name, assigned in model.priors.parameters.items()}
         if not prior_only:
             _observe(model, eta, parameters)
     return graph
-
-
-def _coords(model: Parts) -> dict[str, Sequence[Any]]:
-    design = model.design
-    coords: dict[str, Sequence[Any]] = {"coef": list(design.coef), "row": range(design.n)}
-    coords["slope"] = list(design.coef[1:] if design.has_intercept else design.coef)
-    for block in design.blocks:
-        coords[block.name] = list(block.levels)
-        coords[f"{block.name}_coef"] = list(block.columns)
-        if block.correlated:
-            coords[f"{block.name}_pair"] = list(pair_names(block))
-    return coords
 
 
 def check_names(model: Parts) -> None:
@@ -125,10 +128,10 @@ def _common(model: Parts) -> Any:
     import pytensor.tensor as pt
 
     design, priors = model.design, model.priors
-    slopes = _variable("slopes", [assigned.prior for assigned in priors.slopes], "slope") if priors.slopes else None
+    slopes = _variable("slopes", [assigned.prior for assigned in priors.slopes], ("slope",)) if priors.slopes else None
     parts = [] if slopes is None else [slopes]
     if priors.intercept is not None:
-        intercept = _variable("intercept", [priors.intercept.prior], None)
+        intercept = _variable("intercept", [priors.intercept.prior], ())
         if slopes is not None and priors.centred:
             intercept = intercept - pt.dot(design.x[:, 1:].mean(axis=0), slopes)
         parts.insert(0, intercept[None])
@@ -141,22 +144,22 @@ def _block(block: BlockDesign, model: Parts) -> Any:
     import pymc as pm
     import pytensor.tensor as pt
 
-    name = block.name
-    sd = _variable(f"sd_{name}", [assigned.prior for assigned in model.priors.sd[name]], f"{name}_coef")
-    unit = pm.Normal(f"z_{name}", 0.0, 1.0, dims=(name, f"{name}_coef"))
+    name, dims = block.name, posterior_dims(model)
+    sd = _variable(f"sd_{name}", [assigned.prior for assigned in model.priors.sd[name]], dims[f"sd_{name}"])
+    unit = pm.Normal(f"z_{name}", 0.0, 1.0, dims=dims[f"b_{name}"])
     if block.correlated:
-        lower = _lkj_cholesky(block, model.priors.correlation[name].prior.numbers()[0])
+        lower = _lkj_cholesky(block, model.priors.correlation[name].prior.numbers()[0], dims[f"corr_{name}"])
         b = pt.stack([sum(unit[:, j] * lower[i][j] for j in range(i + 1)) for i in range(block.size)], axis=1) * sd
     else:
         b = unit * sd
-    b = pm.Deterministic(f"b_{name}", b, dims=(name, f"{name}_coef"))
+    b = pm.Deterministic(f"b_{name}", b, dims=dims[f"b_{name}"])
     index = pm.Data(f"index_{name}", block.index, dims="row")
     if block.columns == ("Intercept",):
         return b[:, 0][index]
-    return (b[index] * pm.Data(f"columns_{name}", block.z, dims=("row", f"{name}_coef"))).sum(axis=1)
+    return (b[index] * pm.Data(f"columns_{name}", block.z, dims=("row", *dims[f"sd_{name}"]))).sum(axis=1)
 
 
-def _lkj_cholesky(block: BlockDesign, eta: float) -> list[list[Any]]:
+def _lkj_cholesky(block: BlockDesign, eta: float, dims: tuple[str, ...]) -> list[list[Any]]:
     """Return the Cholesky factor of Ω, row by row, and name its correlations.
 
     Column i's partial correlations are Beta(a, a) on (−1, 1) with a = eta + (k − 2 − i)/2.
@@ -166,7 +169,7 @@ def _lkj_cholesky(block: BlockDesign, eta: float) -> list[list[Any]]:
 
     k, name = block.size, block.name
     shape = np.array([eta + (k - 2 - j) / 2 for i in range(k) for j in range(i)])
-    half = pm.Beta(f"partial_{name}", shape, shape, dims=f"{name}_pair")
+    half = pm.Beta(f"partial_{name}", shape, shape, dims=dims)
     partial = iter([2 * half[position] - 1 for position in range(len(shape))])
     remaining = iter([2 * pt.sqrt(half[position] * (1 - half[position])) for position in range(len(shape))])
     rows: list[list[Any]] = []
@@ -177,12 +180,12 @@ def _lkj_cholesky(block: BlockDesign, eta: float) -> list[list[Any]]:
             left = left * next(remaining)
         rows.append([*row, left])
     pairs = [sum(a * b for a, b in zip(rows[i], rows[j], strict=False)) for i in range(k) for j in range(i)]
-    pm.Deterministic(f"corr_{name}", pt.stack(pairs), dims=f"{name}_pair")
+    pm.Deterministic(f"corr_{name}", pt.stack(pairs), dims=dims)
     return rows
 
 
-def _variable(name: str, priors: Sequence[Prior], dim: str | None) -> Any:
-    """Return a variable with one prior an element: a scalar without `dim`.
+def _variable(name: str, priors: Sequence[Prior], dims: tuple[str, ...]) -> Any:
+    """Return a variable with one prior an element: a scalar without `dims`.
 
     Elements of one distribution are one random variable with vector arguments; several distributions
     are several variables, put back in order.
@@ -190,18 +193,18 @@ def _variable(name: str, priors: Sequence[Prior], dim: str | None) -> Any:
     import pymc as pm
     import pytensor.tensor as pt
 
-    if dim is None:
-        return getattr(pm, priors[0].pymc)(name, **priors[0].to_pymc())
-    kinds = list(dict.fromkeys(prior.pymc for prior in priors))
+    if not dims:
+        return priors[0].in_pymc(name, priors[0].to_pymc())
+    kinds = list(dict.fromkeys(type(prior) for prior in priors))
     if len(kinds) == 1:
-        return getattr(pm, kinds[0])(name, **_vectors(priors), dims=dim)
+        return kinds[0].in_pymc(name, _vectors(priors), dims=dims)
     pieces, order = [], []
     for kind in kinds:
-        positions = [j for j, prior in enumerate(priors) if prior.pymc == kind]
+        positions = [j for j, prior in enumerate(priors) if type(prior) is kind]
         chosen = [priors[j] for j in positions]
-        pieces.append(getattr(pm, kind)(f"{name}_{chosen[0].text}", **_vectors(chosen), shape=len(chosen)))
+        pieces.append(kind.in_pymc(f"{name}_{kind.text}", _vectors(chosen), shape=len(chosen)))
         order.extend(positions)
-    return pm.Deterministic(name, pt.concatenate(pieces)[np.argsort(order)], dims=dim)
+    return pm.Deterministic(name, pt.concatenate(pieces)[np.argsort(order)], dims=dims)
 
 
 def _vectors(priors: Sequence[Prior]) -> dict[str, Any]:

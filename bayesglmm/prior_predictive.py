@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bayesglmm.design import BlockDesign
 from bayesglmm.errors import OptionError, PriorError, listing
 from bayesglmm.frames import Draws, eta_and_variance, mean_response, new_effects, resolve
-from bayesglmm.graph import Parts, pair_names
+from bayesglmm.graph import Parts, posterior_coords, posterior_dims
 from bayesglmm.mathematics import prior_rows
 from bayesglmm.priors import Flat
 from bayesglmm.priors.numeric import draw
@@ -120,20 +120,18 @@ def hyperparameters(model: Parts, draws: int, rng: np.random.Generator) -> xr.Da
     check_draws(draws)
     require_proper(model)
     design, priors = model.design, model.priors
-    coords: dict[str, Any] = {"chain": [0], "draw": np.arange(draws), "coef": list(design.coef)}
-    variables: dict[str, Any] = {"beta": ((*_LEAD, "coef"), _beta(model, draws, rng)[None])}
+    values = {"beta": _beta(model, draws, rng)}
     for block in design.blocks:
         name = block.name
-        coords[f"{name}_coef"] = list(block.columns)
-        sd = np.column_stack([draw(assigned.prior, rng, draws) for assigned in priors.sd[name]])
-        variables[f"sd_{name}"] = ((*_LEAD, f"{name}_coef"), sd[None])
+        values[f"sd_{name}"] = np.column_stack([draw(assigned.prior, rng, draws) for assigned in priors.sd[name]])
         if block.correlated:
-            coords[f"{name}_pair"] = list(pair_names(block))
-            corr = _correlations(block, priors.correlation[name].prior.numbers()[0], draws, rng)
-            variables[f"corr_{name}"] = ((*_LEAD, f"{name}_pair"), corr[None])
-    for name, assigned in priors.parameters.items():
-        variables[name] = (_LEAD, draw(assigned.prior, rng, draws)[None])
-    return xr.Dataset(variables, coords)
+            eta = priors.correlation[name].prior.numbers()[0]
+            values[f"corr_{name}"] = _correlations(block, eta, draws, rng)
+    values |= {name: draw(assigned.prior, rng, draws) for name, assigned in priors.parameters.items()}
+    dims, labels = posterior_dims(model), posterior_coords(model)
+    coords = {dim: labels[dim] for name in values for dim in dims[name]}
+    variables = {name: ((*_LEAD, *dims[name]), each[None]) for name, each in values.items()}
+    return xr.Dataset(variables, {"chain": [0], "draw": np.arange(draws), **coords})
 
 
 def _beta(model: Parts, draws: int, rng: np.random.Generator) -> Array:

@@ -91,6 +91,7 @@ def test_every_structure(name):
 NUMBERS = {
     "normal": "normal(1, 2)", "student_t": "student_t(3, 1, 2)", "cauchy": "cauchy(1, 2)", "laplace": "laplace(1, 2)",
     "uniform": "uniform(-1, 4)", "exponential": "exponential(2)", "gamma": "gamma(2, 3)",
+    "truncated_gamma": "truncated_gamma(2, 3, 1.5)",
     "inv_gamma": "inv_gamma(2, 3)", "lognormal": "lognormal(1, 2)", "half_normal": "half_normal(2)",
     "half_student_t": "half_student_t(3, 0, 2)", "half_cauchy": "half_cauchy(2)", "beta": "beta(2, 3)",
     "flat": "flat()",

@@ -43,6 +43,11 @@ def predicted(fit: Fit, data: pd.DataFrame, frame: Any) -> np.ndarray:
     return fit.predict(data, frame=frame, seed=5).values.reshape(-1, len(data))
 
 
+def averaged(fit: Fit, data: pd.DataFrame, frame: Any) -> np.ndarray:
+    """Return draws of the mean of each row, (s, n), all of them in the same new group where groups are new."""
+    return predicted(fit, data.drop(columns="id") if frame == "new_group" else data, frame)
+
+
 def draws_of(found: Estimates, **labels: Any) -> np.ndarray:
     """Return the draws (s,) of the one row with these labels."""
     keep = np.all([found.table[name] == value for name, value in labels.items()], axis=0)
@@ -64,7 +69,7 @@ def without_variance(fit: Fit) -> Fit:
 def test_predictions_by_group_are_averages_of_the_rows_predicted(binary: Fit, frame: str, by: Any) -> None:
     found = binary.predictions(by=by, frame=frame, seed=5)
     data = binary.model.design.columns.to_pandas()
-    rows = predicted(binary, data, frame)
+    rows = averaged(binary, data, frame)
     names = [by] if isinstance(by, str) else by
     cells = data.groupby(names, observed=True).indices if names else {(): np.arange(len(data))}
     assert len(found.table) == len(cells)
@@ -89,7 +94,7 @@ def test_predictions_without_by_are_those_of_predict(counts: Fit, frame: str) ->
 @pytest.mark.parametrize("frame", [*FRAMES, {"id": "group"}])
 def test_comparisons_contrast_averages_with_the_variable_set(binary: Fit, frame: Any) -> None:
     data = scaled()
-    low, high = (predicted(binary, data.assign(trt=value), frame) for value in (0, 1))
+    low, high = (averaged(binary, data.assign(trt=value), frame) for value in (0, 1))
     for severity, index in data.groupby("severity").indices.items():
         p, q = low[:, index].mean(axis=1), high[:, index].mean(axis=1)
         odds = q / (1 - q) / (p / (1 - p))
@@ -197,6 +202,66 @@ def test_a_new_groups_effect_is_the_same_at_every_value() -> None:
     for frame in FRAMES:
         found = fit.comparisons("trt", comparison="ratio", frame=frame)
         np.testing.assert_allclose(found.flat[:, 0], np.exp(flat(fit, "beta")[:, 1]), rtol=1e-12)
+
+
+def new_and_population(link: str, family: str, outcome: str) -> tuple[Fit, Estimates, Estimates]:
+    """Return a fit with a random slope in 12 groups, and averages by arm in a new group and in the population."""
+    model = glmm(f"{outcome} ~ age*trt + (1 + age | id)", scaled(), family, link=link)
+    fit = hand_made(model, chains=2, draws=20_000)
+    return fit, *(fit.predictions(by="trt", frame=frame, seed=3) for frame in ("new_group", "population"))
+
+
+def test_an_average_in_a_new_group_has_the_spread_of_one_group() -> None:
+    """Var = var of the fixed part + mean of z̄ᵀGz̄, z̄ the mean of the rows' (1, age): not divided by 12 groups.
+
+    The standard error of a variance of n normal draws is sqrt(2/n) of it, 0.7 %; the draws are nearly normal.
+    """
+    fit, new, population = new_and_population("identity", "gaussian", "count")
+    for trt, rows in scaled().groupby("trt"):
+        variance, _ = variance_and_derivative(fit, np.array([rows["age"].mean()]))
+        expected = draws_of(population, trt=trt).var() + variance.mean()
+        assert draws_of(new, trt=trt).var() == pytest.approx(expected, rel=4 * np.sqrt(2 / 40_000))
+    step = fit.slopes("age", frame="new_group", seed=3).flat[:, 0]
+    assert step.var() == pytest.approx(
+        fit.slopes("age").flat[:, 0].var() + np.square(flat(fit, "sd_id")[:, 1]).mean(), rel=4 * np.sqrt(2 / 40_000)
+    )
+    difference = fit.comparisons("age", frame="new_group", seed=3).flat[:, 0]
+    np.testing.assert_allclose(difference, step, rtol=1e-6)
+
+
+@pytest.mark.parametrize("link", ["logit", "probit"])
+def test_a_new_group_is_the_population_on_average_over_draws(link: str) -> None:
+    _, new, population = new_and_population(link, "bernoulli", "event")
+    away = new.flat - population.flat
+    error = away.std(axis=0) / np.sqrt(len(away))
+    np.testing.assert_array_less(np.abs(away.mean(axis=0)), 4 * error)
+    np.testing.assert_array_less(0.05, away.std(axis=0))
+
+
+def test_the_new_group_is_one_throughout_a_table_and_the_sentence_says_so(binary: Fit) -> None:
+    """In one new group the rows of a table differ as its own rows do, so that the user may subtract them."""
+    options: dict[str, Any] = {"frame": "new_group", "seed": 5}
+    found = binary.predictions(by="trt", at={"severity": ["Mild", "Severe"]}, **options)
+    data = scaled().drop(columns="id")
+    for severity in ("Mild", "Severe"):
+        rows = predicted(binary, data.assign(severity=severity), "new_group")
+        for trt in (0, 1):
+            expected = rows[:, data["trt"] == trt].mean(axis=1)
+            np.testing.assert_allclose(draws_of(found, trt=trt, severity=severity), expected, rtol=1e-12)
+    assert "in one level of id not yet seen, the same for all rows and throughout the table" in found.estimand
+    alone = binary.predictions(**options).estimand
+    assert "each row in a level of id not yet seen, one for each level among the rows" in alone
+    grid = binary.conditional_effects("age", at={"id": [3, 4], "age": 0}, **options)
+    np.testing.assert_array_equal(grid.flat[:, 0], grid.flat[:, 1])
+    assert "in one level of id not yet seen, the same at all points" in grid.estimand
+    observed = binary.comparisons("trt", frame="group").estimand
+    assert "averaged over the levels observed and not over their population" in observed
+
+
+def test_the_linear_predictor_is_at_b_0_only_where_it_is_averaged_over_b(binary: Fit) -> None:
+    for frame in FRAMES:
+        text = binary.predictions(by="trt", scale="link", frame=frame).estimand
+        assert ("is its value at b = 0" in text) == (frame == "population")
 
 
 def test_population_is_typical_where_nothing_varies_or_the_link_is_the_identity(binary: Fit) -> None:
@@ -417,6 +482,21 @@ def test_the_table_is_of_the_draws_and_the_sentence_is_shown(binary: Fit) -> Non
     assert found.estimand.split(";")[0] in found._repr_html_()
     assert table.attrs["estimand"] == found.draws.attrs["estimand"] == found.estimand
     assert "p_direction" not in binary.predictions(by="trt").table
+
+
+def test_text_has_as_many_digits_as_asked_and_cuts_no_whole_ones(binary: Fit) -> None:
+    found = binary.comparisons("trt", comparison="ratio", at={"age": [-1.2345, 0]})
+    assert found.to_text() == str(found)
+    for digits in (2, 6):
+        first = found.to_text(digits=digits).splitlines()[-2].split()
+        assert first[:5] == ["trt", "1", "/", "0", "-1.234"]
+        expected = found.table[["mean", "median", "lower", "upper", "p_direction"]].iloc[0]
+        assert first[6:] == [f"{value:.{digits}g}" for value in expected]
+    large = replace(found, draws=found.draws * 0 + 54321.6)
+    assert large.to_text(digits=2).splitlines()[-1].split()[6:10] == ["54322"] * 4
+    for digits in (0, 2.5, True):
+        with pytest.raises(OptionError, match="significant digits"):
+            found.to_text(digits=digits)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

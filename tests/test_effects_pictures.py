@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from bayesglmm import Fit, glmm
+from bayesglmm.effects.raw import BINS
 from bayesglmm.errors import OptionError
 from bayesglmm.plots import Picture
 
@@ -159,6 +160,66 @@ def test_slopes_and_averages_are_forests_and_many_rows_are_refused(binary: Fit) 
         many.plot()
     with pytest.raises(OptionError, match="120 rows are too many"):
         binary.predictions(frame=TWO).plot()
+
+
+@pytest.mark.parametrize("by", [None, "trt"])
+def test_raw_means_of_counts_are_rates_behind_rates(counts: Fit, by: str | None) -> None:
+    found = counts.conditional_effects("time", by=by, frame=TWO)
+    figure = found.plot(raw=True)
+    for trt, rows in seizure_like().groupby("trt" if by else (lambda _: "")):
+        sums = rows.groupby("time")[["count", "weeks"]].sum()
+        for axes in figure.axes:
+            (points,) = called(axes, f"raw {trt}".rstrip())
+            np.testing.assert_allclose(points.get_offsets()[:, 1], sums["count"] / sums["weeks"])
+            (medians,) = called(axes, f"median {trt}".rstrip())
+            assert (points.get_offsets()[:, 0] < medians.get_xdata()).all()
+    each = "6 to 24" if by else "12 to 48"
+    assert f"raw mean of {each} outcomes,\nnot adjusted" in legend(figure)
+    assert "raw means: of 60 outcomes, over the groups" in " ".join(figure.get_supxlabel().split())
+    assert not [one for axes in found.plot().axes for one in axes.get_children() if "raw" in str(one.get_gid())]
+
+
+def test_raw_means_of_a_curve_are_in_bins_that_hold_every_outcome_once(binary: Fit) -> None:
+    data = binary.model.design.columns.to_pandas()
+    for variable in ("age", "trt"):
+        table = binary.conditional_effects(variable, at={"severity": ["Mild", "Severe"]}).shown.raw().table
+        for severity in ("Mild", "Severe"):
+            by_value = data[data["severity"] == severity].groupby(variable)["event"].agg(["mean", "size"])
+            cells = table.loc[table["severity"] == severity, [variable, "mean", "n"]]
+            np.testing.assert_allclose(cells, by_value.reset_index())
+    many = hand_made(glmm("event ~ x + (1 | id)", seizure_like(40).assign(x=np.geomspace(1, 50, 200)), "bernoulli"))
+    table = many.conditional_effects("x").shown.raw().table
+    assert table["n"].tolist() == [20] * BINS
+    means = seizure_like(40)["event"].to_numpy().reshape(BINS, 20).mean(axis=1)
+    np.testing.assert_allclose(table["mean"], means)
+    np.testing.assert_allclose(table["x"], np.geomspace(1, 50, 200).reshape(BINS, 20).mean(axis=1))
+
+
+def test_raw_means_keep_to_the_given_levels_and_groups_and_weigh_trials(binary: Fit) -> None:
+    data = binary.model.design.columns.to_pandas()
+    raw = binary.conditional_effects("trt", at={"severity": "Severe", "age": 0.0}).shown.raw()
+    severe = data[data["severity"] == "Severe"]
+    np.testing.assert_allclose(raw.table["mean"], severe.groupby("trt")["event"].mean())
+    assert "with severity = Severe, over" in raw.note
+    own = binary.conditional_effects("trt", frame="group", at={"id": [3, 4]}).shown.raw().table
+    assert own["id"].tolist() == [3, 4]
+    assert own["trt"].tolist() == [1, 0]
+    sizes = seizure_like().assign(size=lambda data: 20 + 10 * data["time"])
+    trials = hand_made(glmm("p(count, size) ~ trt + (1 | id)", sizes, "binomial"), draws=20)
+    table = trials.conditional_effects("trt").shown.raw().table
+    sums = sizes.groupby("trt")[["count", "size"]].sum()
+    np.testing.assert_allclose(table["mean"], sums["count"] / sums["size"])
+    np.testing.assert_array_equal(table["n"], sums["size"])
+
+
+def test_raw_means_are_refused_where_they_do_not_compare(counts: Fit, binary: Fit) -> None:
+    for found in (binary.comparisons("trt"), binary.conditional_effects("age", scale="link")):
+        with pytest.raises(OptionError, match="on the scale of the response"):
+            found.plot(raw=True)
+    with pytest.raises(OptionError, match="leave the columns of the offset out of at"):
+        counts.conditional_effects("time", at={"weeks": 2}).plot(raw=True)
+    with pytest.raises(OptionError, match="no row of the data"):
+        binary.conditional_effects("age", at={"trt": [0.25, 0.75]}).plot(raw=True)
 
 
 def test_pictures_become_png(counts: Fit) -> None:

@@ -3,6 +3,7 @@
 import re
 from unittest import mock
 
+import formulaic
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -104,7 +105,11 @@ REFUSED = [
     ("y ~ (0 + x):z", "     ^", "cannot be combined"),
     ("y ~ x - z", "        ^", "leave '- z' out"),
     ("y ~ -x", "     ^", "leave '- x' out"),
-    ("y ~ (a - b):c", "       ^", "cannot stand inside an interaction"),
+    ("y ~ (a - b):c", "         ^", "leave '- b' out"),
+    ("y ~ c*(a + b - (b + a))", "             ^", "nothing is left of 'a + b - (b + a)'"),
+    ("y ~ (a - 1):b", "         ^", "cannot be combined"),
+    ("y ~ (-a):b", "     ^", "cannot stand inside an interaction"),
+    ("y ~ (1 | a*b - a)", "             ^", "for crossed factors"),
     ("y ~ x - (x + z)", "             ^", "leave '- z' out"),
     ("y ~ (a + b)^0", "            ^", "a whole number from 1 to 9"),
     ("y ~ (a + b)^2^2", "             ^", "one '^' at a time"),
@@ -282,6 +287,8 @@ def test_the_text_of_a_formula_is_canonical(text: str, written: str) -> None:
         ("a*b - b:a", "1 a b"),
         ("a*b - a - b", "1 a:b"),
         ("(a + b)*c", "1 a b c a:c b:c"),
+        ("(a*b - a):c", "1 b:c a:b:c"),
+        ("c/(a*b - a:b) - 1", "c c:a c:b"),
         ("a + a + a:a", "1 a"),
         ("a:b + b:a", "1 a:b"),
         ("b + a:c + c", "1 b c a:c"),
@@ -305,6 +312,27 @@ def test_the_text_of_a_formula_is_canonical(text: str, written: str) -> None:
 def test_terms_expand_as_in_r(text: str, expanded: str) -> None:
     terms = parse(f"y ~ {text}").terms
     assert " ".join(["1"] * terms.intercept + [str(term) for term in terms.terms]) == expanded
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(a*b - a):c",
+        "c:(a*b - a)",
+        "(a*b - a:b)/c",
+        "(a*b - a - b)*c - c",
+        "(a*b - (a + b)):c",
+        "(a*b - (a*b - a)):(c + d)",
+        "(a*b*c - a:b:c - a)^2",
+        "(a*b - a)/(c*d - c) - 1",
+    ],
+)
+def test_removals_inside_products_are_those_of_formulaic(text: str) -> None:
+    peer = formulaic.Formula(text.replace("^", "**"))
+    terms = parse(f"y ~ {text}").terms
+    assert terms.intercept == ("1" in peer)
+    expected = {frozenset(str(term).split(":")) for term in peer if term != "1"}
+    assert {frozenset(map(render, term.factors)) for term in terms.terms} == expected
 
 
 @pytest.mark.parametrize(
@@ -391,8 +419,9 @@ several = (
 )
 coded = st.builds(lambda x, coding: Call("C", (x, coding)), names, codings) | calls(["C", "factor"], names)
 factors = names | learned | several | coded
+left_over = Binary("-", Binary("*", a, b), Binary(":", b, a))
 products = st.recursive(
-    factors,
+    factors | st.just(left_over),
     lambda inner: (
         st.builds(Binary, st.sampled_from(":*/+"), inner, inner)
         | st.builds(
@@ -402,7 +431,7 @@ products = st.recursive(
     max_leaves=4,
 )
 intercepts = st.sampled_from([Number("0"), Number("1"), Unary(Number("1"))])
-removals = st.sampled_from([Binary("-", Binary("*", a, b), Binary(":", b, a)), Binary("-", a, Number("1"))])
+removals = st.sampled_from([left_over, Binary("-", a, Number("1"))])
 sums = st.recursive(
     products | intercepts | removals, lambda inner: st.builds(Binary, st.just("+"), inner, inner), max_leaves=4
 )

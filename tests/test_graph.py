@@ -16,7 +16,7 @@ from scipy import special, stats
 
 from bayesglmm.errors import DataError
 from bayesglmm.families import FAMILIES
-from bayesglmm.graph import build, pair_names, variable_names
+from bayesglmm.graph import build, pair_names, posterior_coords, posterior_dims, variable_names
 from bayesglmm.model import Model, glmm
 from bayesglmm.priors import DISTRIBUTIONS, Prior
 
@@ -95,6 +95,9 @@ PRIORS: dict[str, Callable[..., Array]] = {
     "uniform": lambda x, lower, upper: stats.uniform.logpdf(x, lower, upper - lower),
     "exponential": lambda x, rate: stats.expon.logpdf(x, scale=1 / rate),
     "gamma": lambda x, shape, rate: stats.gamma.logpdf(x, shape, scale=1 / rate),
+    "truncated_gamma": lambda x, shape, rate, lower: (
+        stats.gamma.logpdf(x, shape, scale=1 / rate) - stats.gamma.logsf(lower, shape, scale=1 / rate)
+    ),
     "inv_gamma": lambda x, shape, scale: stats.invgamma.logpdf(x, shape, scale=scale),
     "lognormal": lambda x, mu, sigma: stats.lognorm.logpdf(x, sigma, scale=np.exp(mu)),
     "half_normal": lambda x, sigma: stats.halfnorm.logpdf(x, scale=sigma),
@@ -320,6 +323,9 @@ def test_every_variable_has_dims_whose_coords_have_its_lengths(structure: Struct
         dims = graph.named_vars_to_dims.get(name, ())
         assert value.shape == tuple(len(graph.coords[dim]) for dim in dims)
         assert dims or name == "sigma"
+    named = {name: tuple(graph.named_vars_to_dims.get(name, ())) for name in variable_names(model)}
+    assert named == posterior_dims(model)
+    assert posterior_coords(model).keys() == {dim for dims in named.values() for dim in dims}
     for data in graph.data_vars:
         lengths = tuple(len(graph.coords[dim]) for dim in graph.named_vars_to_dims[data.name])
         assert data.get_value().shape == lengths
@@ -360,7 +366,13 @@ def test_priors_of_several_families_stay_with_their_coefficients() -> None:
     real = ["student_t(4, 1, 2)", "normal(1, 0.5)", "cauchy(0, 2)", "laplace(1, 2)", "flat", "uniform(-2, 3)"]
     real += ["normal(-1, 2)", "student_t(7, 0, 1)"]
     positive = ["gamma(2, 3)", "half_normal(2)", "beta(2, 3)", "exponential(3)", "inv_gamma(3, 2)", "half_cauchy(2)"]
-    positive += ["lognormal(0.5, 2)", "half_student_t(3, 0, 2)", "half_normal(0.3)", "uniform(0, 4)"]
+    positive += [
+        "truncated_gamma(2, 3, 0.05)",
+        "lognormal(0.5, 2)",
+        "half_student_t(3, 0, 2)",
+        "half_normal(0.3)",
+        "uniform(0, 4)",
+    ]
     rng = np.random.default_rng(5)
     columns = {f"x{j}": rng.normal(size=N) for j in range(len(positive))}
     data = table().assign(**columns)

@@ -31,6 +31,20 @@ class Row:
     below: float | None = None
 
 
+@dataclass(frozen=True)
+class Above:
+    """What of a distribution of scipy lies above a bound, made one."""
+
+    whole: Any
+    lower: float
+
+    def logpdf(self, x: Any) -> Any:
+        return np.where(np.asarray(x) < self.lower, -np.inf, self.whole.logpdf(x) - self.whole.logsf(self.lower))
+
+    def cdf(self, x: Any) -> Any:
+        return 1 - self.whole.sf(x) / self.whole.sf(self.lower)
+
+
 TABLE = [
     Row("normal(-1, 2.5)", priors.Normal(-1, 2.5), stats.norm(-1, 2.5)),
     Row("student_t(3, 1, 2.5)", priors.StudentT(3, 1, 2.5), stats.t(3, 1, 2.5)),
@@ -39,6 +53,7 @@ TABLE = [
     Row("uniform(-2, 6)", priors.Uniform(-2, 6), stats.uniform(-2, 8), -2.1),
     Row("exponential(0.5)", priors.Exponential(0.5), stats.expon(scale=2), 0),
     Row("gamma(2, 0.1)", priors.Gamma(2, 0.1), stats.gamma(2, scale=10), 0),
+    Row("truncated_gamma(2, 0.1, 1)", priors.TruncatedGamma(2, 0.1, 1), Above(stats.gamma(2, scale=10), 1), 1),
     Row("inv_gamma(0.4, 0.3)", priors.InvGamma(0.4, 0.3), stats.invgamma(0.4, scale=0.3), 0),
     Row("lognormal(1, 1.5)", priors.LogNormal(1, 1.5), stats.lognorm(1.5, scale=np.e), 0),
     Row("half_normal(2)", priors.HalfNormal(2), stats.halfnorm(scale=2), 0),
@@ -106,7 +121,8 @@ def test_every_number_survives_the_text(mu: float, sigma: float) -> None:
 
 @pytest.mark.parametrize("row", [row for row in TABLE if row.reference], ids=lambda row: row.prior.text)
 def test_pymc_density_is_scipys(row: Row) -> None:
-    distribution = getattr(pm, row.prior.pymc).dist(**row.prior.to_pymc())
+    with pm.Model():
+        distribution = row.prior.in_pymc("v", row.prior.to_pymc())
     half = np.log(2) if row.prior.text == "half_student_t" else 0
     for x in (0.2, 0.9) if row.prior.text == "beta" else (0.2, 1.0, 4.5):
         logp = pm.logp(distribution, np.float64(x)).eval(mode="FAST_COMPILE")
@@ -124,7 +140,7 @@ def test_flat_is_the_only_improper_prior() -> None:
 
 @every_prior
 def test_a_prior_suits_a_parameter_if_its_mass_lies_where_the_parameter_may_be(row: Row) -> None:
-    on_the_line, positive = row.prior.text != "lkj", row.below == 0
+    on_the_line, positive = row.prior.text != "lkj", row.below is not None and row.below >= 0
     for key, fits in (("trt", on_the_line), ("sd", positive), ("correlation", not on_the_line)):
         if fits:
             assert row.text in str(assigned({key: row.prior}))
@@ -287,6 +303,14 @@ def test_rescaling_a_predictor_rescales_its_priors_and_no_other(factor: float) -
     )
 
 
+def test_brms_gives_degrees_of_freedom_from_1_on() -> None:
+    """brms: `real<lower=1> nu` under `gamma_lpdf(nu | 2, 0.1) - gamma_lccdf(1 | 2, 0.1)`."""
+    data = datasets.load("sleepstudy")
+    found = assigned("brms", "Reaction ~ Days + (1 | Subject)", data, "student").priors.parameters["nu"]
+    assert str(found.prior) == "truncated_gamma(2, 0.1, 1)"
+    assert found.prior.bounds == (1, np.inf)
+
+
 @pytest.mark.parametrize("name", ["gaussian", "student"])
 def test_rescaling_the_response_rescales_every_default(name: str) -> None:
     data = datasets.load("sleepstudy")
@@ -335,6 +359,7 @@ REFUSED = {
     "not finite": ({"slopes": "normal(0, inf)"}, "sigma=inf is not a finite number; the form is"),
     "zero scale": ({"slopes": "normal(0, 0)"}, "sigma=0.0 must be above zero"),
     "crossed bounds": ({"slopes": "uniform(2, 1)"}, "lower=2 must be below upper=1"),
+    "nothing left": ({"sd": "truncated_gamma(2, 1, 1e4)"}, "has no mass above lower=10000"),
     "a moved half": ({"sd": "half_student_t(3, 1, 2)"}, "the location is 0, not 1"),
     "not a form": ({"slopes": "normal(0, 1"}, "is not a prior; write it as"),
     "not text": ({"slopes": 2.5}, "a text such as .* not float"),

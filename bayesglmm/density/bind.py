@@ -204,7 +204,7 @@ def _numbers(prior: Prior) -> list[float]:
 
 
 def _transform(prior: Prior) -> int:
-    """Return 0 for the whole line, 1 for above zero, 2 for an interval."""
+    """Return 0 for the whole line, 1 for above a lower bound, 2 for an interval."""
     lower, upper = prior.bounds
     return 2 if np.isfinite(upper) else int(np.isfinite(lower))
 

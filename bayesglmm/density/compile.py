@@ -16,7 +16,7 @@ from bayesglmm.density.laplace import marginal_mode
 from bayesglmm.density.pseudo import pseudo_data
 from bayesglmm.density.rows import Rows
 from bayesglmm.density.whitening import whitening
-from bayesglmm.graph import pair_names, variable_names
+from bayesglmm.graph import pair_names, posterior_coords, posterior_dims, variable_names
 from bayesglmm.model import Model
 from bayesglmm.nutpie_nuts import load_nutpie
 from bayesglmm.priors import ABOVE_ZERO
@@ -67,8 +67,8 @@ def compile_density(
     slices = [slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)]
     compiled = CompiledPyMCModel(
         _n_dim=bound.dim,
-        dims={name: list(dims) for name, dims in _dims(model).items()},
-        _coords=_coords(model),
+        dims={name: list(dims) for name, dims in posterior_dims(model).items()},
+        _coords={name: pd.Index(values) for name, values in posterior_coords(model).items()},
         _shapes=shapes,
         compiled_logp_func=log_density,
         compiled_expand_func=expand,
@@ -173,28 +173,5 @@ def _initial(dim: int, start: Array | None) -> Callable[[Any], Array]:
 
 def posterior_shapes(model: Model) -> dict[str, tuple[int, ...]]:
     """Return the shape of every variable of the posterior, in the order of `variable_names`."""
-    sizes = {name: len(values) for name, values in _coords(model).items()}
-    return {name: tuple(sizes[dim] for dim in dims) for name, dims in _dims(model).items()}
-
-
-def _dims(model: Model) -> dict[str, tuple[str, ...]]:
-    """Return the dims of every variable of the posterior."""
-    dims: dict[str, tuple[str, ...]] = {"beta": ("coef",)}
-    for block in model.design.blocks:
-        dims[f"sd_{block.name}"] = (f"{block.name}_coef",)
-        dims[f"b_{block.name}"] = (block.name, f"{block.name}_coef")
-        if block.correlated:
-            dims[f"corr_{block.name}"] = (f"{block.name}_pair",)
-    dims.update({parameter.name: () for parameter in model.family.parameters})
-    return {name: dims[name] for name in variable_names(model)}
-
-
-def _coords(model: Model) -> dict[str, Any]:
-
-    coords: dict[str, Any] = {"coef": list(model.design.coef)}
-    for block in model.design.blocks:
-        coords[block.name] = list(block.levels)
-        coords[f"{block.name}_coef"] = list(block.columns)
-        if block.correlated:
-            coords[f"{block.name}_pair"] = list(pair_names(block))
-    return {name: pd.Index(values) for name, values in coords.items()}
+    sizes = {name: len(values) for name, values in posterior_coords(model).items()}
+    return {name: tuple(sizes[dim] for dim in dims) for name, dims in posterior_dims(model).items()}

@@ -16,7 +16,7 @@ def constrain(x, lower, upper, kind):
         return x, 1.0, 0.0, 0.0
     if kind == 1:
         value = math.exp(x)
-        return value, value, x, 1.0
+        return lower + value, value, x, 1.0
     width = upper - lower
     small = math.exp(-abs(x))
     near, far = 1.0 / (1.0 + small), small / (1.0 + small)

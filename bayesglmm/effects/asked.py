@@ -15,9 +15,10 @@ from bayesglmm.frames import Draws, Frame, frames_by_block
 from bayesglmm.model import Model
 from bayesglmm.summaries import interval
 
-__all__ = ["SCALES", "Asked", "FrameOption", "Scale", "View", "ask"]
+__all__ = ["SCALES", "Asked", "FrameOption", "Over", "Scale", "View", "ask"]
 
 type Scale = Literal["response", "link"]
+type Over = Literal["average", "rows", "grid"]
 type FrameOption = Frame | Mapping[str, Frame] | Sequence[Frame | Mapping[str, Frame]]
 
 SCALES: tuple[Scale, ...] = ("response", "link")
@@ -76,21 +77,20 @@ class Asked:
             return f"probability of {render(response.outcome)} = {self.model.event or 1}"
         return f"expected {render(response.outcome)}"
 
-    def whose(self, *, rows: bool = True) -> str:
-        """Say in a sentence whose number each frame's is; `rows`: of rows that are averaged over."""
+    def whose(self, over: Over) -> str:
+        """Say in a sentence whose number each frame gives: of averages over rows, of rows, of points of a grid."""
         if not self.model.design.blocks:
             return "The model has no random effects."
-        texts = [f"frame {view.name}: {self._of(view, rows)}" for view in self.views]
-        same = "; the average of the linear predictor over b is its value at b = 0" if self.scale == "link" else ""
+        texts = [f"frame {view.name}: {self._of(view, over)}" for view in self.views]
+        averaged = any(frame == "population" for view in self.views for frame in view.blocks.values())
+        same = "; the average of the linear predictor over b is its value at b = 0"
+        same = same if self.scale == "link" and averaged else ""
         return f"{'; '.join(texts)}{same}."
 
-    def _of(self, view: View, rows: bool) -> str:
+    def _of(self, view: View, over: Over) -> str:
         """Say what becomes of the random effects of each factor."""
-        each = "each row in its own observed {}" if rows else "in the observed {}"
-        return ", ".join(
-            (each if frame == "group" else _TEXTS[frame]).format(listing(names))
-            for frame, names in _by_frame(self.model, view).items()
-        )
+        texts = _TEXTS | _GROUPS[over]
+        return ", ".join(texts[frame].format(listing(names)) for frame, names in _by_frame(self.model, view).items())
 
     def titles(self) -> dict[str, str]:
         """Return what a picture calls each frame, by its name."""
@@ -145,8 +145,24 @@ def _view(model: Model, frame: str | Mapping[str, str]) -> View:
 _TEXTS = {
     "typical": "random effects of {} at 0 (the typical subject, conditional)",
     "population": "averaged over the random effects of {}, exactly in each draw",
-    "new_group": "in levels of {} not yet seen, their effects drawn from N(0, G)",
 }
+
+_DRAWN = "its effects drawn from N(0, G) once in each posterior draw"
+_GROUPS: dict[Over, dict[str, str]] = {
+    "average": {
+        "group": "each row in its own observed {}, so averaged over the levels observed and not over their population",
+        "new_group": f"in one level of {{}} not yet seen, the same for all rows and throughout the table, {_DRAWN}",
+    },
+    "rows": {
+        "group": "each row in its own observed {}",
+        "new_group": f"each row in a level of {{}} not yet seen, one for each level among the rows, {_DRAWN}",
+    },
+    "grid": {
+        "group": "in the observed {}",
+        "new_group": f"in one level of {{}} not yet seen, the same at all points, {_DRAWN}",
+    },
+}
+"""What single groups are, of averages over rows, of rows and of points."""
 
 _TITLES = {
     "typical": "b = 0 of {}",

@@ -50,8 +50,21 @@ class Place:
         return np.hstack(parts)
 
 
-def place(asked: Asked, view: View, columns: Columns, *, rate: bool = False) -> Place:
-    """Put rows into a frame; with `rate` at one unit of exposure.
+def place(asked: Asked, view: View, columns: Columns, *, rate: bool = False, apart: bool = False) -> Place:
+    """Put rows into a frame.
+
+    Parameters
+    ----------
+    asked, view
+        The draws, and the frame.
+    columns
+        The rows.
+    rate
+        Whether they are at one unit of exposure.
+    apart
+        Whether each label of a factor in the frame `"new_group"` is a new group of its own, as in
+        `bayesglmm.predictions.predict`. Else all rows lie in one: the average over many new groups would have the
+        spread neither of one group nor of the population.
 
     Raises
     ------
@@ -61,7 +74,8 @@ def place(asked: Asked, view: View, columns: Columns, *, rate: bool = False) -> 
     design = asked.model.design.on(columns, outcome=False, factors=asked.factors)
     if rate:
         design = replace(design, offset=np.zeros(design.n))
-    return Place(design, resolve(asked.draws, design, view.blocks, np.random.default_rng(asked.seed)))
+    rng = np.random.default_rng(asked.seed)
+    return Place(design, resolve(asked.draws, design, view.blocks, rng, one=not apart))
 
 
 def means(asked: Asked, where: Place, cell: Index, cells: int) -> Array:

@@ -70,7 +70,8 @@ def comparisons(
     by
         Columns of the data by whose values to average; None for one average over all rows.
     frame
-        Whose number it is, as in `bayesglmm.predictions.predict`; a tuple of several gives a row for each.
+        Whose number it is, as in `bayesglmm.predictions.predict`; a tuple of several gives a row for each. In the
+        frame `"new_group"` all rows lie in one new group a draw, so that the interval has the spread of one group.
     new_data
         The rows to average over; None for those of the model.
     at
@@ -80,7 +81,7 @@ def comparisons(
     ci_prob
         The probability of the equal-tailed intervals.
     seed
-        What the effects of new groups are drawn from; the groups are the same at each value.
+        What the effects of the new group are drawn from; it is the same at each value.
 
     Returns
     -------

@@ -1,6 +1,7 @@
 """`conditional_effects`: the mean over a grid of one predictor, by another, the others held."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from bayesglmm.effects.asked import Asked, FrameOption, ask
 from bayesglmm.effects.average import means, place
 from bayesglmm.effects.estimates import Estimates, Shown, estimates
+from bayesglmm.effects.raw import raw_means
 from bayesglmm.effects.wording import bounds
 from bayesglmm.errors import OptionError, listing
 from bayesglmm.exposure import is_rate, offset_columns, unit
@@ -50,7 +52,7 @@ def conditional_effects(
     ci_prob
         The probability of the equal-tailed intervals.
     seed
-        What the effects of new groups are drawn from.
+        What the effects of the new group are drawn from: one, the same at all points.
 
     Returns
     -------
@@ -75,10 +77,11 @@ def conditional_effects(
     names = [focal, *([by] if by is not None else []), *chosen.more]
     quantity = asked.quantity + (f" per unit of {unit(asked.model)}" if rate else "")
     note = _note(asked, chosen, rate)
-    shown = Shown(chosen.shape, quantity, focal, bounds=bounds(asked), note=note)
+    raw = partial(raw_means, asked.model, chosen, rate) if asked.scale == "response" else None
+    shown = Shown(chosen.shape, quantity, focal, bounds=bounds(asked), note=note, raw=raw)
     others = f", by {listing(names[1:])}" if names[1:] else ""
     text = f"{quantity[0].upper()}{quantity[1:]} over {focal}{others}{f'; {note}' if note else ''}."
-    return estimates(asked, [(points[names], each)], text, shown)
+    return estimates(asked, [(points[names], each)], text, shown, "grid")
 
 
 def _per_unit(asked: Asked, at: Mapping[str, Any]) -> bool:

@@ -1,8 +1,8 @@
 """`Estimates`: what every verb returns, draws with a label a row, their table, their picture and their estimand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from html import escape
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +12,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesglmm.effects.asked import Asked
+from bayesglmm.effects.asked import Asked, Over
+from bayesglmm.effects.raw import Raw
 from bayesglmm.errors import OptionError
 from bayesglmm.summaries import interval
 
@@ -49,6 +50,8 @@ class Shown:
         What each frame is called, by its name.
     note
         What else a reader must know, below the picture.
+    raw
+        What finds the raw means of the outcome that can stand behind the estimates; None where none can.
     """
 
     shape: Literal["curve", "points", "labels", "forest"]
@@ -59,6 +62,7 @@ class Shown:
     bounds: tuple[float, float] = (-np.inf, np.inf)
     frames: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    raw: Callable[[], Raw] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,23 +123,38 @@ class Estimates:
         style: Literal["ribbon", "spaghetti"] = "ribbon",
         lines: int = 60,
         labels: Mapping[str, str] | None = None,
+        raw: bool = False,
     ) -> "Picture":
         """Draw the estimates: see `bayesglmm.effects.picture.draw`."""
         from bayesglmm.effects.picture import draw
 
-        return draw(self, style=style, lines=lines, labels=labels)
+        return draw(self, style=style, lines=lines, labels=labels, raw=raw)
+
+    def to_text(self, digits: int = 4) -> str:
+        """Return the estimand, then the table with its estimates to so many significant digits.
+
+        Below a million no digit before the decimal point is cut; labels have four whatever `digits`. At most 40 rows.
+
+        Raises
+        ------
+        OptionError
+            If `digits` is not a whole number from 1 to 15.
+        """
+        if not isinstance(digits, int) or isinstance(digits, bool) or not 1 <= digits <= 15:
+            raise OptionError(f"digits={digits!r} is not a number of significant digits; give a whole number, 1 to 15")
+        table = self.table.to_string(index=False, **_formats(self.table, self.labels, digits), max_rows=40)
+        return f"{fill(self._heading(), 110, break_on_hyphens=False)}\n\n{table}"
 
     def __str__(self) -> str:
-        """Return the estimand, then the table."""
-        table = self.table.to_string(index=False, float_format="{:.4g}".format, max_rows=40)
-        return f"{fill(self._heading(), 110, break_on_hyphens=False)}\n\n{table}"
+        """Return the estimand, then the table, to four significant digits."""
+        return self.to_text()
 
     def __repr__(self) -> str:
         """Return the same as `str()`: this is what a notebook or a prompt shows."""
         return str(self)
 
     def _repr_html_(self) -> str:
-        table = self.table.to_html(index=False, float_format="{:.4g}".format, border=0, max_rows=40)
+        table = self.table.to_html(index=False, **_formats(self.table, self.labels, 4), border=0, max_rows=40)
         return f"<div><p>{escape(self._heading())}</p>{table}</div>"
 
     def _heading(self) -> str:
@@ -143,7 +162,11 @@ class Estimates:
 
 
 def estimates(
-    asked: Asked, parts: Sequence[tuple[pd.DataFrame, Sequence[Array]]], estimand: str, shown: Shown
+    asked: Asked,
+    parts: Sequence[tuple[pd.DataFrame, Sequence[Array]]],
+    estimand: str,
+    shown: Shown,
+    over: Over = "average",
 ) -> Estimates:
     """Put estimates together, the frames of a row below each other.
 
@@ -157,6 +180,8 @@ def estimates(
         What is estimated, without the frames.
     shown
         How it is drawn.
+    over
+        Whether they are averages over rows, single rows or points of a grid.
     """
     names = [view.name for view in asked.views]
     tables, values = [], []
@@ -166,7 +191,7 @@ def estimates(
         tables.append(table.assign(frame=names * len(labels)))
         values.append(np.stack(each, axis=2).reshape(len(each[0]), -1))
     table, flat = pd.concat(tables, ignore_index=True), np.concatenate(values, axis=1)
-    whose = asked.whose(rows=shown.shape == "forest")
+    whose = asked.whose(over)
     sentence = f"{estimand} {whose[0].upper()}{whose[1:]}"
     sizes = {dim: asked.posterior.sizes[dim] for dim in ("chain", "draw")}
     coords: dict[str, Any] = {dim: asked.posterior[dim].values for dim in sizes}
@@ -181,6 +206,20 @@ def estimates(
     shaped = flat.reshape(*sizes.values(), -1)
     draws = xr.DataArray(shaped, coords, ("chain", "draw", "row"), attrs=attrs)
     return Estimates(draws, tuple(map(str, table)), sentence, asked.ci_prob, replace(shown, frames=asked.titles()))
+
+
+def _formats(table: pd.DataFrame, labels: Sequence[str], digits: int) -> dict[str, Any]:
+    """Return how pandas writes estimates and labels."""
+    return {
+        "float_format": "{:.4g}".format,
+        "formatters": {name: partial(_significant, digits=digits) for name in table if name not in labels},
+    }
+
+
+def _significant(value: float, digits: int) -> str:
+    """Return a number to so many significant digits, the whole part in full below a million."""
+    text = f"{value:.{digits}g}"
+    return f"{value:.0f}" if "e+" in text and abs(value) < 1e6 else text
 
 
 def _check_labels(table: pd.DataFrame) -> None:

@@ -14,6 +14,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 from numpy.typing import NDArray
 
 from bayesglmm.effects.estimates import Estimates
+from bayesglmm.effects.raw import Raw
 from bayesglmm.effects.wording import number
 from bayesglmm.errors import OptionError, choose
 from bayesglmm.grid import MOST_GROUPS
@@ -26,6 +27,7 @@ type Array = NDArray[np.float64]
 _MOST_ROWS = 60
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 _SHADE = 0.16
+_RAW_AREAS = (8.0, 50.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +48,12 @@ class _Group:
 
 
 def draw(
-    shown: Estimates, *, style: str = "ribbon", lines: int = 60, labels: Mapping[str, str] | None = None
+    shown: Estimates,
+    *,
+    style: str = "ribbon",
+    lines: int = 60,
+    labels: Mapping[str, str] | None = None,
+    raw: bool = False,
 ) -> Picture:
     """Draw estimates.
 
@@ -60,6 +67,10 @@ def draw(
         How many draws, evenly spread over them.
     labels
         What axes and legend call a column, by column; `"value"` for the axis of the estimates.
+    raw
+        Whether raw means of the outcome stand behind conditional effects, at the values of the predictor or in
+        bins, their areas by the number of outcomes: of the data as they are, not adjusted for what is held, and
+        the same in every panel.
 
     Returns
     -------
@@ -70,7 +81,8 @@ def draw(
     Raises
     ------
     OptionError
-        For an unknown style, more than 8 frames or curves of a panel, or more than 60 rows of a forest.
+        For an unknown style, more than 8 frames or curves of a panel, more than 60 rows of a forest, or raw means
+        behind what has none: see `bayesglmm.effects.raw.raw_means`.
     """
     choose("style", style, ("ribbon", "spaghetti"))
     if not isinstance(lines, int) or lines < 1:
@@ -78,12 +90,18 @@ def draw(
     if len(shown.shown.frames) > MOST_GROUPS:
         raise OptionError(f"{len(shown.shown.frames)} frames cannot be told apart; draw at most {MOST_GROUPS}")
     names = dict(labels or {})
+    if raw and shown.shown.raw is None:
+        raise OptionError(
+            "raw=True draws raw means of the outcome behind conditional_effects(…) on the scale of the response; "
+            "other estimates have none that compare with them"
+        )
+    behind = shown.shown.raw() if raw and shown.shown.raw else None
     if shown.shown.shape == "forest":
         return _forest(shown, names)
-    return _panels(shown, names, lines if style == "spaghetti" else 0)
+    return _panels(shown, names, lines if style == "spaghetti" else 0, behind)
 
 
-def _panels(shown: Estimates, names: Mapping[str, str], lines: int) -> Picture:
+def _panels(shown: Estimates, names: Mapping[str, str], lines: int, raw: Raw | None) -> Picture:
     """Draw a panel a frame."""
     table, what = shown.table, shown.shown
     frames = list(dict.fromkeys(table["frame"]))
@@ -94,6 +112,8 @@ def _panels(shown: Estimates, names: Mapping[str, str], lines: int) -> Picture:
             groups = _groups(table, np.flatnonzero(table["frame"] == frame), by)
             for group in groups:
                 _one(axes, shown, group, len(groups), lines)
+                if raw is not None:
+                    _behind(axes, shown, raw, group, len(groups), by)
             axes.set_title(fill(what.frames[frame], 48))
             axes.set_xlabel(names.get(what.focal, what.focal))
             _ticks(axes, shown)
@@ -101,10 +121,12 @@ def _panels(shown: Estimates, names: Mapping[str, str], lines: int) -> Picture:
         if what.bounds[0] == 0:
             panels[0].set_ylim(bottom=0.0)
         title = ", ".join(names.get(name, name) for name in by)
-        handles = _handles(groups if by else [], what.shape, shown.ci_prob, lines)
+        handles = _handles(groups if by else [], what.shape, shown.ci_prob, lines, raw is not None)
+        handles += [] if raw is None else [_raw_handle(raw)]
         figure.legend(handles=handles, title=title or None, loc="outside right upper", alignment="left")
-        if what.note:
-            figure.supxlabel(fill(what.note, int(26 + 34 * len(frames))), fontsize=7.5, x=0.01, ha="left")
+        note = "; ".join(text for text in (what.note, raw.note if raw else "") if text)
+        if note:
+            figure.supxlabel(fill(note, int(26 + 34 * len(frames))), fontsize=7.5, x=0.01, ha="left")
     return figure
 
 
@@ -117,24 +139,36 @@ def _groups(table: pd.DataFrame, rows: NDArray[np.int64], by: list[str]) -> list
             f"more than {MOST_GROUPS} combinations of {', '.join(by)} cannot be told apart in a picture; "
             "give fewer values in at"
         )
-    keys = [", ".join(number(value) for value in row) for row in table.iloc[rows][by].itertuples(index=False)]
+    keys = _keys(table.iloc[rows], by)
     return [
         _Group(at, name, rows[[j for j, key in enumerate(keys) if key == name]])
         for at, name in enumerate(dict.fromkeys(keys))
     ]
 
 
-def _positions(shown: Estimates, rows: NDArray[np.int64]) -> Array:
-    values = shown.table[shown.shown.focal]
+def _keys(table: pd.DataFrame, by: list[str]) -> list[str]:
+    return [", ".join(number(value) for value in row) for row in table[by].itertuples(index=False)]
+
+
+def _positions(shown: Estimates, values: "pd.Series[Any]") -> Array:
+    """Return where values of the focal column are on the horizontal axis."""
     if shown.shown.shape != "labels":
-        return values.iloc[rows].to_numpy(dtype=float)
-    order = {value: j for j, value in enumerate(dict.fromkeys(values))}
-    return np.array([order[value] for value in values.iloc[rows]], dtype=float)
+        return values.to_numpy(dtype=float)
+    order = {value: j for j, value in enumerate(dict.fromkeys(shown.table[shown.shown.focal]))}
+    return np.array([order[value] for value in values], dtype=float)
+
+
+def _aside(shown: Estimates, x: Array, group: _Group, count: int, *, raw: bool = False) -> Array:
+    """Move points of one group aside, so that groups at one value stand beside each other, raw means to their left."""
+    every = np.unique(_positions(shown, shown.table[shown.shown.focal]))
+    gap = float(np.diff(every).min()) if len(every) > 1 else 1.0
+    return x + gap * 0.12 * (group.at - (count - 1) / 2 - 0.45 * raw) * min(1.0, 4 / count)
 
 
 def _one(axes: Axes, shown: Estimates, group: _Group, count: int, lines: int) -> None:
     """Draw one curve with its interval or draws, or one row of points."""
-    x, table = _positions(shown, group.rows), shown.table.iloc[group.rows]
+    table = shown.table.iloc[group.rows]
+    x = _positions(shown, table[shown.shown.focal])
     low, middle, high = (table[name].to_numpy(dtype=float) for name in ("lower", "median", "upper"))
     order, tag = np.argsort(x, kind="stable"), f" {group.name}".rstrip()
     if shown.shown.shape == "curve":
@@ -149,11 +183,39 @@ def _one(axes: Axes, shown: Estimates, group: _Group, count: int, lines: int) ->
             )
         axes.plot(x[order], middle[order], **group.look, gid=f"median{tag}")
         return
-    gap = float(np.diff(np.unique(x)).min()) if len(np.unique(x)) > 1 else 1.0
-    x = x + gap * 0.12 * (group.at - (count - 1) / 2) * min(1.0, 4 / count)
+    x = _aside(shown, x, group, count)
     colour = group.look["color"]
     axes.vlines(x, low, high, color=colour, linewidth=1.2, gid=f"interval{tag}")
     axes.plot(x, middle, group.marker, color=colour, markersize=5, gid=f"median{tag}")
+
+
+def _behind(axes: Axes, shown: Estimates, raw: Raw, group: _Group, count: int, by: list[str]) -> None:
+    """Draw the raw means of one group, their areas by the number of outcomes."""
+    table = raw.table[[key == group.name for key in _keys(raw.table, by)]] if by else raw.table
+    x = _positions(shown, table[shown.shown.focal])
+    if shown.shown.shape != "curve":
+        x = _aside(shown, x, group, count, raw=True)
+    axes.scatter(
+        x,
+        table["mean"],
+        s=_RAW_AREAS[0] + _RAW_AREAS[1] * table["n"] / raw.table["n"].max(),
+        marker=group.marker,
+        facecolors="none",
+        edgecolors=group.look["color"],
+        linewidths=0.8,
+        alpha=0.8,
+        zorder=1.5,
+        clip_on=False,
+        gid=f"raw {group.name}".rstrip(),
+    )
+
+
+def _raw_handle(raw: Raw) -> Line2D:
+    """Say in the legend what raw means are, and of how many outcomes each."""
+    low, high = raw.table["n"].min(), raw.table["n"].max()
+    each = f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
+    label = f"raw mean of {each} outcome{'s' if high > 1 else ''},\nnot adjusted"
+    return Line2D([], [], color=INK, linestyle="none", marker="o", markerfacecolor="none", markersize=5, label=label)
 
 
 def _ticks(axes: Axes, shown: Estimates) -> None:
@@ -168,12 +230,13 @@ def _ticks(axes: Axes, shown: Estimates) -> None:
     axes.set_xlim(at.min() - 0.5 * gap, at.max() + 0.5 * gap)
 
 
-def _handles(groups: list[_Group], shape: str, ci_prob: float, lines: int) -> list[Any]:
+def _handles(groups: list[_Group], shape: str, ci_prob: float, lines: int, raw: bool) -> list[Any]:
     """Make the legend: groups first, then what lines and shades are."""
     handles: list[Any] = []
     for group in groups:
         if shape == "curve":
-            handles.append(Line2D([], [], label=group.name, **group.look))
+            marker = group.marker if raw else None
+            handles.append(Line2D([], [], label=group.name, marker=marker, markerfacecolor="none", **group.look))
         else:
             handles.append(
                 Line2D([], [], label=group.name, color=group.look["color"], marker=group.marker, markersize=5)

@@ -36,7 +36,9 @@ def predictions(
     by
         Columns by whose values to average; `[]` averages over all rows, None keeps each row by itself.
     frame
-        Whose number it is, as in `bayesglmm.predictions.predict`; a tuple of several gives a row for each.
+        Whose number it is, as in `bayesglmm.predictions.predict`; a tuple of several gives a row for each. Averages
+        in the frame `"new_group"` are within one new group a draw, which has its spread; rows by themselves
+        lie in one for each of their labels.
     at
         Columns to set for all rows, by name: one value, or several that each give rows of their own.
     scale
@@ -65,10 +67,11 @@ def predictions(
     parts = []
     for point in product(given):
         columns = rows.where(asked.model.design.columns, point)
-        each = [means(asked, place(asked, view, columns), rows.cell, len(rows.labels)) for view in asked.views]
+        places = [place(asked, view, columns, apart=by is None) for view in asked.views]
+        each = [means(asked, where, rows.cell, len(rows.labels)) for where in places]
         parts.append((beside(rows.labels, point, given), each))
     average = "average of the " if by is not None else ""
     over = f" over {rows}" if by is not None else ""
     text = f"{average}{asked.quantity}{over}{set_to(given)}{asked.offsets(given)}"
     shown = Shown("forest", f"{average}{asked.quantity}", bounds=bounds(asked))
-    return estimates(asked, parts, f"{text[0].upper()}{text[1:]}.", shown)
+    return estimates(asked, parts, f"{text[0].upper()}{text[1:]}.", shown, "rows" if by is None else "average")

@@ -57,7 +57,8 @@ def slopes(
     by
         Columns of the data by whose values to average; None for one average over all rows.
     frame
-        Whose number it is, as in `bayesglmm.predictions.predict`; a tuple of several gives a row for each.
+        Whose number it is, as in `bayesglmm.predictions.predict`; a tuple of several gives a row for each. In the
+        frame `"new_group"` all rows lie in one new group a draw, so that the interval has the spread of one group.
     new_data
         The rows to average over; None for those of the model.
     at
@@ -67,7 +68,7 @@ def slopes(
     ci_prob
         The probability of the equal-tailed intervals.
     seed
-        What the effects of new groups are drawn from.
+        What the effects of the new group are drawn from.
 
     Returns
     -------

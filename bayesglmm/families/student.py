@@ -56,7 +56,12 @@ STUDENT = Family(
             "half_student_t(3, 0, {scale})",
             {"brms": "half_student_t(3, 0, {brms})", "rstanarm": "exponential({rate})"},
         ),
-        Parameter("nu", "degrees of freedom; the smaller, the heavier the tails", "gamma(2, 0.1)"),
+        Parameter(
+            "nu",
+            "degrees of freedom; the smaller, the heavier the tails",
+            "gamma(2, 0.1)",
+            {"brms": "truncated_gamma(2, 0.1, 1)"},
+        ),
     ),
     rules=(),
     variance=lambda mu, parameters, trials: _variance(parameters["nu"], parameters["sigma"]) + 0 * mu,

@@ -119,11 +119,15 @@ def _sum(tree: Node, text: str) -> tuple[bool | None, list[Term]]:
 
 def _remove(intercept: bool | None, terms: list[Term], tree: Node, text: str) -> tuple[bool | None, list[Term]]:
     said, gone = _sum(tree, text)
+    return intercept if said is None else not said, _without(terms, gone, text)
+
+
+def _without(terms: list[Term], gone: list[Term], text: str) -> list[Term]:
     for term in gone:
         if term not in terms:
             at = term.factors[0].at
             raise FormulaError(f"'{term}' is removed but was not there; leave '- {term}' out", text, at)
-    return intercept if said is None else not said, [term for term in terms if term not in gone]
+    return [term for term in terms if term not in gone]
 
 
 def _products(tree: Node, text: str) -> list[Term]:
@@ -132,6 +136,11 @@ def _products(tree: Node, text: str) -> list[Term]:
             return [Term((tree,))]
         case Binary("+", left, right):
             return _union(_products(left, text), _products(right, text), text, tree.at)
+        case Binary("-", left, right):
+            left_over = _without(_products(left, text), _products(right, text), text)
+            if not left_over:
+                raise FormulaError(f"nothing is left of '{render(tree)}' to combine with other terms", text, tree.at)
+            return left_over
         case Binary(":", left, right):
             return _cross(_products(left, text), _products(right, text), text, tree.at)
         case Binary("*", left, right):

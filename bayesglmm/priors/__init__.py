@@ -20,6 +20,7 @@ from bayesglmm.priors.distributions import (
     Normal,
     Prior,
     StudentT,
+    TruncatedGamma,
     Uniform,
 )
 from bayesglmm.priors.priors import Priors
@@ -48,6 +49,7 @@ __all__ = [
     "Prior",
     "Priors",
     "StudentT",
+    "TruncatedGamma",
     "Uniform",
     "parse_prior",
 ]

@@ -1,11 +1,13 @@
 """Prior distributions as frozen values: one entry each, with its support and its PyMC form."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from scipy import special
 
 from bayesglmm.errors import PriorError
 
@@ -28,6 +30,7 @@ __all__ = [
     "Normal",
     "Prior",
     "StudentT",
+    "TruncatedGamma",
     "Uniform",
 ]
 
@@ -39,6 +42,9 @@ WHOLE_LINE = (-math.inf, math.inf)
 
 ABOVE_ZERO = (0.0, math.inf)
 """The bounds of a prior with mass wherever a scale may be."""
+
+_LEAST_MASS = 1e-100
+"""What must be left of a truncated distribution."""
 
 DISTRIBUTIONS: "dict[str, type[Prior]]" = {}
 """Every prior of the package, by the name its string form begins with."""
@@ -111,6 +117,23 @@ class Prior:
         """
         names = self.theirs or self.arguments()
         return {name: np.float64(x) for name, x in zip(names, self.numbers(), strict=True) if name}
+
+    @classmethod
+    def in_pymc(cls, name: str, arguments: Mapping[str, Any], **shape: Any) -> Any:
+        """Return a random variable of the PyMC model in whose context this is called.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        arguments
+            Those of `to_pymc`, or vectors of them.
+        shape
+            `dims` or `shape`, as PyMC takes them.
+        """
+        import pymc as pm
+
+        return getattr(pm, cls.pymc)(name, **arguments, **shape)
 
     @property
     def proper(self) -> bool:
@@ -266,6 +289,42 @@ class Gamma(Prior):
     pymc = "Gamma"
     theirs = ("alpha", "beta")
     kind = "positive"
+
+    @staticmethod
+    def density(x: float, a: float, b: float, c: float, slope: Any) -> float:
+        """Return the log density up to a constant, and write its derivative."""
+        slope[0] = (a - 1.0) / x - b
+        return (a - 1.0) * math.log(x) - b * x
+
+
+@dataclass(frozen=True)
+class TruncatedGamma(Prior):
+    """Gamma with shape and rate, of which only what lies above a lower bound is left."""
+
+    shape: float
+    rate: float
+    lower: float
+    text = "truncated_gamma"
+    pymc = "Truncated"
+    theirs = ("alpha", "beta", "lower")
+    kind = "positive"
+
+    def _check(self) -> None:
+        if special.gammaincc(self.shape, self.rate * self.lower) < _LEAST_MASS:
+            raise PriorError(f"{self}: the gamma has no mass above lower={self.lower:g}; {self.form()}")
+
+    @classmethod
+    def in_pymc(cls, name: str, arguments: Mapping[str, Any], **shape: Any) -> Any:
+        """Return a random variable of the PyMC model in whose context this is called."""
+        import pymc as pm
+
+        whole = pm.Gamma.dist(arguments["alpha"], arguments["beta"])
+        return pm.Truncated(name, whole, lower=arguments["lower"], **shape)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The interval it lives on."""
+        return self.lower, math.inf
 
     @staticmethod
     def density(x: float, a: float, b: float, c: float, slope: Any) -> float:

@@ -22,6 +22,7 @@ from bayesglmm.priors.distributions import (
     Normal,
     Prior,
     StudentT,
+    TruncatedGamma,
     Uniform,
 )
 
@@ -56,6 +57,8 @@ def draw(prior: Prior, rng: np.random.Generator, shape: int | tuple[int, ...]) -
             values = rng.exponential(1 / rate, shape)
         case Gamma(a, rate):
             values = rng.gamma(a, 1 / rate, shape)
+        case TruncatedGamma(a, rate, lower):
+            values = special.gammainccinv(a, special.gammaincc(a, rate * lower) * rng.random(shape)) / rate
         case InvGamma(a, scale):
             values = scale / np.maximum(rng.gamma(a, 1.0, shape), _EDGE)
         case LogNormal(mu, sigma):
@@ -116,6 +119,8 @@ def _log_constant(prior: Prior) -> float:
             value = np.log(rate)
         case Gamma(a, b) | InvGamma(a, b):
             value = a * np.log(b) - special.gammaln(a)
+        case TruncatedGamma(a, b, lower):
+            value = a * np.log(b) - special.gammaln(a) - np.log(special.gammaincc(a, b * lower))
         case Beta(a, b):
             value = -special.betaln(a, b)
         case Flat():
