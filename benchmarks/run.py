@@ -167,7 +167,7 @@ def _measure(job: Job) -> Row:
 def _child(job: Job, cache: Path, fits: int, *, gradient: bool) -> dict[str, Any]:
     """Run `child.py` with a cache folder and return what it measured."""
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         "NUMBA_CACHE_DIR": str(cache / "numba"),
         "PYTENSOR_FLAGS": f"base_compiledir={cache / 'pytensor'}",
     }
