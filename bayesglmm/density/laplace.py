@@ -163,7 +163,7 @@ class _Search:
             step[i] = 1.0
             step *= STEP * self.scales[i]
             up, down = self.density.effects(x + step), self.density.effects(x - step)
-            return (up.log_determinant(FLOOR) - down.log_determinant(FLOOR)) / (2 * step[i])
+            return (up.log_determinant(FLOOR) - down.log_determinant(FLOOR)) / float(2 * step[i])
 
         slope = gradient[:g] - 0.5 * np.array(self._each(change, range(g)))
         return -(value - 0.5 * arrow.log_determinant(FLOOR)), -slope * self.scales
