@@ -18,6 +18,7 @@ type Estimate = Literal["finite", "+inf", "-inf", "±inf", "not identified", "no
 type Kind = Literal["none", "quasi-complete", "complete", "not checked"]
 
 _INFINITE = {"+inf": "plus infinity", "-inf": "minus infinity", "±inf": "either infinity"}
+_CELL = ["cell", "rows", "all_rows", "outcome"]
 _SHOWN = 8
 """How many cells are shown."""
 
@@ -156,7 +157,7 @@ class Separation:
             count, cells = int(self.rows[column].sum()), self.cells[self.cells["given"] == given]
             if not count or (given == "groups" and not self.levels):
                 continue
-            shown = [f"{c.cell} ({_counted(c.rows, c.all_rows, c.outcome)})" for c in cells.itertuples()]
+            shown = [f"{name} ({_counted(*cell)})" for name, *cell in cells[_CELL].itertuples(index=False, name=None)]
             what = f": {listing(shown, _SHOWN)}" if shown else ""
             name = "X" if given == "X" else "the groups"
             lines.append(f"predicted without error given {name}: {count:,} rows{what}")
