@@ -335,6 +335,17 @@ def test_the_figure_holds_both_sensitivities(found) -> None:
     assert axes.get_yticklabels()[0].get_text() == "beta[Intercept]"
 
 
+def test_a_flat_prior_moves_nothing_and_is_named() -> None:
+    data = seizure_like()
+    fit = hand_made(bg.glmm("event ~ age + (1 | id)", data, "bernoulli", priors={"slopes": "flat"}), draws=100)
+    found = prior_sensitivity(fit)
+    assert "Of slopes the prior is flat or uniform: scaling leaves it as it is." in found.estimand
+    assert "slopes" not in set(found.table["strongest"])
+    flat = bg.glmm("event ~ age", data, "bernoulli", priors={"slopes": "flat", "Intercept": "flat"})
+    with pytest.raises(OptionError, match="the priors of intercept, slopes are flat or uniform, and these are all"):
+        prior_sensitivity(hand_made(flat, draws=100))
+
+
 def test_what_has_no_answer_is_refused(crossover) -> None:
     tree = crossover.draws.copy()
     tree.attrs = {**tree.attrs, "prior_only": 1}

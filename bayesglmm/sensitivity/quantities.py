@@ -55,12 +55,12 @@ def effects(fit: Fitted, every: int = 1) -> dict[str, xr.DataArray]:
     found: dict[str, xr.DataArray] = {}
     contrasted = population_effects(Thinned(model, fit.draws, every), variables, list(kinds.values()))
     for (name, kind), estimates in zip(kinds.items(), contrasted, strict=True):
-        estimand = estimates.estimand if not found else f"{kind.replace('_', ' ')} of the same averages.".capitalize()
+        estimand = estimates.estimand if not found else f"{kind.replace('_', ' ')} of the same averages."
         frame = "population" if model.design.blocks else "no random effects"
         values = labelled(name, estimates.draws)
         if kind != "difference":
             values = values.copy(data=np.nan_to_num(values.values, posinf=_FAR, neginf=-_FAR))
-        found[name] = values.assign_attrs(frame=frame, estimand=f"{name}: {estimand}")
+        found[name] = values.assign_attrs(frame=frame, estimand=f"{name}: {estimand[0].lower()}{estimand[1:]}")
     return found
 
 

@@ -70,19 +70,21 @@ def prior_sensitivity(
     Raises
     ------
     OptionError
-        If the fit is of the prior alone, or what is given does not have the draws of the fit.
+        If the fit is of the prior alone, all priors are constant (flat), or what is given does not have the draws of
+        the fit.
 
     References
     ----------
     Kallioinen et al. (2024).
     """
     _check(fit, log_likelihood, draws)
+    prior, constant = _priors(fit)
     own = parameters(fit, {} if quantities is None else quantities)
     likelihood = likelihoods.log_likelihood(fit, draws) if log_likelihood is None else log_likelihood
     total = likelihood.sum([dim for dim in likelihood.dims if dim not in ("chain", "draw")])
     added, left_out = ({}, "") if quantities is not None else _effects(fit, total, draws)
     parts = [own, xr.Dataset(added)] if added else [own]
-    prior, data = log_prior(fit.model, fit.posterior), xr.Dataset({"total": total})
+    data = xr.Dataset({"total": total})
     classes = pd.DataFrame({str(name): _moved(parts, prior[[name]], "prior") for name in prior})
     given = {*(quantities or {}), *added}
     frames = {
@@ -99,7 +101,8 @@ def prior_sensitivity(
     table.insert(0, "frame", pd.Series(frames))
     table.index.name = "quantity"
     about = str(likelihood.attrs.get("about", "the likelihood given"))
-    return PriorSensitivity(table, about, _estimand(fit, [*(quantities or {}).values(), *added.values()], left_out))
+    notes = [note for note in (left_out, constant) if note]
+    return PriorSensitivity(table, about, _estimand(fit, [*(quantities or {}).values(), *added.values()], notes))
 
 
 def _check(fit: Fitted, log_likelihood: xr.DataArray | None, draws: int | None) -> None:
@@ -113,6 +116,20 @@ def _check(fit: Fitted, log_likelihood: xr.DataArray | None, draws: int | None) 
         raise OptionError(f"draws={draws!r} is too few to see a distribution move; give 100 or more")
 
 
+def _priors(fit: Fitted) -> tuple[xr.Dataset, str]:
+    """Return the log priors that a power changes, by class, and a sentence that names the others."""
+    prior = log_prior(fit.model, fit.posterior)
+    constant = [str(name) for name in prior if np.ptp(prior[name].values) <= 1e-12]
+    if len(constant) == len(prior):
+        raise OptionError(
+            f"the priors of {listing(constant)} are flat or uniform, and these are all: to any power they stay as they "
+            "are, so power scaling says nothing of them; give proper priors, or see what other priors change with "
+            "fit.update(priors=…)"
+        )
+    said = f"Of {listing(constant)} the prior is flat or uniform: scaling leaves it as it is." if constant else ""
+    return prior.drop_vars(constant), said
+
+
 def _effects(fit: Fitted, total: xr.DataArray, draws: int | None) -> tuple[dict[str, xr.DataArray], str]:
     """Return the population effects at draws that have a likelihood, or why there are none."""
     every = every_effect(fit, round(fit.posterior.sizes["draw"] / total.sizes["draw"]), draws)
@@ -124,7 +141,7 @@ def _effects(fit: Fitted, total: xr.DataArray, draws: int | None) -> tuple[dict[
     )
 
 
-def _estimand(fit: Fitted, quantities: Iterable[xr.DataArray], left_out: str) -> str:
+def _estimand(fit: Fitted, quantities: Iterable[xr.DataArray], notes: Iterable[str]) -> str:
     """Say whose number each quantity is."""
     said = dict.fromkeys(str(values.attrs["estimand"]) for values in quantities if "estimand" in values.attrs)
     if fit.model.design.blocks:
@@ -132,7 +149,7 @@ def _estimand(fit: Fitted, quantities: Iterable[xr.DataArray], left_out: str) ->
         coefficients = [f"beta: coefficients, conditional: they compare at the same random effects of {factors}."]
     else:
         coefficients = ["beta: coefficients; the model has no random effects."]
-    return " ".join([*coefficients, *said, *([left_out] if left_out else [])])
+    return " ".join([*coefficients, *said, *notes])
 
 
 def _moved(parts: Iterable[xr.Dataset], scaled: xr.Dataset, group: str) -> pd.Series:
