@@ -193,7 +193,7 @@ class Evidence:
         terms = _TERMS.get(sum(block.size for block in design.blocks))
         if terms is None or not integrated_in_full(design):
             return None
-        wanted = draws or int(_WORK / 4 / (2 * design.n * terms))
+        wanted = draws or int(_WORK / 8 / (2 * design.n * terms))
         if draws is None and 2 * _FEWEST * design.n * terms > _WORK:
             return None
         count = min(max(wanted, _FEWEST), _MOST)

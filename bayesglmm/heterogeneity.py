@@ -81,7 +81,8 @@ class Heterogeneity:
         with its Monte Carlo standard error `mcse`, the ratio under a prior half (`ratio, prior × 1/2`) and twice as
         wide (`ratio, prior × 2`), `from`, and a `reading`. `from` is `density at 0` where the draws come near 0, else
         `marginal likelihoods`. Where both have an error above a quarter of the ratio, or random effects of crossed or
-        nested factors, or many, cannot be integrated out, it is `bound`: the ratio is NaN and at most `at most`.
+        nested factors, or many, cannot be integrated out, it is `bound`: the ratio is NaN and at most `at most`, as is
+        a ratio below 1e-299, whatever it is from.
     densities
         By sd, a table of the prior and posterior density: columns `sd`, `prior`, `posterior`.
     scale
@@ -157,9 +158,9 @@ def heterogeneity(fit: Fitted, *, epsilon: float | None = None, draws: int | Non
             near = epsilon or 0.1 * unit.response / unit.blocks[number][j]
             line = _lines(likelihood, Draws(fewer, model.design), number, j, prior)
             ratio, source = _at_zero(line, fewer.sizes["chain"]), _DENSITY
-            if ratio.error > _SURE and evidence is not None:
+            if not ratio.error <= _SURE and evidence is not None:
                 other = evidence.without(number, j)
-                ratio, source = (other, _EVIDENCE) if other.error < ratio.error else (ratio, source)
+                ratio, source = (ratio, source) if ratio.error <= other.error else (other, _EVIDENCE)
             rows[name] = _row(sds[:, j], near, prior, ratio, source, posterior.sizes["chain"])
             densities[name] = _density(sds[:, j], prior, line)
     table = pd.DataFrame.from_dict(rows, orient="index")
@@ -251,7 +252,7 @@ def _row(sd: Array, epsilon: float, prior: Prior, found: Measured, source: str, 
         "at most": most,
         "ratio, prior × 1/2": values[1] if known else np.nan,
         "ratio, prior × 2": values[2] if known else np.nan,
-        "from": source if known else _BOUND,
+        "from": source if found.error <= _UNSURE else _BOUND,
         "reading": _reading(values) if known else _reading_of_bound(values),
     }
 

@@ -7,7 +7,9 @@ from scipy import special, stats
 
 import bayesglmm as bg
 from bayesglmm.errors import OptionError
-from bayesglmm.heterogeneity import Heterogeneity, heterogeneity
+from bayesglmm.evidence import Measured
+from bayesglmm.heterogeneity import Heterogeneity, _row, heterogeneity
+from bayesglmm.priors import parse_prior
 
 GROUPS, EACH = 8, 6
 INDEX = np.repeat(np.arange(GROUPS), EACH)
@@ -104,6 +106,14 @@ def test_a_bound_is_above_the_ratio(effect, monkeypatch: pytest.MonkeyPatch) -> 
     row = heterogeneity(fit).table.loc["sd_id[Intercept]"]
     assert row["at most"] > bayes_factor(y, 1.5)
     assert row["reading"] in ("the data speak for such effects", "these draws do not tell: more of them may")
+
+
+def test_a_ratio_that_no_double_holds_is_bounded_by_the_smallest() -> None:
+    row = _row(np.ones(400), 0.1, parse_prior("half_normal(1)"), Measured(-2000.0, 0.1), "marginal likelihoods", 4)
+    assert np.isnan(row["ratio"])
+    assert 0 < row["at most"] < 1e-299
+    assert row["from"] == "marginal likelihoods"
+    assert row["reading"] == "the data speak for such effects"
 
 
 def test_each_sd_of_a_block_has_its_ratio_however_small(seizure_fit) -> None:
