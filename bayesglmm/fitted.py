@@ -1,12 +1,13 @@
 """`Fitted`: what a function downstream of sampling needs of a fit, so that `Fit`'s methods can call it."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import xarray as xr
 
 from bayesglmm.model import Model
 
-__all__ = ["Fitted"]
+__all__ = ["Fitted", "Thinned"]
 
 
 class Fitted(Protocol):
@@ -23,3 +24,25 @@ class Fitted(Protocol):
     @property
     def posterior(self) -> xr.Dataset:
         """The draws of the parameters, dims `chain`, `draw` and those of each parameter."""
+
+
+@dataclass(frozen=True, eq=False)
+class Thinned:
+    """A fit of which every so many-th draw of each chain is looked at, from the first.
+
+    Parameters
+    ----------
+    model, draws
+        Those of the fit.
+    every
+        Which draws are taken; 1 for all.
+    """
+
+    model: Model
+    draws: xr.DataTree
+    every: int
+
+    @property
+    def posterior(self) -> xr.Dataset:
+        """The draws taken, dims `chain`, `draw` and those of each parameter."""
+        return self.draws["posterior"].to_dataset().isel(draw=slice(None, None, self.every))

@@ -3,7 +3,8 @@
 The ratio of posterior to prior density of σ at 0 is the Bayes factor of the model without these effects against the
 one with them (Savage–Dickey). No kernel is asked to estimate a density at the end of its range: given everything else
 in a draw, b = σ · (b/σ) with b/σ known, so the density of σ is known up to one integral, and its average over draws is
-the posterior density (Rao–Blackwell).
+the posterior density (Rao–Blackwell). Where the data speak for the effects no draw comes near 0, and the ratio is that
+of two marginal likelihoods instead (`bayesglmm.evidence`), be it 0.01 or 1e-50; where these cannot be had, a bound.
 
 References
 ----------
@@ -21,6 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.errors import OptionError, choose
+from bayesglmm.evidence import Evidence, Measured
 from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws
 from bayesglmm.priors import Prior
@@ -48,10 +50,21 @@ _DEEP = 200.0
 _DECIDES = 3.0
 """A ratio, or its inverse, from which on it is said to speak."""
 
-_UNSURE = 0.25
-"""The Monte Carlo error of a ratio, relative to it, above which it is not given."""
+_SURE, _UNSURE = 0.05, 0.25
+"""The Monte Carlo error of a ratio, relative to it: up to which the density at 0 will do, above which none is given."""
 
-_FAR = "the data speak for such effects: the ratio is too small to measure from these draws"
+_SMALLEST = -690.0
+"""The least log ratio that is given as a number; what is below is bounded by it."""
+
+_MISSED = 3.0
+"""So many of all independent draws may lie below the smallest one, with 95 % confidence: −log 0.05."""
+
+_DENSITY, _EVIDENCE, _BOUND = "density at 0", "marginal likelihoods", "bound"
+
+_SAY_BOUND = (
+    "\nat most: of a ratio that these draws do not give, with 95 % confidence, if the ratio does not fall from sd = 0 "
+    "to the smallest draw."
+)
 
 _CELLS = 400_000
 """Rows × draws averaged over unless told otherwise."""
@@ -65,8 +78,11 @@ class Heterogeneity:
     ----------
     table
         Index `sd`; `median`, `epsilon`, `P(sd < epsilon)` with its `prior`, `ratio` of posterior to prior density at 0
-        with its Monte Carlo error `mcse`, the ratio under a prior half (`ratio, prior × 1/2`) and twice as wide
-        (`ratio, prior × 2`), and a `reading`. A ratio is NaN where the draws come too seldom near 0 to tell it.
+        with its Monte Carlo standard error `mcse`, the ratio under a prior half (`ratio, prior × 1/2`) and twice as
+        wide (`ratio, prior × 2`), `from`, and a `reading`. `from` is `density at 0` where the draws come near 0, else
+        `marginal likelihoods`. Where both have an error above a quarter of the ratio, or random effects of crossed or
+        nested factors, or many, cannot be integrated out, it is `bound`: the ratio is NaN and at most `at most`, as is
+        a ratio below 1e-299, whatever it is from.
     densities
         By sd, a table of the prior and posterior density: columns `sd`, `prior`, `posterior`.
     scale
@@ -90,7 +106,7 @@ class Heterogeneity:
             f"{self.table.to_string(float_format='{:.3g}'.format)}\n\n"
             "ratio: posterior / prior density at sd = 0, the Bayes factor of the model without these effects against "
             "the one with them.\nIt depends on the prior of the sd at any amount of data: one far wider than the data "
-            "favour raises it."
+            "favour raises it." + (_SAY_BOUND if (self.table["from"] == _BOUND).any() else "")
         )
 
     def __repr__(self) -> str:
@@ -109,8 +125,9 @@ def heterogeneity(fit: Fitted, *, epsilon: float | None = None, draws: int | Non
         Below it an sd counts as none, on the scale of the linear predictor; None for a tenth of the scale that default
         priors are made of, s_y/s_z: 0.1 for an intercept under log and the probability links.
     draws
-        On how many draws of the posterior, evenly spaced, the density at 0 is averaged; None for 200 to 2,000, the
-        more the fewer rows there are.
+        On how many draws of the posterior, evenly spaced, the density at 0 is averaged, and on how many of these at
+        most marginal likelihoods are computed; None for 200 to 2,000, the more the fewer rows there are, with no
+        marginal likelihoods where they take more than some ten seconds.
 
     Returns
     -------
@@ -123,7 +140,7 @@ def heterogeneity(fit: Fitted, *, epsilon: float | None = None, draws: int | Non
 
     References
     ----------
-    Dickey (1971); Gelfand & Smith (1990); Verdinelli & Wasserman (1995).
+    Dickey (1971); Gelfand & Smith (1990); Verdinelli & Wasserman (1995); Meng & Wong (1996).
     """
     from bayesglmm.density import Likelihood
 
@@ -132,7 +149,7 @@ def heterogeneity(fit: Fitted, *, epsilon: float | None = None, draws: int | Non
     wanted = draws or min(max(_CELLS // model.design.n, 200), 2000)
     fewer = posterior.isel(draw=slice(None, None, max(1, posterior.sizes["chain"] * posterior.sizes["draw"] // wanted)))
     unit, likelihood = scales(model.design, model.family), Likelihood.of(model)
-    rows, densities = {}, {}
+    rows, densities, evidence = {}, {}, Evidence.of(fit, draws)
     for number, block in enumerate(model.design.blocks):
         sds = Draws(posterior, model.design).sd(block)
         for j, column in enumerate(block.columns):
@@ -140,7 +157,11 @@ def heterogeneity(fit: Fitted, *, epsilon: float | None = None, draws: int | Non
             prior = model.priors.sd[block.name][j].prior
             near = epsilon or 0.1 * unit.response / unit.blocks[number][j]
             line = _lines(likelihood, Draws(fewer, model.design), number, j, prior)
-            rows[name] = _row(sds[:, j], near, prior, line, fewer.sizes["chain"])
+            ratio, source = _at_zero(line, fewer.sizes["chain"]), _DENSITY
+            if not ratio.error <= _SURE and evidence is not None:
+                other = evidence.without(number, j)
+                ratio, source = (ratio, source) if ratio.error <= other.error else (other, _EVIDENCE)
+            rows[name] = _row(sds[:, j], near, prior, ratio, source, posterior.sizes["chain"])
             densities[name] = _density(sds[:, j], prior, line)
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.name = "sd"
@@ -200,26 +221,59 @@ def _lines(likelihood: "Likelihood", draws: Draws, number: int, j: int, prior: P
     return _Lines(log_sd, values[:, 1:] - total[:, None], np.exp(values[:, 0] - total))
 
 
-def _row(sd: Array, epsilon: float, prior: Prior, line: _Lines, chains: int) -> dict[str, Any]:
-    """Return the row of an sd (s,) in the table."""
+def _at_zero(line: _Lines, chains: int) -> Measured:
+    """Return the log ratio of posterior to prior density at 0, averaged over draws."""
     import arviz as az
 
-    ratio = float(line.at_zero.mean())
-    relative = (line.at_zero / line.at_zero.max()).reshape(chains, -1) if ratio > 0 else np.ones((chains, 1))
-    error = float(az.mcse(relative, method="mean") / relative.mean()) if ratio > 0 else np.inf
-    known = error <= _UNSURE
-    narrow, wide = (ratio / _evidence(sd, prior, factor) if known else np.nan for factor in (0.5, 2.0))
+    top = float(line.at_zero.max())
+    if not top > 0:
+        return Measured(-np.inf, np.inf)
+    relative = (line.at_zero / top).reshape(chains, -1)
+    mean = float(relative.mean())
+    return Measured(float(np.log(top * mean)), float(az.mcse(relative, method="mean")) / mean)
+
+
+def _row(sd: Array, epsilon: float, prior: Prior, found: Measured, source: str, chains: int) -> dict[str, Any]:
+    """Return the row of an sd (s,) in the table."""
+    known = found.error <= _UNSURE and found.log > _SMALLEST
+    if known:
+        ratio, most, error = float(np.exp(found.log)), np.nan, found.error
+    else:
+        small = found.error <= _UNSURE
+        ratio, most, error = np.nan, float(np.exp(_SMALLEST)) if small else _bound(sd, prior, chains), np.nan
+    values = [(ratio if known else most) / _evidence(sd, prior, factor) for factor in (1.0, 0.5, 2.0)]
     return {
         "median": float(np.median(sd)),
         "epsilon": epsilon,
         "P(sd < epsilon)": float(np.mean(sd < epsilon)),
         "prior": _below(prior, epsilon),
-        "ratio": ratio if known else np.nan,
-        "mcse": error * ratio if known else np.nan,
-        "ratio, prior × 1/2": narrow,
-        "ratio, prior × 2": wide,
-        "reading": _reading([ratio, narrow, wide]) if known else _FAR,
+        "ratio": ratio,
+        "mcse": error * ratio,
+        "at most": most,
+        "ratio, prior × 1/2": values[1] if known else np.nan,
+        "ratio, prior × 2": values[2] if known else np.nan,
+        "from": source if found.error <= _UNSURE else _BOUND,
+        "reading": _reading(values) if known else _reading_of_bound(values),
     }
+
+
+def _bound(sd: Array, prior: Prior, chains: int) -> float:
+    """Return what the ratio at 0 is at most, if it does not fall from there to the smallest draw.
+
+    The posterior probability of an sd below the smallest draw is then at least the ratio times the prior's; with so
+    many draws, none of them there, it is at most 3 by their effective number, with 95 % confidence.
+    """
+    import arviz as az
+
+    effective = min(float(az.ess(sd.reshape(chains, -1), method="quantile", prob=0.025)), float(len(sd)))
+    return float(_MISSED / effective / _below(prior, float(sd.min())))
+
+
+def _reading_of_bound(bounds: list[float]) -> str:
+    """Say what bounds of the ratio under three priors tell."""
+    if max(bounds) < 1 / _DECIDES:
+        return "the data speak for such effects"
+    return "these draws do not tell: more of them may"
 
 
 def _reading(ratios: list[float]) -> str:

@@ -212,9 +212,10 @@ class Fit:
         *,
         quantities: Mapping[str, xr.DataArray] | None = None,
         log_likelihood: xr.DataArray | None = None,
+        draws: int | None = None,
     ) -> sensitivity.PriorSensitivity:
         """Say what rests on the data and what on the prior: see `bayesglmm.sensitivity.prior_sensitivity`."""
-        return sensitivity.prior_sensitivity(self, quantities=quantities, log_likelihood=log_likelihood)
+        return sensitivity.prior_sensitivity(self, quantities=quantities, log_likelihood=log_likelihood, draws=draws)
 
     def prior_ladder(
         self, scales: Sequence[float] = (1, 2.5, 5, 10), *, of: ladder.Ladder = "slopes"

@@ -7,7 +7,9 @@ from scipy import special, stats
 
 import bayesglmm as bg
 from bayesglmm.errors import OptionError
-from bayesglmm.heterogeneity import Heterogeneity, heterogeneity
+from bayesglmm.evidence import Measured
+from bayesglmm.heterogeneity import Heterogeneity, _row, heterogeneity
+from bayesglmm.priors import parse_prior
 
 GROUPS, EACH = 8, 6
 INDEX = np.repeat(np.arange(GROUPS), EACH)
@@ -48,14 +50,21 @@ def unlike() -> Heterogeneity:
     return heterogeneity(fitted(outcome(0.5)))
 
 
-@pytest.mark.parametrize("effect", [0.0, 0.5])
+RATIOS = {0.0: 2.4, 0.5: 0.6, 0.9: 0.05, 1.6: 1e-4, 6.0: 7e-19}
+"""About what the ratio is, by the effect that the outcome is made with."""
+
+
+@pytest.mark.parametrize("effect", RATIOS)
 def test_the_ratio_at_zero_is_the_bayes_factor_under_each_prior(effect, unlike) -> None:
     y = outcome(effect)
-    row = (unlike if effect else heterogeneity(fitted(y))).table.loc["sd_id[Intercept]"]
+    row = (unlike if effect == 0.5 else heterogeneity(fitted(y))).table.loc["sd_id[Intercept]"]
     error = row["mcse"] / row["ratio"]
-    assert error < 0.25  # as is asked of a ratio that is given at all
+    assert error < 0.05
+    assert row["from"] == ("density at 0" if effect == 0 else "marginal likelihoods")
+    assert np.isnan(row["at most"])
     for column, scale in (("ratio", 1.5), ("ratio, prior × 1/2", 0.75), ("ratio, prior × 2", 3.0)):
         assert abs(np.log(row[column] / bayes_factor(y, scale))) < 4 * error, column
+    assert abs(np.log10(row["ratio"] / RATIOS[effect])) < 0.5
 
 
 def test_the_reading_is_what_all_three_priors_say(unlike) -> None:
@@ -77,10 +86,44 @@ def test_the_densities_are_those_of_prior_and_draws(seizure_fit) -> None:
         assert below == pytest.approx(0.5, abs=0.05)
 
 
-def test_no_ratio_is_given_where_the_draws_cannot_tell_it(seizure_fit) -> None:
-    table = heterogeneity(seizure_fit, draws=200).table
+def test_where_the_draws_cannot_tell_a_ratio_there_is_a_bound(seizure_fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bayesglmm.heterogeneity.Evidence.of", lambda fit, draws: None)
+    found = heterogeneity(seizure_fit, draws=200)
+    table = found.table
     assert table[["ratio", "mcse", "ratio, prior × 1/2", "ratio, prior × 2"]].isna().all(axis=None)
-    assert (table["reading"].str.startswith("the data speak for such effects: the ratio is too small")).all()
+    assert (table["from"] == "bound").all()
+    assert (table["reading"] == "the data speak for such effects").all()
+    assert (table["at most"] < 0.02).all()
+    assert "at most: of a ratio that these draws do not give, with 95 % confidence" in str(found)
+
+
+@pytest.mark.parametrize("effect", [0.9, 1.6])
+def test_a_bound_is_above_the_ratio(effect, monkeypatch: pytest.MonkeyPatch) -> None:
+    y = outcome(effect)
+    fit = fitted(y)
+    monkeypatch.setattr("bayesglmm.heterogeneity.Evidence.of", lambda fit, draws: None)
+    monkeypatch.setattr("bayesglmm.heterogeneity._UNSURE", 0.0)
+    row = heterogeneity(fit).table.loc["sd_id[Intercept]"]
+    assert row["at most"] > bayes_factor(y, 1.5)
+    assert row["reading"] in ("the data speak for such effects", "these draws do not tell: more of them may")
+
+
+def test_a_ratio_that_no_double_holds_is_bounded_by_the_smallest() -> None:
+    row = _row(np.ones(400), 0.1, parse_prior("half_normal(1)"), Measured(-2000.0, 0.1), "marginal likelihoods", 4)
+    assert np.isnan(row["ratio"])
+    assert 0 < row["at most"] < 1e-299
+    assert row["from"] == "marginal likelihoods"
+    assert row["reading"] == "the data speak for such effects"
+
+
+def test_each_sd_of_a_block_has_its_ratio_however_small(seizure_fit) -> None:
+    """The model without random slopes keeps the intercepts' sd: its ratio is far from that of the intercepts."""
+    found = heterogeneity(seizure_fit, draws=200)
+    table = found.table
+    assert (table["from"] == "marginal likelihoods").all()
+    assert (table["mcse"] < 0.25 * table["ratio"]).all()
+    assert table.loc["sd_id[Intercept]", "ratio"] < 1e-100 < table.loc["sd_id[time]", "ratio"] < 1e-20
+    assert "at most" not in str(found).split("\n\n")[1]
 
 
 def test_without_group_effects_nothing_diverges_and_zero_is_favoured() -> None:

@@ -152,6 +152,30 @@ def test_model_priors_data_and_settings_are_there(fit: Fit, tmp_path: Path) -> N
     assert page.text.startswith("count ~ trt * time")
 
 
+def test_what_rests_on_the_data_and_what_on_the_prior_is_said_with_its_table(fit: Fit, tmp_path: Path) -> None:
+    page, text = page_of(fit, tmp_path)
+    found = fit.prior_sensitivity(draws=500)
+    assert text.count("<h2>Prior sensitivity</h2>") == 1
+    assert found.sentence in page.text
+    assert "(at 500 of 2,000 draws)" in found.sentence
+    assert found.estimand in page.text
+    for name, line in found.table.iterrows():
+        figures = [rounded(line["prior"], 2), f"{line['strongest']} {rounded(line['alone'], 2)}"]
+        row = [str(name), line["frame"], *figures, rounded(line["likelihood"], 2), line["diagnosis"]]
+        assert page.row(str(name), 6) == row
+    assert page.row("population log ratio[time: 1 / 0]", 6)[1] == "population"
+
+
+def test_where_power_scaling_says_nothing_the_report_says_why(tmp_path: Path) -> None:
+    prior = seizure_fit(draws=50)
+    prior.draws.attrs["prior_only"] = 1
+    page, _ = page_of(prior, tmp_path)
+    assert "Prior sensitivity Not available: these are draws from the prior alone" in page.text
+    flat = glmm("event ~ age", seizure_like(), "bernoulli", priors={"slopes": "flat", "Intercept": "flat"})
+    page, _ = page_of(hand_made(flat, draws=50), tmp_path)
+    assert "Not available: the priors of intercept, slopes are flat or uniform" in page.text
+
+
 def test_everything_from_the_user_is_escaped(tmp_path: Path) -> None:
     evil = "<script>alert('x')</script>"
     data = seizure_like().rename(columns={"trt": "<b>trt</b>", "id": "a&b", "count": '"q">'})

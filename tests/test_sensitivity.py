@@ -223,26 +223,93 @@ def test_the_sentence_says_which_likelihood_was_scaled(formula: str, about: str)
 def test_draws_are_left_out_where_integrals_are_many_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     fit = hand_made(bg.glmm("event ~ age + (1 | id)", seizure_like(), "bernoulli"), chains=2, draws=60)
     every = prior_sensitivity(fit, quantities={})
-    monkeypatch.setattr("bayesglmm.sensitivity._FEWEST", 40)
-    monkeypatch.setattr("bayesglmm.sensitivity._WORK", 120 * fit.model.design.n * 25 / 5)
+    monkeypatch.setattr("bayesglmm.sensitivity.likelihoods._FEWEST", 40)
+    monkeypatch.setattr("bayesglmm.sensitivity.likelihoods._WORK", 120 * fit.model.design.n * 25 / 5)
     some = prior_sensitivity(fit, quantities={})
     assert "integrated out (at 40 of 120 draws), " in some.sentence
     pd.testing.assert_series_equal(some.table["prior"], every.table["prior"])
     taken = integrated_log_likelihood(fit).isel(draw=slice(None, None, 3))
     np.testing.assert_array_equal(integrated_log_likelihood(fit, 3), taken)
     np.testing.assert_array_equal(integrated_log_likelihood(fit, 3)["draw"], taken["draw"])
-    monkeypatch.setattr("bayesglmm.sensitivity._WORK", 120 * fit.model.design.n * 25 / 100)
+    monkeypatch.setattr("bayesglmm.sensitivity.likelihoods._WORK", 120 * fit.model.design.n * 25 / 100)
     assert "conditional on the random effects" in prior_sensitivity(fit, quantities={}).sentence
 
 
-def test_population_effects_are_differences_of_predictions_at_the_baseline(crossover) -> None:
-    rows = pd.DataFrame({"trt": [0, 1, 0], "period": [0, 0, 1]})
-    p = predict(crossover.model, crossover.posterior, rows).values
-    drawn = effects(crossover)
-    difference, ratio = drawn["population risk difference"], drawn["marginal log odds ratio"]
-    assert list(difference["step"].values) == ["trt: 0 → 1", "period: 0 → 1"]
-    np.testing.assert_allclose(difference, p[..., 1:] - p[..., :1], rtol=1e-12)
-    np.testing.assert_allclose(ratio, special.logit(p[..., 1:]) - special.logit(p[..., :1]), rtol=1e-10)
+@pytest.mark.parametrize(
+    ("formula", "family", "kinds"),
+    [
+        (
+            "event ~ age*trt + severity + (1 + time | id)",
+            "bernoulli",
+            {"population risk difference": "difference", "marginal log odds ratio": "log_odds_ratio"},
+        ),
+        (
+            "count ~ trt*time + offset(log(weeks)) + (1 | id) + (1 | weeks)",
+            "poisson",
+            {"population difference": "difference", "population log ratio": "log_ratio"},
+        ),
+        ("age ~ trt + C(time)", "gaussian", {"average difference": "difference"}),
+    ],
+)
+def test_effects_are_those_of_comparisons_in_the_frame_population(formula, family, kinds) -> None:
+    fit = hand_made(bg.glmm(formula, seizure_like(), family), draws=40)
+    drawn = effects(fit)
+    assert list(drawn) == list(kinds)
+    names = list(dict.fromkeys(name for name in ("age", "trt", "severity", "time") if name in formula[5:]))
+    for name, kind in kinds.items():
+        expected = {v: fit.comparisons(v, comparison=kind, frame="population").draws for v in names}
+        labels = [f"{v}: {c}" for v, draws in expected.items() for c in draws["contrast"].values]
+        (dim,) = (dim for dim in drawn[name].dims if dim not in ("chain", "draw"))
+        assert sorted(drawn[name][dim].values) == sorted(labels)
+        for v, draws in expected.items():
+            for row, contrast in enumerate(draws["contrast"].values):
+                found = drawn[name].sel({dim: f"{v}: {contrast}"})
+                np.testing.assert_allclose(found.values, draws.isel(row=row).values, rtol=1e-12)
+    first, *others = (values.attrs["estimand"] for values in drawn.values())
+    assert "averaged over the 60 observed rows, each row counting once" in first
+    assert all("of the same averages" in other for other in others)
+    np.testing.assert_array_equal(effects(fit, 4)[name], drawn[name].isel(draw=slice(None, None, 4)))
+
+
+def test_every_quantity_says_whose_it_is(crossover, found) -> None:
+    frames = found.table["frame"]
+    assert (frames[frames.index.str.startswith("beta")] == "conditional").all()
+    assert frames["sd_id[Intercept]"] == "parameter"
+    labels = ["population risk difference[trt: 1 - 0]", "marginal log odds ratio[period: 1 / 0]"]
+    assert (frames[labels] == "population").all()
+    assert "they compare at the same random effects of id" in found.estimand
+    assert "Frame population: averaged over the random effects of id, exactly in each draw" in found.estimand
+    assert " ".join(str(found).split()).count(found.estimand) == 1
+    typical = crossover.comparisons("trt", frame="typical").draws
+    table = crossover.prior_sensitivity(quantities={"b = 0": typical, "half": crossover.posterior["beta"] / 2}).table
+    assert table.loc["b = 0[trt: 1 - 0]", "frame"] == "typical"
+    assert table.loc["half[trt]", "frame"] == "as given"
+
+
+def test_on_few_draws_the_same_is_said_and_how_many_they_are(crossover, found) -> None:
+    some = crossover.prior_sensitivity(draws=500)
+    assert "integrated out (at 500 of 4,000 draws), " in some.sentence
+    own = ~some.table["frame"].eq("population")
+    pd.testing.assert_series_equal(some.table["prior"][own], found.table["prior"][own])
+    assert (some.table[["prior", "likelihood"]] - found.table[["prior", "likelihood"]]).abs().max(axis=None) < 0.06
+    assert list(some.table["diagnosis"]) == list(found.table["diagnosis"])
+
+
+def test_where_a_step_leaves_the_spline_quartiles_are_compared() -> None:
+    fit = hand_made(bg.glmm("event ~ bs(age, df=4) + (1 | id)", seizure_like(), "bernoulli"), draws=20)
+    low, high = np.quantile(seizure_like()["age"], [0.25, 0.75])
+    drawn = effects(fit)["population risk difference"]
+    expected = fit.comparisons({"age": [low, high]}).draws
+    np.testing.assert_allclose(drawn.values, expected.values, rtol=1e-12)
+    assert drawn["of population risk difference"].item() == f"age: {expected['contrast'].item()}"
+
+
+def test_effects_that_take_long_are_left_out_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = hand_made(bg.glmm("event ~ age + (1 | id)", seizure_like(), "bernoulli"), chains=2, draws=100)
+    monkeypatch.setattr("bayesglmm.sensitivity.quantities._WORK", 100.0)
+    found = prior_sensitivity(fit)
+    assert list(found.table["frame"]) == ["conditional", "conditional", "parameter"]
+    assert "left out: to average them over 60 rows takes long" in found.estimand
 
 
 def test_quantities_of_ones_own_stand_in_place_of_the_effects(crossover) -> None:
@@ -268,6 +335,17 @@ def test_the_figure_holds_both_sensitivities(found) -> None:
     assert axes.get_yticklabels()[0].get_text() == "beta[Intercept]"
 
 
+def test_a_flat_prior_moves_nothing_and_is_named() -> None:
+    data = seizure_like()
+    fit = hand_made(bg.glmm("event ~ age + (1 | id)", data, "bernoulli", priors={"slopes": "flat"}), draws=100)
+    found = prior_sensitivity(fit)
+    assert "Of slopes the prior is flat or uniform: scaling leaves it as it is." in found.estimand
+    assert "slopes" not in set(found.table["strongest"])
+    flat = bg.glmm("event ~ age", data, "bernoulli", priors={"slopes": "flat", "Intercept": "flat"})
+    with pytest.raises(OptionError, match="the priors of intercept, slopes are flat or uniform, and these are all"):
+        prior_sensitivity(hand_made(flat, draws=100))
+
+
 def test_what_has_no_answer_is_refused(crossover) -> None:
     tree = crossover.draws.copy()
     tree.attrs = {**tree.attrs, "prior_only": 1}
@@ -275,5 +353,7 @@ def test_what_has_no_answer_is_refused(crossover) -> None:
         prior_sensitivity(bg.Fit(crossover.model, tree))
     with pytest.raises(OptionError, match=r"'half' is an xarray\.DataArray with dims and sizes"):
         prior_sensitivity(crossover, quantities={"half": crossover.posterior["beta"].isel(draw=slice(10))})
+    with pytest.raises(OptionError, match="draws=20 is too few"):
+        prior_sensitivity(crossover, draws=20)
     with pytest.raises(OptionError, match="give one beside chain and draw"):
         prior_sensitivity(crossover, quantities={"b": crossover.posterior["b_id"]})

@@ -1,5 +1,6 @@
 """Separation: known data, the definition in exact rational arithmetic, and what a fit says of it."""
 
+import json
 import warnings
 from fractions import Fraction
 from pathlib import Path
@@ -43,7 +44,7 @@ def test_endometrial_is_quasi_separated_in_neovascularisation():
     expected = {"Intercept": "finite", "NV": "+inf", "PI": "finite", "EH": "finite"}
     assert estimates(found.given_x) == estimates(found.given_groups) == expected
     assert (found.separated, found.kind, found.complete) == (True, "quasi-complete", False)
-    assert found.cells.values.tolist() == [["X", "NV = 1", 13, "all 1"]]
+    assert found.cells.values.tolist() == [["X", "NV = 1", 13, "all 1", 13]]
     data = bg.datasets.load("endometrial")
     assert_array_equal(found.rows.index, np.flatnonzero(data["NV"] == 1))
 
@@ -54,7 +55,7 @@ def test_urinary_tract_infection_is_quasi_separated_in_the_diaphragm():
     found = bg.check_separation("case ~ age + oc + vic + vicl + vis + dia", pd.read_csv(SEX2))
     assert found.infinite == {"dia": "+inf"}
     assert (found.given_x["estimate"] == "finite").sum() == 6
-    assert found.cells.values.tolist() == [["X", "dia = 1", 7, "all 1"]]
+    assert found.cells.values.tolist() == [["X", "dia = 1", 7, "all 1", 7]]
 
 
 def test_culcita_is_separated_given_the_blocks_once_row_20_is_gone():
@@ -97,6 +98,22 @@ def test_crossover_is_separated_given_the_patients():
         changed = data.groupby("id")["outcome"].transform("nunique") == 2
         assert_array_equal(found.rows.index, np.flatnonzero(changed & (data["sequence"] == 1)))
         assert found.groups["outcome"].value_counts().to_dict() == {"all 0": 40, "all 1": 15}
+
+
+def test_a_cell_says_how_many_of_its_rows_are_informative_given_the_groups():
+    """28 of the 34 outcomes under placebo in the first period are failures; 6 of them are of patients who changed."""
+    data = bg.datasets.load("crossover")
+    found = bg.check_separation("outcome ~ trt*period + (1 | id)", data)
+    changed = data.groupby("id")["outcome"].transform("nunique") == 2
+    for (trt, period), outcome, text in (((0, 0), 0, "all 0"), ((1, 1), 1, "all 1")):
+        cell = (data["trt"] == trt) & (data["period"] == period)
+        informative = data["outcome"][cell & changed]
+        assert (informative == outcome).all()
+        assert data["outcome"][cell].nunique() == 2
+        row = ["groups", f"trt = {trt}, period = {period}", len(informative), text, int(cell.sum())]
+        assert row in found.cells.values.tolist()
+        said = f"{row[1]} ({len(informative)} of its {cell.sum()} rows are informative given the groups: {text})"
+        assert said in str(found)
 
 
 def test_given_the_groups_what_is_constant_within_them_is_not_identified_and_no_separation():
@@ -142,14 +159,14 @@ def test_cells_are_named_by_the_fewest_predictors():
     data.loc[(data["a"] == "v") & (data["b"] == "q"), "y"] = 0
     found = bg.check_separation("y ~ a*b", data)
     assert found.infinite == {"a[T.v]:b[T.q]": "-inf"}
-    assert found.cells.values.tolist() == [["X", "a = v, b = q", 4, "all 0"]]
+    assert found.cells.values.tolist() == [["X", "a = v, b = q", 4, "all 0", 4]]
 
 
 def test_a_label_of_the_outcome_names_what_is_predicted():
     data = pd.DataFrame({"x": ["n", "n", "n", "y", "y"], "y": ["sick", "well", "sick", "well", "well"]})
     found = bg.check_separation("y ~ x", data)
     assert found.infinite == {"x[T.y]": "+inf"}
-    assert found.cells.values.tolist() == [["X", "x = y", 2, "all well"]]
+    assert found.cells.values.tolist() == [["X", "x = y", 2, "all well", 2]]
 
 
 # Counts and trials
@@ -178,7 +195,7 @@ def test_a_cell_of_zero_counts_goes_to_minus_infinity(family):
     found = bg.check_separation("y ~ a + (1 | g)", data, family)
     assert estimates(found.given_x) == {"Intercept": "-inf", "a[T.v]": "+inf", "a[T.w]": "+inf"}
     assert estimates(found.given_groups) == {"Intercept": "not identified", "a[T.v]": "+inf", "a[T.w]": "+inf"}
-    assert found.cells.values.tolist() == [["X", "a = u", 3, "all 0"], ["groups", "a = u", 3, "all 0"]]
+    assert found.cells.values.tolist() == [["X", "a = u", 3, "all 0", 3], ["groups", "a = u", 3, "all 0", 3]]
 
 
 def test_a_positive_count_bounds_on_both_sides():
@@ -406,6 +423,9 @@ def test_text_gives_the_same_back():
         for name in ("given_x", "given_groups", "groups", "rows", "cells"):
             pd.testing.assert_frame_equal(getattr(again, name), getattr(found, name))
         assert str(again) == str(found)
+    record = json.loads(found.to_json())
+    record["cells"] = [cell[:4] for cell in record["cells"]]  # as written before cells had the number of all their rows
+    assert bg.Separation.from_json(json.dumps(record)).cells.empty
 
 
 def fitted(formula, data, family="bernoulli", **options):

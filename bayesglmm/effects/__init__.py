@@ -1,7 +1,7 @@
 """Predictions, comparisons, slopes and conditional effects: of whom, averaged how, with the draws kept."""
 
 from bayesglmm.effects.asked import FrameOption, Scale
-from bayesglmm.effects.comparisons import Comparison, comparisons
+from bayesglmm.effects.comparisons import Comparison, comparisons, population_effects
 from bayesglmm.effects.conditional import conditional_effects
 from bayesglmm.effects.contrasts import ContrastOption
 from bayesglmm.effects.estimates import Estimates
@@ -16,6 +16,7 @@ __all__ = [
     "Scale",
     "comparisons",
     "conditional_effects",
+    "population_effects",
     "predictions",
     "slopes",
 ]

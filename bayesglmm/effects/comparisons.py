@@ -24,7 +24,7 @@ from bayesglmm.errors import OptionError, choose, listing
 from bayesglmm.fitted import Fitted
 from bayesglmm.grid import fixed, product
 
-__all__ = ["COMPARISONS", "Comparison", "comparisons"]
+__all__ = ["COMPARISONS", "Comparison", "comparisons", "population_effects"]
 
 type Array = NDArray[np.float64]
 type Comparison = Literal["difference", "ratio", "log_ratio", "odds_ratio", "log_odds_ratio"]
@@ -102,25 +102,51 @@ def comparisons(
     """
     asked = ask(fit, frame, scale, ci_prob, seed)
     kind = COMPARISONS[COMPARISONS.index(choose("comparison", comparison, COMPARISONS))]
-    _check_scale(asked, kind)
-    plans = read_contrasts(asked.model, variables, contrasts, "-" if kind == "difference" else "/")
+    return _several(asked, (kind,), variables, contrasts, by, new_data, at)[0]
+
+
+def population_effects(fit: Fitted, variables: Mapping[str, Any], kinds: Sequence[Comparison]) -> list[Estimates]:
+    """Return what `comparisons` returns of variables for each kind of comparison, the averages computed once."""
+    return _several(ask(fit, "population", "response", 0.95, None), kinds, variables, "reference", None, None, None)
+
+
+def _several(
+    asked: Asked,
+    kinds: Sequence[Comparison],
+    variables: Any,
+    contrasts: ContrastOption,
+    by: str | Sequence[str] | None,
+    new_data: Any,
+    at: Mapping[str, Any] | None,
+) -> list[Estimates]:
+    """Average once, and contrast the averages in each way."""
+    for kind in kinds:
+        _check_scale(asked, kind)
+    plans = [read_contrasts(asked.model, variables, contrasts, "-" if kind == "difference" else "/") for kind in kinds]
     given = fixed(asked.model, at)
-    for plan in plans:
+    for plan in plans[0]:
         if plan.variable in given:
             raise OptionError(f"'{plan.variable}' is compared and fixed in at; leave it out of one")
-    rows = read_rows(asked, new_data, by, given, compared=[plan.variable for plan in plans if not plan.is_step])
-    parts = []
-    for plan in plans:
+    rows = read_rows(asked, new_data, by, given, compared=[plan.variable for plan in plans[0] if not plan.is_step])
+    parts: list[list[tuple[pd.DataFrame, list[Array]]]] = [[] for _ in kinds]
+    for number, plan in enumerate(plans[0]):
         for point in product(given):
-            each = [_contrasted(_averages(asked, view, rows, plan, point), plan, kind) for view in asked.views]
-            labels = [beside(rows.labels, point, given).assign(contrast=name) for name in plan.names]
-            table = pd.concat(labels, ignore_index=True).assign(variable=plan.variable)
-            parts.append((table[["variable", "contrast", *table.columns[:-2]]], each))
+            averages = [_averages(asked, view, rows, plan, point) for view in asked.views]
+            for kind, mine, part in zip(kinds, plans, parts, strict=True):
+                each = [_contrasted(one, mine[number], kind) for one in averages]
+                labels = [beside(rows.labels, point, given).assign(contrast=name) for name in mine[number].names]
+                table = pd.concat(labels, ignore_index=True).assign(variable=plan.variable)
+                part.append((table[["variable", "contrast", *table.columns[:-2]]], each))
+    return [
+        estimates(asked, part, _sentence(asked, mine, rows, given, kind.replace("_", " ")), _shown(asked, kind))
+        for kind, mine, part in zip(kinds, plans, parts, strict=True)
+    ]
+
+
+def _shown(asked: Asked, kind: Comparison) -> Shown:
+    """Say how a comparison is drawn."""
     null = 1.0 if kind in ("ratio", "odds_ratio") else 0.0
-    name = kind.replace("_", " ")
-    value = f"{name} of averages, {asked.quantity}"
-    shown = Shown("forest", value, null=null, ratio=null == 1.0)
-    return estimates(asked, parts, _sentence(asked, plans, rows, given, name), shown)
+    return Shown("forest", f"{kind.replace('_', ' ')} of averages, {asked.quantity}", null=null, ratio=null == 1.0)
 
 
 def _check_scale(asked: Asked, kind: Comparison) -> None:

@@ -25,11 +25,15 @@ from bayesglmm.report.tables import (
     covariance_table,
     parameter_table,
     prior_table,
+    sensitivity_table,
     separation_table,
     settings_table,
 )
 
 __all__ = ["write_report"]
+
+_SCALED = 500
+"""On how many draws the likelihood is scaled and effects are averaged: a second or two."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -80,6 +84,7 @@ def write_report(
         parameters=parameter_table(fit) + coefficient_table(fit),
         reading="".join(f"<p>{escape(sentence)}</p>" for sentence in how_to_read(fit.model)),
         covariance=_section("Random-effects covariance", covariance) if covariance else "",
+        sensitivity=_sensitivity(fit),
         figures=_figures(figures),
         settings=settings_table(_settings(fit)),
         footer="Written by bayesglmm. All intervals are equal-tailed posterior intervals.",
@@ -118,6 +123,16 @@ def _separation(fit: Fit) -> str:
     paragraphs = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
     details = "".join(f"<li>{escape(line)}</li>" for line in found.details)
     return _section("Separation", f"{paragraphs}<ul>{details}</ul>{separation_table(found)}")
+
+
+def _sensitivity(fit: Fit) -> str:
+    """Say which conclusions rest on the data and which on the prior, or why power scaling does not."""
+    try:
+        found = fit.prior_sensitivity(draws=_SCALED)
+    except OptionError as error:
+        return _section("Prior sensitivity", f"<p>{escape(f'Not available: {error}.')}</p>")
+    said = "".join(f"<p>{escape(text)}</p>" for text in (found.sentence, found.estimand))
+    return _section("Prior sensitivity", f"{said}{sensitivity_table(found)}")
 
 
 def _model(model: Model) -> str:

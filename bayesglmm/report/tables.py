@@ -11,6 +11,7 @@ from bayesglmm.mathematics import prior_rows
 from bayesglmm.model import Model
 from bayesglmm.plots.rounding import decimals, rounded
 from bayesglmm.posterior import Fit
+from bayesglmm.sensitivity import THRESHOLD, PriorSensitivity
 from bayesglmm.separation import Separation
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "covariance_table",
     "parameter_table",
     "prior_table",
+    "sensitivity_table",
     "separation_table",
     "settings_table",
 ]
@@ -103,6 +105,29 @@ def covariance_table(fit: Fit) -> str:
     return _table(
         f"<b>Covariance</b> G of the random effects, on the scale of the linear predictor "
         f"({escape(fit.model.family.link.name)} link): posterior summaries.",
+        f"<tr>{head}</tr>",
+        rows,
+    )
+
+
+def sensitivity_table(found: PriorSensitivity) -> str:
+    """Tabulate how far prior and likelihood move each quantity, whose it is, and what that says."""
+    rows = []
+    for name, line in found.table.iterrows():
+        prior, alone, data = (rounded(float(line[key]), 2) for key in ("prior", "alone", "likelihood"))
+        frame, strongest, says = (escape(str(line[key])) for key in ("frame", "strongest", "diagnosis"))
+        cells = (
+            f'<td class="left">{frame}</td><td>{prior}</td><td>{strongest} {alone}</td><td>{data}</td>'
+            f'<td class="left">{says}</td>'
+        )
+        rows.append(f"<tr><td>{escape(str(name))}</td>{cells}</tr>")
+    head = (
+        '<th>quantity</th><th class="left">frame</th><th>priors</th><th>one class</th><th>likelihood</th>'
+        '<th class="left">what it says</th>'
+    )
+    return _table(
+        "<b>Power scaling.</b> How far the distribution of each quantity moves by a doubling of all priors, of the one "
+        f"class of priors that moves it most, and of the likelihood; from {THRESHOLD:g} on it counts as sensitive.",
         f"<tr>{head}</tr>",
         rows,
     )

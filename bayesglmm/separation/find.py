@@ -170,20 +170,26 @@ def _responsible(design: Design, strict: Mask, informative: Mask, up: Mask, word
     Returns
     -------
     list
-        Cell, number of rows, outcome; empty where no cells of up to three predictors are those rows exactly.
+        Cell, number of its informative rows, outcome of these, number of all its rows; empty where no cells of up to
+        three predictors are those rows exactly.
     """
     if not strict.any():
         return []
     inside = np.flatnonzero(informative)
-    values = {name: np.asarray(design.columns[name])[inside] for name in column_names(design.formula.common)}
-    codes = {name: pd.factorize(column, sort=True) for name, column in values.items()}
+    columns = {name: np.asarray(design.columns[name]) for name in column_names(design.formula.common)}
+    codes = {name: pd.factorize(column[inside], sort=True) for name, column in columns.items()}
     few = {name: code for name, code in codes.items() if len(code[1]) <= _FEW}
     for size in range(1, min(_VARIABLES, len(few)) + 1):
         for names in combinations(few, size):
             cells = _cells([few[name] for name in names], strict[inside], up[inside])
             if cells is not None:
                 return [
-                    [", ".join(f"{n} = {v}" for n, v in zip(names, values, strict=True)), count, words[rises]]
+                    [
+                        ", ".join(f"{n} = {v}" for n, v in zip(names, values, strict=True)),
+                        count,
+                        words[rises],
+                        int(np.all([columns[n] == v for n, v in zip(names, values, strict=True)], axis=0).sum()),
+                    ]
                     for values, count, rises in cells
                 ]
     return []

@@ -18,6 +18,7 @@ type Estimate = Literal["finite", "+inf", "-inf", "±inf", "not identified", "no
 type Kind = Literal["none", "quasi-complete", "complete", "not checked"]
 
 _INFINITE = {"+inf": "plus infinity", "-inf": "minus infinity", "±inf": "either infinity"}
+_CELL = ["cell", "rows", "all_rows", "outcome"]
 _SHOWN = 8
 """How many cells are shown."""
 
@@ -52,7 +53,9 @@ class Separation:
         `given_groups`.
     cells
         The same rows as the fewest predictors can say it, where up to three of few values can: columns
-        `given` (`X` or `groups`), `cell`, `rows` (their number) and `outcome`.
+        `given` (`X` or `groups`), `cell`, `rows` (their number), `outcome` (theirs) and `all_rows`, how many the
+        cell has. Given the groups that may be more: rows that the effects of the groups alone predict, such as
+        those of a level with one outcome, say nothing, and may have another outcome.
     levels
         The number of levels of each grouping factor.
     """
@@ -154,7 +157,7 @@ class Separation:
             count, cells = int(self.rows[column].sum()), self.cells[self.cells["given"] == given]
             if not count or (given == "groups" and not self.levels):
                 continue
-            shown = [f"{c.cell} ({c.rows} rows, {c.outcome})" for c in cells.itertuples()]
+            shown = [f"{name} ({_counted(*cell)})" for name, *cell in cells[_CELL].itertuples(index=False, name=None)]
             what = f": {listing(shown, _SHOWN)}" if shown else ""
             name = "X" if given == "X" else "the groups"
             lines.append(f"predicted without error given {name}: {count:,} rows{what}")
@@ -197,7 +200,7 @@ class Separation:
             kind_given_groups,
             groups_table(record["groups"]),
             rows_table(record["rows"]),
-            cells_table(record["cells"]),
+            cells_table(cell for cell in record["cells"] if len(cell) == 5),  # earlier records lack `all_rows`
             record["levels"],
         )
 
@@ -220,13 +223,21 @@ def rows_table(entries: Iterable[Sequence[Any]]) -> pd.DataFrame:
 
 
 def cells_table(entries: Iterable[Sequence[Any]]) -> pd.DataFrame:
-    """Tabulate cells predicted without error: given what, cell, number of rows, outcome."""
-    return _table(entries, ["given", "cell", "rows", "outcome"])
+    """Tabulate cells predicted without error: given what, cell, number of rows, outcome, number of all its rows."""
+    return _table(entries, ["given", "cell", "rows", "outcome", "all_rows"]).astype({"all_rows": np.int64})
 
 
 def _table(entries: Iterable[Sequence[Any]], columns: list[str]) -> pd.DataFrame:
     table = pd.DataFrame([list(entry) for entry in entries], columns=columns, dtype=object)
     return table.astype({"rows": np.int64}) if "rows" in columns else table
+
+
+def _counted(rows: int, all_rows: int, outcome: str) -> str:
+    """Say how many rows of a cell have one outcome: all of them, or those that are informative given the groups."""
+    if rows == all_rows:
+        return f"{rows:,} rows, {outcome}"
+    verb = "is" if rows == 1 else "are"
+    return f"{rows:,} of its {all_rows:,} rows {verb} informative given the groups: {outcome}"
 
 
 def _infinite(table: pd.DataFrame) -> dict[str, str]:
