@@ -21,12 +21,16 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bayesglmm.separation.cells import Mask, Sparse
+from bayesglmm.separation.complete import rising
 
 __all__ = ["Cone", "Unsolved", "peel", "reaches", "strict_rows"]
 
 
 _FEW, _PART = 200, 4_000
 """Up to how many columns a part of the rows is looked at first, and how many rows that is."""
+
+_WIDE = 400
+"""From how many columns on the first question is whether all rows rise, and programmes go by interior points."""
 
 _ZERO = 1e-6
 """What counts as 0 along a direction along which strict rows rise by 1."""
@@ -69,6 +73,12 @@ class Cone:
         """(n,) +1 where up, −1 where down, 0 where neither."""
         return self.up.astype(np.float64) - self.down
 
+    def rise(self, column: int | None = None) -> bool:
+        """Return whether all rows are known to rise strictly along one direction, 0 in a column if that is given."""
+        one = self.up | self.down
+        fixed = None if column is None else np.arange(self.w.shape[1]) == column
+        return bool(one.all()) and rising(sp.diags(self.sign) @ self.w, fixed) is not None
+
     def balance(self) -> tuple[Sparse, Sparse]:
         """Return the transposed rows with a side, turned up, (D, m), and those without, (D, n − m)."""
         one = self.up | self.down
@@ -83,6 +93,8 @@ def strict_rows(cone: Cone) -> Mask:
     column's direction added to any other satisfies the rows gone.
     """
     strict, whole = peel(cone), False
+    if cone.w.shape[1] >= _WIDE and cone.rows(~strict).rise():
+        return np.ones(len(strict), dtype=np.bool_)
     while not whole and not strict.all():
         rest = ~strict
         strict[rest], whole = _some_strict(cone.rows(rest))
@@ -172,7 +184,8 @@ def _linprog(
     """Minimise cost·v with matrix·v = right between ends; return v and the marginals of the equations."""
     from scipy.optimize import linprog
 
-    result = linprog(cost, A_eq=matrix, b_eq=right, bounds=ends, method="highs")
+    method = "highs" if matrix.shape[0] < _WIDE else "highs-ipm"
+    result = linprog(cost, A_eq=matrix, b_eq=right, bounds=ends, method=method)
     if result.status != 0:
         raise Unsolved(result.message)
     return np.asarray(result.x, dtype=np.float64), np.asarray(result.eqlin.marginals, dtype=np.float64)
