@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bayesglmm.separation.cells import Cells, Mask, idle
-from bayesglmm.separation.programme import Cone, Unsolved, peel, reaches, strict_rows
+from bayesglmm.separation.programme import Cone, Unsolved, peel, reaches, strict_rows, unseparated
 from bayesglmm.separation.result import Estimate
 from bayesglmm.separation.within import differences
 
@@ -105,7 +105,7 @@ class _Problem:
         left = rows.copy()
         if strict.any() and not self.peels_wholly:
             only = Cone(self.alone.w, self.alone.up & strict, self.alone.down & strict)
-            left &= ~_within(only, rows)
+            left &= ~_groups(only, rows)
         return strict & left, left
 
 
@@ -114,6 +114,11 @@ def _within(cone: Cone, rows: Mask) -> Mask:
     strict = np.zeros(len(rows), dtype=np.bool_)
     strict[rows] = strict_rows(cone.rows(rows))
     return strict
+
+
+def _groups(alone: Cone, rows: Mask) -> Mask:
+    """Return the same in a cone of the columns of the groups, where often none is."""
+    return np.zeros(len(rows), dtype=np.bool_) if unseparated(alone.rows(rows)) else _within(alone, rows)
 
 
 def _strict(problem: _Problem) -> tuple[Mask, Mask]:
@@ -131,7 +136,7 @@ def _strict(problem: _Problem) -> tuple[Mask, Mask]:
         return peeled, left
     if rest.sum() > (_MOST if problem.cells.factors else _MOST_PLAIN):
         raise Unsolved("too many distinct rows")
-    return problem.beyond(left, peeled | _within(problem.alone, rest)) if settled else problem.strict(left)
+    return problem.beyond(left, peeled | _groups(problem.alone, rest)) if settled else problem.strict(left)
 
 
 def _estimate(problem: _Problem, left: Mask, k: int, still: Array, moved: Array) -> Estimate:
