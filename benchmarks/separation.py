@@ -64,12 +64,12 @@ def simulate(case: Case, rows: int, seed: int = 5) -> pd.DataFrame:
         t = np.abs(rng.normal(size=rows)) * rng.integers(0, 2, rows)
     else:
         x, v, t = rng.integers(-2, 3, rows), rng.integers(0, 3, rows), rng.integers(0, 2, rows)
-    common, effect = x - 0.7 * t + 0.3 * v - 0.3, rng.normal(size=(3, groups))
+    common, effect = x - 0.7 * t + 0.3 * v - 0.3, rng.normal(size=(3, groups)) * [[1.0], [0.5], [1.0]]
     if case.outcome == "ties":
-        v, effect = np.round(2 * v), np.round(effect)
+        x, v, effect = np.round(x), np.round(2 * v), np.round(effect)
         common = v - (case.covariates == "discrete") * t
     slope, level = case.groups == "slopes", case.groups == "crossed"
-    within = effect[0, g] + slope * 0.5 * effect[1, g] * x + level * effect[2, h]
+    within = effect[0, g] + slope * effect[1, g] * x + level * effect[2, h]
     chance = rng.random(rows)
     y = {
         "none": chance < 1 / (1 + np.exp(-common - within)),
