@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -16,7 +17,7 @@ from scipy.stats import t as student
 
 import bayesglmm as bg
 from bayesglmm.errors import BayesGLMMWarning, OptionError
-from bayesglmm.separation import programme, separation
+from bayesglmm.separation import feasibility, programme, separation
 from bayesglmm.separation import recession as stage
 from bayesglmm.separation.cells import merge
 from bayesglmm.separation.fitted import held, unbounded
@@ -284,9 +285,15 @@ def dummies(index: list[int], z: list[list[int]]) -> list[list[int]]:
 
 
 def ours(x, blocks, y) -> tuple[list[str], list[bool]]:
+    """What is found by the programme alone, which must be what is found where feasibility is asked first."""
     sides = np.array(y) == 1, np.array(y) == 0
     cells = merge(np.array(x, dtype=float), blocks, *sides)
     found = recession(cells)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(programme, "_WIDE", 0)
+        asked = recession(cells)
+    assert asked.estimates == found.estimates
+    assert_array_equal(asked.strict, found.strict)
     return list(found.estimates), found.strict[cells.cell].tolist()
 
 
@@ -328,6 +335,24 @@ def test_given_crossed_groups_is_the_definition(design, first, second):
     assert ours(x, blocks, y) == defined(x, z, y)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.data(), designs(n=8), st.sampled_from(["X", "intercepts", "slopes", "crossed"]))
+def test_separated_outcomes_are_as_the_definition_has_them(data, design, groups):
+    """Outcomes by the sign of a linear predictor, drawn where it is 0: separated, completely where it never is."""
+    x = design[0]
+    kinds = {"X": [], "intercepts": [[[1]] * 8], "slopes": [[[1, row[1]] for row in x]], "crossed": [[[1]] * 8] * 2}
+    whole = st.integers(-2, 2)
+    index = [data.draw(st.lists(st.integers(0, 2), min_size=8, max_size=8)) for _ in kinds[groups]]
+    index = [np.unique(i, return_inverse=True)[1].tolist() for i in index]
+    z = [[e for row in rows for e in row] for rows in zip(*map(dummies, index, kinds[groups]), strict=True)]
+    z = z or [[] for _ in x]
+    columns = np.hstack([np.array(x), np.array(z, dtype=int).reshape(8, -1)])
+    slopes = data.draw(st.lists(whole, min_size=columns.shape[1], max_size=columns.shape[1]))
+    y = [int(eta > 0) if eta else drawn for eta, drawn in zip(columns @ np.array(slopes), design[1], strict=False)]
+    blocks = [Block(name, i, block) for name, i, block in zip("gh", index, kinds[groups], strict=False)]
+    assert ours(x, blocks, y) == defined(x, z, y)
+
+
 FLIP = {"+inf": "-inf", "-inf": "+inf"}
 
 
@@ -361,11 +386,16 @@ def simulated(separated):
     g, x, t = rng.integers(0, m, n), rng.normal(size=n), rng.integers(0, 2, n)
     b = rng.normal(size=m)
     y = rng.random(n) < 1 / (1 + np.exp(-(x + t + b[g])))
-    y = {"no": y, "cell": y | (t == 1), "within": x + b[g] > 0}[separated]
+    y = {"no": y, "cell": y | (t == 1), "within": x + t + b[g] > 0}[separated]
     return {"y": y.astype(int), "x": x, "t": t, "g": g, "h": rng.integers(0, 12, n)}
 
 
-FORMULAS = ["y ~ t + x + (1 | g)", "y ~ t + x + (1 + t | g)", "y ~ t + x + (1 | g) + (1 | h)"]
+FORMULAS = [
+    "y ~ t + x + (1 | g)",
+    "y ~ t + x + (1 + t | g)",
+    "y ~ t + x + (1 + x | g)",
+    "y ~ t + x + (1 | g) + (1 | h)",
+]
 
 
 @pytest.mark.parametrize("separated", ["no", "cell", "within"])
@@ -377,6 +407,30 @@ def test_looking_at_some_groups_first_changes_nothing(monkeypatch, formula, sepa
     monkeypatch.setattr(stage, "_FIRST", 100)
     monkeypatch.setattr(programme, "_PART", 50)
     assert separation(model).to_json() == whole.to_json()
+    monkeypatch.setattr(programme, "_WIDE", 0)
+    assert separation(model).to_json() == whole.to_json()
+
+
+BALANCED = [[1, 0], [-1, 0]], [[1, 0], [-1, 0], [1, 1]]
+
+
+def test_an_answer_of_feasibility_proves_itself(monkeypatch):
+    """Rows as columns: all can rise, none can, some can; and a solver that returns no direction is not believed."""
+    none = sp.csc_matrix((2, 0))
+    every, no, some = (sp.csc_matrix(np.array(rows, dtype=float).T) for rows in ([[1, 0], [1, -1]], *BALANCED))
+    assert (every.T @ feasibility.rising(every) >= 0.5).all()
+    assert feasibility.resting(every, none) is None
+    assert feasibility.rising(no) is None
+    assert_array_equal(no @ feasibility.resting(no, none), 0)
+    assert feasibility.rising(some) is None
+    assert feasibility.resting(some, none) is None
+    assert [feasibility.reaching(some, none, 0, sign) for sign in (1, -1)] == [False, False]
+    assert [feasibility.reaching(some, none, 1, sign) for sign in (1, -1)] == [True, False]
+    assert feasibility.reaching(every, sp.csc_matrix([[0.0], [1.0]]), 1, 1) is False
+    monkeypatch.setattr(feasibility, "_solve", lambda size, **_: (np.full(size, -1.0), 0))
+    assert feasibility.rising(every) is None
+    assert feasibility.resting(every, none) is None
+    assert feasibility.reaching(every, none, 0, 1) is None
 
 
 def test_where_there_is_no_separation_the_programme_never_sees_all_rows(monkeypatch):

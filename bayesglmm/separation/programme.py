@@ -21,12 +21,16 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bayesglmm.separation.cells import Mask, Sparse
+from bayesglmm.separation.feasibility import reaching, resting, rising
 
-__all__ = ["Cone", "Unsolved", "peel", "reaches", "strict_rows"]
+__all__ = ["Cone", "Unsolved", "peel", "reaches", "strict_rows", "unseparated"]
 
 
 _FEW, _PART = 200, 4_000
 """Up to how many columns a part of the rows is looked at first, and how many rows that is."""
+
+_WIDE = 400
+"""From how many columns on questions of feasibility are asked first, and programmes are solved by interior points."""
 
 _ZERO = 1e-6
 """What counts as 0 along a direction along which strict rows rise by 1."""
@@ -83,10 +87,19 @@ def strict_rows(cone: Cone) -> Mask:
     column's direction added to any other satisfies the rows gone.
     """
     strict, whole = peel(cone), False
+    if cone.w.shape[1] >= _WIDE and not strict.all():
+        turned, free = cone.rows(~strict).balance()
+        if free.shape[1] == 0 and rising(turned) is not None:
+            return np.ones(len(strict), dtype=np.bool_)
     while not whole and not strict.all():
         rest = ~strict
         strict[rest], whole = _some_strict(cone.rows(rest))
     return strict
+
+
+def unseparated(cone: Cone) -> bool:
+    """Return whether no row is known to rise strictly along any direction of a cone of many columns."""
+    return cone.w.shape[1] >= _WIDE and resting(*cone.balance()) is not None
 
 
 def reaches(cone: Cone, column: int, sign: int) -> bool:
@@ -97,6 +110,9 @@ def reaches(cone: Cone, column: int, sign: int) -> bool:
     """
     turned, free = cone.balance()
     size = cone.w.shape[1]
+    known = reaching(turned, free, column, sign) if size >= _WIDE else None
+    if known is not None:
+        return known
     last = sp.csc_matrix(([-float(sign)], ([column], [0])), shape=(size, 1))
     right = np.zeros(size)
     right[column] = -sign
@@ -172,7 +188,8 @@ def _linprog(
     """Minimise cost·v with matrix·v = right between ends; return v and the marginals of the equations."""
     from scipy.optimize import linprog
 
-    result = linprog(cost, A_eq=matrix, b_eq=right, bounds=ends, method="highs")
+    method = "highs" if matrix.shape[0] < _WIDE else "highs-ipm"
+    result = linprog(cost, A_eq=matrix, b_eq=right, bounds=ends, method=method)
     if result.status != 0:
         raise Unsolved(result.message)
     return np.asarray(result.x, dtype=np.float64), np.asarray(result.eqlin.marginals, dtype=np.float64)

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bayesglmm.separation.cells import Cells, Mask, idle
-from bayesglmm.separation.programme import Cone, Unsolved, peel, reaches, strict_rows
+from bayesglmm.separation.programme import Cone, Unsolved, peel, reaches, strict_rows, unseparated
 from bayesglmm.separation.result import Estimate
 from bayesglmm.separation.within import differences
 
@@ -64,15 +64,7 @@ def recession(cells: Cells) -> Recession:
         found = recession(pairs.cells)
         return Recession(found.estimates, pairs.strict(found.strict, cells), pairs.informative(cells))
     problem = _Problem.of(cells)
-    left = ~peel(problem.alone)
-    rest = left.copy()
-    if problem.peels_wholly:
-        rest[left] = ~peel(problem.joint.rows(left))
-    strict = left & ~rest
-    if not _settled(problem, rest):
-        if rest.sum() > (_MOST if cells.factors else _MOST_PLAIN):
-            raise Unsolved("too many distinct rows")
-        strict, left = problem.strict(left)
+    strict, left = _strict(problem)
     still = problem.idle(left)
     moved = problem.idle(left & ~strict) if strict.any() else still
     estimates = tuple(_estimate(problem, left, k, still[k], moved[k]) for k in range(len(still)))
@@ -106,12 +98,45 @@ class _Problem:
 
     def strict(self, rows: Mask) -> tuple[Mask, Mask]:
         """Return which of the rows are strict along a direction of the coefficients, and which the groups leave."""
-        strict, left = np.zeros(len(rows), dtype=np.bool_), rows.copy()
-        strict[rows] = strict_rows(self.joint.rows(rows))
+        return self.beyond(rows, _within(self.joint, rows))
+
+    def beyond(self, rows: Mask, strict: Mask) -> tuple[Mask, Mask]:
+        """Return the same where all strict rows are known: those that the groups alone predict are none of either."""
+        left = rows.copy()
         if strict.any() and not self.peels_wholly:
             only = Cone(self.alone.w, self.alone.up & strict, self.alone.down & strict)
-            left[rows] = ~strict_rows(only.rows(rows))
+            left &= ~_groups(only, rows)
         return strict & left, left
+
+
+def _within(cone: Cone, rows: Mask) -> Mask:
+    """Return which of some rows are strict in a cone of those rows, (c,)."""
+    strict = np.zeros(len(rows), dtype=np.bool_)
+    strict[rows] = strict_rows(cone.rows(rows))
+    return strict
+
+
+def _groups(alone: Cone, rows: Mask) -> Mask:
+    """Return the same in a cone of the columns of the groups, where often none is."""
+    return np.zeros(len(rows), dtype=np.bool_) if unseparated(alone.rows(rows)) else _within(alone, rows)
+
+
+def _strict(problem: _Problem) -> tuple[Mask, Mask]:
+    """Return which cells are strict along a direction of the coefficients, and which the groups leave.
+
+    Single columns come first. Where what they leave has no direction but those that groups can take back, its
+    strict rows are those of the groups alone.
+    """
+    left = ~peel(problem.alone)
+    rest = left.copy()
+    rest[left] = ~peel(problem.joint.rows(left))
+    peeled = left & ~rest
+    settled = _settled(problem, rest)
+    if settled and (problem.peels_wholly or not peeled.any()):
+        return peeled, left
+    if rest.sum() > (_MOST if problem.cells.factors else _MOST_PLAIN):
+        raise Unsolved("too many distinct rows")
+    return problem.beyond(left, peeled | _groups(problem.alone, rest)) if settled else problem.strict(left)
 
 
 def _estimate(problem: _Problem, left: Mask, k: int, still: Array, moved: Array) -> Estimate:
