@@ -8,6 +8,8 @@ rise and none fall. Nearly all data are like that, and the solver takes longer t
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesglmm.separation.cells import Sparse
+
 __all__ = ["overlaps"]
 
 type Array = NDArray[np.float64]
@@ -26,24 +28,26 @@ _ZERO = 1e-10
 """What counts as 0 in singular values of rows with entries of at most 1, a column, and in what balances."""
 
 
-def overlaps(turned: Array, free: Array) -> bool:
+def overlaps(turned: Sparse, free: Sparse) -> bool:
     """Return whether it is proved that no direction makes a row rise.
 
     Parameters
     ----------
     turned
-        (n, D) rows with entries of at most 1, turned so that their likelihood does not fall as w·d goes up.
+        (D, n) rows with entries of at most 1, transposed and turned so that their likelihood does not fall as w·d
+        goes up.
     free
-        (m, D) rows along which w·d stays 0.
+        (D, m) rows along which w·d stays 0.
 
     Returns
     -------
     bool
         False where there is such a direction, and where nothing was proved.
     """
-    if (len(turned) + len(free)) * turned.shape[1] ** 2 > _MOST:
+    columns, rows_up = turned.shape
+    if (rows_up + free.shape[1]) * columns**2 > _MOST:
         return False
-    rows = turned @ _null(free)
+    rows = turned.T.toarray() @ _null(free.T.toarray())
     if not rows.size or not np.abs(rows).max() > _ZERO:
         return True
     inner = rows @ _range(rows)  # directions that no row depends on do not matter

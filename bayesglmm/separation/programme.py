@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from bayesglmm.separation.cells import Mask, Sparse
 from bayesglmm.separation.feasibility import reaching, resting, rising
+from bayesglmm.separation.overlap import overlaps
 
 __all__ = ["Cone", "Unsolved", "peel", "reaches", "strict_rows", "unseparated"]
 
@@ -145,9 +146,12 @@ def peel(cone: Cone) -> Mask:
 def _some_strict(cone: Cone) -> tuple[Mask, bool]:
     """Return strict rows of a cone, and whether they are all there are.
 
-    With few columns a part of many rows gives a direction, to which the rows that it violates are added until
-    none is; the rows that rise along it are strict, and the rest can be looked at alone.
+    Data that are not separated are mostly seen to be so without the programme. With few columns a part of many rows
+    gives a direction, to which the rows that it violates are added until none is; the rows that rise along it are
+    strict, and the rest can be looked at alone.
     """
+    if overlaps(*cone.balance()):
+        return np.zeros(len(cone.up), dtype=np.bool_), True
     n, columns = cone.w.shape
     part = np.zeros(n, dtype=np.bool_)
     part[np.random.default_rng(0).permutation(n)[:_PART]] = True
