@@ -145,16 +145,16 @@ def _measure(job: Job) -> Row:
                     for i in range(plan.warm)
                 ]
     cold, warm, last_child = children[: plan.cold], children[plan.cold :], children[-1]
-    ess = last_child["ess"][1:] or last_child["ess"]
+    ess, again = last_child["ess"][1:] or last_child["ess"], last_child["again"]
     return Row(
         job.study.name,
         job.engine,
         cold=statistics.median(child["first"] for child in cold),
         warm=statistics.median(child["first"] for child in warm) if warm else None,
-        again=statistics.median(last_child["again"]) if last_child["again"] else None,
+        again=statistics.median(again) if again else None,
         ess=statistics.median(ess),
         rhat=max(max(child["rhat"]) for child in children),
-        per_second=statistics.median(e / s for e, s in zip(ess, last_child["again"], strict=False)),
+        per_second=statistics.median(e / s for e, s in zip(ess, again, strict=True)) if again else None,
         divergences=max(max(child["divergences"]) for child in children),
         gradient=last_child.get("gradient"),
         peak=statistics.median(child["peak"] for child in warm or cold),
@@ -231,12 +231,12 @@ def jobs(given: argparse.Namespace) -> list[Job]:
     listed = []
     for name in given.studies:
         study = STUDIES[name]
-        ours = Plan(given.repeats, given.repeats, given.repeats) if study.short else Plan(1, 0, 1)
+        ours = Plan(given.repeats, given.repeats, given.repeats) if study.short else Plan(1, 0, 0)
         data = given.ohio if name == "ohio" else None
         asked = {key: getattr(given, key) for key in ("draws", "tune", "chains") if getattr(given, key) is not None}
         settings = {**study.settings, **asked}
         listed.append(Job(study, "density", ours, settings, given.seed, data))
-        if study.short and not given.without_peers:
+        if study.short and not given.without_peers and (given.peers_of is None or name in given.peers_of):
             fair = {"draws": 1000, "tune": 1000, "chains": 4, **settings}
             for engine in PEERS:
                 theirs = settings if engine == "pymc" else fair
@@ -250,6 +250,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--studies", nargs="+", choices=list(STUDIES), help="default: all but synthetic_1e4")
     parser.add_argument("--quick", action="store_true", help="seizure and synthetic_1e4, each measured once")
     parser.add_argument("--without-peers", action="store_true", help="this package alone")
+    parser.add_argument("--peers-of", nargs="+", choices=list(STUDIES), help="peers for these studies alone")
     parser.add_argument("--repeats", type=int, help="of each measurement of a short study (3)")
     parser.add_argument("--ohio", help="a CSV file of the real Ohio deaths, in place of the shipped twin")
     parser.add_argument("--seed", type=int, default=1)

@@ -23,8 +23,8 @@ _INFEASIBLE = 2
 _LEAST = 0.5
 """How much every row has to rise along a direction that was to make it rise by 1."""
 
-_ZERO = 1e-6
-"""What counts as 0 in rows and columns with entries of at most 1."""
+_ZERO = 1e-9
+"""What counts as 0 beside an entry of the direction, or the least weight, of 1: less than the solver promises."""
 
 
 def rising(turned: Sparse) -> Array | None:

@@ -134,7 +134,7 @@ def _strict(problem: _Problem) -> tuple[Mask, Mask]:
     settled = _settled(problem, rest)
     if settled and (problem.peels_wholly or not peeled.any()):
         return peeled, left
-    if rest.sum() > (_MOST if problem.cells.factors else _MOST_PLAIN):
+    if (rest if problem.peels_wholly else left).sum() > (_MOST if problem.cells.factors else _MOST_PLAIN):
         raise Unsolved("too many distinct rows")
     return problem.beyond(left, peeled | _groups(problem.alone, rest)) if settled else problem.strict(left)
 
