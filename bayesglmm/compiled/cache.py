@@ -125,6 +125,7 @@ def _write(name: str, built: Built) -> None:
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+        os.chmod(file.name, 0o644)  # others may use this copy of the package
         os.replace(file.name, path)
     except OSError:
         return
