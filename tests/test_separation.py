@@ -414,6 +414,18 @@ def test_looking_at_some_groups_first_changes_nothing(monkeypatch, formula, sepa
 BALANCED = [[1, 0], [-1, 0]], [[1, 0], [-1, 0], [1, 1]]
 
 
+def test_a_direction_called_infeasible_wrongly_changes_no_estimate(monkeypatch):
+    """One value of x is a million times the others, and so are the directions: the programme has the last word."""
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(programme, "reaching", lambda *_: None)
+    data = {"x": rng.normal(size=120), "t": rng.integers(0, 2, 120), "g": np.arange(120) % 12}
+    data["y"] = (data["x"] - 0.7 * data["t"] > -0.3).astype(int)
+    data["x"][0] = 1e6 if data["y"][0] else -1e6
+    plain = bg.check_separation(FORMULAS[0] + " + (0 + t | g)", data).to_json()
+    monkeypatch.setattr(programme, "_WIDE", 0)
+    assert bg.check_separation(FORMULAS[0] + " + (0 + t | g)", data).to_json() == plain
+
+
 def test_an_answer_of_feasibility_proves_itself(monkeypatch):
     """Rows as columns: all can rise, none can, some can; and a solver that returns no direction is not believed."""
     none = sp.csc_matrix((2, 0))
@@ -424,10 +436,11 @@ def test_an_answer_of_feasibility_proves_itself(monkeypatch):
     assert_array_equal(no @ feasibility.resting(no, none), 0)
     assert feasibility.rising(some) is None
     assert feasibility.resting(some, none) is None
-    assert [feasibility.reaching(some, none, 0, sign) for sign in (1, -1)] == [False, False]
-    assert [feasibility.reaching(some, none, 1, sign) for sign in (1, -1)] == [True, False]
-    assert feasibility.reaching(every, sp.csc_matrix([[0.0], [1.0]]), 1, 1) is False
-    monkeypatch.setattr(feasibility, "_solve", lambda size, **_: (np.full(size, -1.0), 0))
+    assert [feasibility.reaching(some, none, 0, sign) for sign in (1, -1)] == [None, None]
+    assert (some.T @ feasibility.reaching(some, none, 1, 1) >= 0).all()
+    assert feasibility.reaching(some, none, 1, -1) is None
+    assert feasibility.reaching(every, sp.csc_matrix([[0.0], [1.0]]), 1, 1) is None
+    monkeypatch.setattr(feasibility, "_solve", lambda size, **_: np.full(size, -1.0))
     assert feasibility.rising(every) is None
     assert feasibility.resting(every, none) is None
     assert feasibility.reaching(every, none, 0, 1) is None

@@ -17,9 +17,6 @@ __all__ = ["reaching", "resting", "rising"]
 
 type Array = NDArray[np.float64]
 
-_INFEASIBLE = 2
-"""The solver's status where there is no solution."""
-
 _LEAST = 0.5
 """How much every row has to rise along a direction that was to make it rise by 1."""
 
@@ -41,7 +38,7 @@ def rising(turned: Sparse) -> Array | None:
         (D,) the direction, w·d well above 0 in every row; None if there is none, or the solver did not find it.
     """
     columns, rows = turned.shape
-    d, _ = _solve(columns, A_ub=-turned.T, b_ub=-np.ones(rows), bounds=(None, None), method="highs-ipm")
+    d = _solve(columns, A_ub=-turned.T, b_ub=-np.ones(rows), bounds=(None, None), method="highs-ipm")
     return d if d is not None and (turned.T @ d).min(initial=1.0) >= _LEAST else None
 
 
@@ -64,12 +61,12 @@ def resting(turned: Sparse, free: Sparse) -> Array | None:
 
     matrix = hstack([turned, free], format="csc")
     ends = [(1, None)] * turned.shape[1] + [(None, None)] * free.shape[1]
-    weights, _ = _solve(len(ends), A_eq=matrix, b_eq=np.zeros(matrix.shape[0]), bounds=ends)
+    weights = _solve(len(ends), A_eq=matrix, b_eq=np.zeros(matrix.shape[0]), bounds=ends)
     return weights if weights is not None and np.abs(matrix @ weights).max(initial=0.0) <= _ZERO else None
 
 
-def reaching(turned: Sparse, free: Sparse, column: int, sign: int) -> bool | None:
-    """Return whether some direction along which no row falls has an entry of a sign in a column.
+def reaching(turned: Sparse, free: Sparse, column: int, sign: int) -> Array | None:
+    """Return a direction along which no row falls, with an entry of 1 or −1 in a column.
 
     Parameters
     ----------
@@ -80,30 +77,23 @@ def reaching(turned: Sparse, free: Sparse, column: int, sign: int) -> bool | Non
 
     Returns
     -------
-    bool or None
-        None if the solver gave it up, or its direction is none.
+    array or None
+        (D,) the direction; None if there is none, or the solver did not find it. On columns of very different sizes
+        it has called such a direction infeasible that there was.
     """
     ends: list[tuple[Any, Any]] = [(None, None)] * turned.shape[0]
     ends[column] = (sign, sign)
-    none = np.zeros(free.shape[1])
-    d, status = _solve(
-        len(ends),
-        A_ub=-turned.T,
-        b_ub=np.zeros(turned.shape[1]),
-        A_eq=free.T,
-        b_eq=none,
-        bounds=ends,
-        method="highs-ipm",
-    )
+    most, exactly = np.zeros(turned.shape[1]), np.zeros(free.shape[1])
+    d = _solve(len(ends), A_ub=-turned.T, b_ub=most, A_eq=free.T, b_eq=exactly, bounds=ends, method="highs-ipm")
     if d is None:
-        return False if status == _INFEASIBLE else None
+        return None
     falls = max(-(turned.T @ d).min(initial=0.0), np.abs(free.T @ d).max(initial=0.0))
-    return True if falls <= _ZERO else None
+    return d if falls <= _ZERO else None
 
 
-def _solve(size: int, *, method: str = "highs-ds", **constraints: Any) -> tuple[Array | None, int]:
-    """Return a point (size,) that satisfies constraints, None where none was found, and the solver's status."""
+def _solve(size: int, *, method: str = "highs-ds", **constraints: Any) -> Array | None:
+    """Return a point (size,) that satisfies constraints, None where none was found."""
     from scipy.optimize import linprog
 
     result = linprog(np.zeros(size), method=method, **constraints)
-    return (np.asarray(result.x, dtype=np.float64) if result.status == 0 else None), int(result.status)
+    return np.asarray(result.x, dtype=np.float64) if result.status == 0 else None

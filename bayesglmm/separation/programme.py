@@ -111,9 +111,8 @@ def reaches(cone: Cone, column: int, sign: int) -> bool:
     """
     turned, free = cone.balance()
     size = cone.w.shape[1]
-    known = reaching(turned, free, column, sign) if size >= _WIDE else None
-    if known is not None:
-        return known
+    if size >= _WIDE and reaching(turned, free, column, sign) is not None:
+        return True
     last = sp.csc_matrix(([-float(sign)], ([column], [0])), shape=(size, 1))
     right = np.zeros(size)
     right[column] = -sign

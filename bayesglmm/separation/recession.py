@@ -181,4 +181,4 @@ def _parts(problem: _Problem, rows: Mask) -> Iterator[Mask]:
         part = np.zeros(len(rows), dtype=np.bool_)
         part[np.flatnonzero(rows)[order < max(len(found) * size // count, 1)]] = True
         yield part
-        size *= 8
+        size *= 4
