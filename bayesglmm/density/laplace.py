@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import optimize
 
 from bayesglmm.density.arrow import lifted
 from bayesglmm.density.evaluator import FLOOR, STEP, Evaluator
-from bayesglmm.density.quasi_newton import minimize
 
 __all__ = ["marginal_mode"]
 
@@ -24,9 +24,6 @@ _NEWTON_STEPS = 30
 
 _FLAT = 0.01
 """The least curvature of the globals in natural units: none is thought wider than ten of them."""
-
-_FLAT_ENOUGH = 0.05
-"""The largest slope of the log marginal, in natural units, at which the search ends."""
 
 _STEEP = 0.5
 """The largest slope of the log marginal, in natural units, at what is called a mode."""
@@ -66,7 +63,9 @@ def _maximise(search: "_Search", start: Array) -> tuple[Array, Array] | None:
     scales = search.scales
     first = search.marginal(search.inner(start * scales))
     inverse = np.linalg.inv(_natural(first, scales))
-    found, least, slope = minimize(search.objective, start, (inverse + inverse.T) / 2, _FLAT_ENOUGH)
+    options = {"maxiter": 100, "gtol": 0.05, "hess_inv0": (inverse + inverse.T) / 2}
+    lowest = optimize.minimize(search.objective, start, jac=True, method="BFGS", options=options)
+    found, least, slope = lowest.x, lowest.fun, lowest.jac
     mode = search.inner(found * scales)
     value, gradient = search.density(mode)
     steep = not np.abs(slope).max(initial=0.0) < _STEEP
