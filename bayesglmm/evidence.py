@@ -26,7 +26,7 @@ from bayesglmm.errors import BayesGLMMWarning
 from bayesglmm.fitted import Fitted, Thinned
 from bayesglmm.frames import Draws, block_diagonal, chunks, covariance, linear_predictor
 from bayesglmm.integrate import Groups, over_effects
-from bayesglmm.likelihood import integrated_in_full
+from bayesglmm.likelihood import integral_points
 from bayesglmm.model import Model
 from bayesglmm.priors.numeric import log_density
 
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["Evidence", "Measured", "Target"]
 
 type Array = NDArray[np.float64]
-
-_TERMS = {1: 25, 2: 600, 3: 12_000}
-"""About how many points the integral over so many effects of a group takes."""
 
 _WORK = 8e8
 """Evaluations of a row that the fitted model may take at the fewest draws: some ten seconds."""
@@ -190,8 +187,8 @@ class Evidence:
             On how many draws at most, whatever time that takes; None for 200 to 500.
         """
         design, sizes = fit.model.design, fit.posterior.sizes
-        terms = _TERMS.get(sum(block.size for block in design.blocks))
-        if terms is None or not integrated_in_full(design):
+        terms = integral_points(design)
+        if terms is None:
             return None
         wanted = draws or int(_WORK / 8 / (2 * design.n * terms))
         if draws is None and 2 * _FEWEST * design.n * terms > _WORK:

@@ -18,7 +18,10 @@ from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws, block_diagonal, chunks, linear_predictor, random_part
 from bayesglmm.integrate import Groups, over_effects
 
-__all__ = ["group_log_likelihood", "integrated_in_full"]
+__all__ = ["group_log_likelihood", "integral_points", "integrated_in_full"]
+
+_POINTS = {1: 25, 2: 600, 3: 12_000}
+"""About how many points the integral over so many effects of a group takes."""
 
 
 def integrated_in_full(design: Design) -> bool:
@@ -27,6 +30,11 @@ def integrated_in_full(design: Design) -> bool:
         return False
     first = design.blocks[0]
     return all(_inside(b.index, first.index) and _inside(first.index, b.index) for b in design.blocks[1:])
+
+
+def integral_points(design: Design) -> int | None:
+    """Return about how many points the integral over a group's effects takes; None if it cannot be had to the digit."""
+    return _POINTS.get(sum(block.size for block in design.blocks)) if integrated_in_full(design) else None
 
 
 def group_log_likelihood(fit: Fitted, factor: str | None = None, *, every: int = 1) -> xr.DataArray:

@@ -237,44 +237,13 @@ def _starts(model: Model) -> dict[str, Any]:
 
 def _run(compiled: Any, sampler: Sampler, progress: bool) -> tuple[xr.DataTree, bool]:
     """Run the chains; return their draws and whether they were interrupted."""
-    if isinstance(compiled, _Graph):
-        return _run_graph(compiled, sampler, progress), False
-    assert sampler.tune is not None
-    assert sampler.seed is not None
+    shared = ("draws", "tune", "chains", "seed", "target_accept", "max_treedepth")
+    options: dict[str, Any] = {name: getattr(sampler, name) for name in shared} | {"progress": progress}
     try:
-        return run_nutpie(
-            compiled,
-            draws=sampler.draws,
-            tune=sampler.tune,
-            chains=sampler.chains,
-            cores=sampler.cores,
-            seed=sampler.seed,
-            target_accept=sampler.target_accept,
-            max_treedepth=sampler.max_treedepth,
-            progress=progress,
-            fewest=_FEWEST,
-        )
-    except RuntimeError as error:
-        raise SamplingError(f"the sampler stopped: {_first_lines(error)}; {_RESCALE}") from error
-
-
-def _run_graph(graph: _Graph, sampler: Sampler, progress: bool) -> xr.DataTree:
-    assert sampler.tune is not None
-    assert sampler.seed is not None
-    try:
-        return run_numpyro(
-            graph.graph,
-            graph.names,
-            graph.starts,
-            graph.jittered,
-            draws=sampler.draws,
-            tune=sampler.tune,
-            chains=sampler.chains,
-            seed=sampler.seed,
-            target_accept=sampler.target_accept,
-            max_treedepth=sampler.max_treedepth,
-            progress=progress,
-        )
+        if isinstance(compiled, _Graph):
+            of_graph = (compiled.graph, compiled.names, compiled.starts, compiled.jittered)
+            return run_numpyro(*of_graph, **options), False
+        return run_nutpie(compiled, **options, cores=sampler.cores, fewest=_FEWEST)
     except RuntimeError as error:
         raise SamplingError(f"the sampler stopped: {_first_lines(error)}; {_RESCALE}") from error
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import carray, njit, types
-from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin
 
@@ -94,6 +93,9 @@ doubles = intrinsic(_pointer(_DOUBLES))
 
 integers = intrinsic(_pointer(_INTEGERS))
 """Turn an address into a pointer to int64s."""
+
+_anything = intrinsic(_pointer(types.voidptr))
+"""Turn an address into a pointer that `carray` views as what it is told."""
 
 
 @intrinsic
@@ -179,14 +181,6 @@ def call_family(typingctx: Any, address: Any, n: Any, y: Any, trials: Any, work:
 def call_prior(typingctx: Any, address: Any, value: Any, a: Any, b: Any, c: Any, slope: Any) -> Any:
     """Call a prior's density at an address."""
     return _prior(value, a, b, c, slope), _prior_code
-
-
-@intrinsic
-def _anything(typingctx: Any, address: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], cgutils.voidptr_t)
-
-    return types.voidptr(address), codegen
 
 
 @njit(inline="always", error_model="numpy")

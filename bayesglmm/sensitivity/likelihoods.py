@@ -6,12 +6,9 @@ import xarray as xr
 
 from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws
-from bayesglmm.likelihood import group_log_likelihood, integrated_in_full
+from bayesglmm.likelihood import group_log_likelihood, integral_points
 
 __all__ = ["conditional_log_likelihood", "integrated_log_likelihood", "log_likelihood"]
-
-_TERMS = {1: 25, 2: 600, 3: 12_000}
-"""About how many points the integral over so many effects of a group takes."""
 
 _WORK = 2e8
 """Evaluations of a row that integrals may take before draws are left out: some seconds."""
@@ -31,11 +28,11 @@ def log_likelihood(fit: Fitted, draws: int | None = None) -> xr.DataArray:
         On how many draws b is integrated out at most, evenly spaced; None for all if that does not take long.
     """
     design = fit.model.design
-    effects_of_group = sum(block.size for block in design.blocks)
-    if not integrated_in_full(design) or effects_of_group not in _TERMS:
+    points = integral_points(design)
+    if points is None:
         return conditional_log_likelihood(fit)
     total = fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"]
-    work = total * design.n * _TERMS[effects_of_group] / _WORK
+    work = total * design.n * points / _WORK
     every = max(1, min(math.ceil(work), total // _FEWEST), math.ceil(total / (draws or total)))
     return conditional_log_likelihood(fit) if work / every > 4 else integrated_log_likelihood(fit, every)
 
