@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from bayesglmm.errors import FamilyError, suggest
-from bayesglmm.special import exp, log1p_unit, log_ndtr, mills
+from bayesglmm.special import exp, log_ndtr, mills, twice_artanh
 
 __all__ = ["LINKS", "Link", "Range", "get_link"]
 
@@ -142,9 +142,12 @@ def _inverse_rows(n: int, eta: Pointer, a: Pointer, b: Pointer, da: Pointer, db:
 
 def _logit_rows(n: int, eta: Pointer, a: Pointer, b: Pointer, da: Pointer, db: Pointer) -> None:
     for i in range(n):
-        tail = exp(-abs(eta[i]))
-        small = log1p_unit(tail)
-        p = 1.0 / (1.0 + tail)
+        da[i] = exp(-abs(eta[i]))
+    for i in range(n):  # a loop of its own: in one, a processor has too few rows under way
+        tail = da[i]
+        both = 1.0 / ((1.0 + tail) * (2.0 + tail))
+        small = twice_artanh(tail * (1.0 + tail) * both)
+        p = (2.0 + tail) * both
         q = tail * p
         positive = eta[i] > 0.0
         a[i] = -small if positive else eta[i] - small

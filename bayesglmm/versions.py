@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 __all__ = ["versions"]
@@ -15,6 +16,7 @@ def versions(more: Iterable[str] = ()) -> str:
     return ", ".join([f"Python {platform.python_version()}", *found])
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return version(package)

@@ -2,6 +2,7 @@
 
 import ctypes
 
+import mpmath
 import numpy as np
 import pymc as pm
 import pytensor
@@ -21,7 +22,7 @@ from bayesglmm.families import FAMILIES
 from bayesglmm.graph import build, variable_names
 from bayesglmm.model import Model, glmm
 from bayesglmm.priors import DISTRIBUTIONS
-from bayesglmm.special import digamma, log1p_exp, log_ndtr, mills
+from bayesglmm.special import digamma, exp, log, log_ndtr, mills, twice_artanh
 
 MODE = Mode("py", "fast_run")
 _POINTER = ctypes.c_void_p
@@ -319,7 +320,6 @@ def test_no_point_raises(family, link):
     [
         (digamma, special.digamma, np.geomspace(1e-6, 1e8, 60)),
         (log_ndtr, special.log_ndtr, np.linspace(-900, 8, 60)),
-        (log1p_exp, lambda x: np.logaddexp(0, x), np.linspace(-700, 700, 60)),
         (
             mills,
             lambda x: np.exp(-(x**2) / 2 - np.log(2 * np.pi) / 2 - special.log_ndtr(x)),
@@ -329,3 +329,23 @@ def test_no_point_raises(family, link):
 )
 def test_special_functions(ours, theirs, where):
     np.testing.assert_allclose([ours(float(x)) for x in where], theirs(where), rtol=2e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("ours", "exactly", "where"),
+    [
+        (exp, mpmath.exp, np.concatenate([np.linspace(-708, 709, 800), np.linspace(-1, 1, 801)])),
+        (log, mpmath.log, np.concatenate([np.geomspace(1e-307, 1e308, 800), np.linspace(0.5, 2, 801)])),
+        (twice_artanh, lambda s: 2 * mpmath.atanh(s), np.linspace(-1, 1, 801) / 3),
+    ],
+)
+def test_functions_without_branches_are_right_to_the_last_digits(ours, exactly, where):
+    with mpmath.workdps(40):
+        expected = [float(exactly(mpmath.mpf(float(x)))) for x in where]
+    np.testing.assert_allclose([ours(float(x)) for x in where], expected, rtol=5e-16, atol=0)
+
+
+def test_exp_beyond_the_range_of_doubles():
+    with np.errstate(over="ignore"):
+        assert [exp(x) for x in (-np.inf, -750.0, 710.0, np.inf)] == [0.0, 0.0, np.inf, np.inf]
+    np.testing.assert_allclose(exp(-740.0), np.exp(-740.0), rtol=0.01)

@@ -28,6 +28,7 @@ __all__ = [
     "doubles",
     "floats",
     "further",
+    "indices",
     "integers",
     "release",
     "words",
@@ -35,6 +36,7 @@ __all__ = [
 
 _DOUBLES = types.CPointer(types.float64)
 _INTEGERS = types.CPointer(types.int64)
+_INDICES = types.CPointer(types.int32)
 
 LOGP = types.int64(types.uint64, _DOUBLES, _DOUBLES, _DOUBLES, _INTEGERS)
 """nutpie's log density: dimension, point, gradient out, value out, header; 0 if fine."""
@@ -93,6 +95,9 @@ doubles = intrinsic(_pointer(_DOUBLES))
 
 integers = intrinsic(_pointer(_INTEGERS))
 """Turn an address into a pointer to int64s."""
+
+indices = intrinsic(_pointer(_INDICES))
+"""Turn an address into a pointer to int32s, which are read where many are."""
 
 _anything = intrinsic(_pointer(types.voidptr))
 """Turn an address into a pointer that `carray` views as what it is told."""

@@ -24,7 +24,7 @@ class Work(FromZero):
     D_ETA = auto()
 
 
-CHUNK = 512
+CHUNK = 1032
 """Rows worked on at a time, so that what is written is still in the cache when it is read."""
 
 WORK = len(Work)

@@ -124,6 +124,8 @@ class Arrow:
         """Return the log determinant, the Schur complement lifted to the floor."""
         corners = self.corners
         each = np.log(corners) if corners.shape[-1] == 1 else np.linalg.slogdet(corners)[1]
+        if not len(self.head):
+            return float(each.sum())
         return float(each.sum() + np.linalg.slogdet(lifted(self.schur(), floor))[1])
 
 
@@ -133,9 +135,11 @@ def lifted(matrices: Array, floor: float) -> Array:
         return matrices
     if matrices.shape[-1] == 1:  # many levels of one column are the usual case, and quick this way
         return np.maximum(matrices, floor)
-    values, vectors = np.linalg.eigh(matrices)
-    if (values >= floor).all():
+    try:  # all above the floor is usual too, and a Cholesky factor quicker than eigenvalues
+        np.linalg.cholesky(matrices - floor * np.eye(matrices.shape[-1]))
         return matrices
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(matrices)
     result: Array = (vectors * np.maximum(values, floor)[..., None, :]) @ vectors.swapaxes(-1, -2)
     return result
 

@@ -87,14 +87,14 @@ class Bound:
         parameters = len(model.family.parameters)
         kept: dict[str, NDArray[Any]] = {
             "x": np.ascontiguousarray((rows.x - centre).T),
-            "offset": _floats(rows.offset),
             "y": _floats(rows.y),
-            "trials": _floats(rows.trials),
             "centre": _floats(centre),
             "prior_calls": np.array([prior_address(prior.density) for prior in globals_], dtype=np.int64),
             "prior_numbers": np.array([_numbers(prior) for prior in globals_], dtype=np.float64),
             "transforms": np.array([_transform(prior) for prior in globals_], dtype=np.int64),
         }
+        kept["offset"], offset_varies = _each(rows.offset)
+        kept["trials"], trials_vary = _each(rows.trials)
         first_sd = int(design.has_intercept) + columns.shape[1]
         table, arrays, dim, space = _block_table(design.blocks, rows, coordinates, first_sd, len(globals_))
         kept["block_table"] = table
@@ -131,6 +131,8 @@ class Bound:
             "likelihood": int(not prior_only),
             "whitened": int(coordinates.whitening is not None),
             **sizes,
+            "offset_varies": offset_varies,
+            "trials_vary": trials_vary,
             "allocate": ALLOCATE,
             "release": RELEASE,
             "space": space,
@@ -164,7 +166,7 @@ def _block_table(
     at, z_at, space = first_sd, first_z, 0
     for number, block in enumerate(blocks):
         arrays: dict[str, NDArray[Any]] = {
-            "index": np.ascontiguousarray(rows.index[number], dtype=np.int64),
+            "index": np.ascontiguousarray(rows.index[number], dtype=np.int32),
             "z": np.ascontiguousarray(rows.z[number].T),
             "known": np.ascontiguousarray(coordinates.known[number]),
             "pull": np.ascontiguousarray(coordinates.pull[number]),
@@ -207,6 +209,13 @@ def _transform(prior: Prior) -> int:
     """Return 0 for the whole line, 1 for above a lower bound, 2 for an interval."""
     lower, upper = prior.bounds
     return 2 if np.isfinite(upper) else int(np.isfinite(lower))
+
+
+def _each(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """Return values of rows and 1, or a chunk of them and 0 if all are equal: less to read where rows are many."""
+    if np.all(values == values[:1]):
+        return np.full(CHUNK, values[0] if len(values) else 0.0), 0
+    return _floats(values), 1
 
 
 def _floats(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ from bayesglmm.compiled.abi import (
     call_prior,
     doubles,
     further,
+    indices,
     integers,
     release,
 )
@@ -79,7 +80,7 @@ def _sum_columns(d_eta, matrix, slopes, start, count, n, columns):
 
 @summing
 def _add_effects(eta, block, b, start, count, n):
-    k, index = block[Block.COLUMNS], further(integers(block[Block.INDEX]), start)
+    k, index = block[Block.COLUMNS], further(indices(block[Block.INDEX]), start)
     if block[Block.INTERCEPT_ONLY]:
         for i in range(count):
             eta[i] += b[index[i]]
@@ -92,7 +93,7 @@ def _add_effects(eta, block, b, start, count, n):
 
 @summing
 def _sum_effects(d_eta, block, d_b, start, count, n):
-    k, index = block[Block.COLUMNS], further(integers(block[Block.INDEX]), start)
+    k, index = block[Block.COLUMNS], further(indices(block[Block.INDEX]), start)
     if block[Block.INTERCEPT_ONLY]:
         for i in range(count):
             d_b[index[i]] += d_eta[i]
@@ -107,7 +108,8 @@ def _sum_effects(d_eta, block, d_b, start, count, n):
 def _linear_predictor(header, values, b, eta, start, count):
     """Write η of `count` rows from `start`."""
     n, p, first = header[Header.ROWS], header[Header.SLOPES], header[Header.INTERCEPT]
-    offset, base = further(doubles(header[Header.OFFSET]), start), values[0] if first else 0.0
+    offset = further(doubles(header[Header.OFFSET]), start * header[Header.OFFSET_VARIES])
+    base = values[0] if first else 0.0
     for i in range(count):
         eta[i] = offset[i] + base
     _add_columns(eta, doubles(header[Header.X]), further(values, first), start, count, n, p)
@@ -124,7 +126,7 @@ def _rows(header, work, values, d_parameters, start, count):
         header[Header.FAMILY],
         count,
         header[Header.Y] + 8 * start,
-        header[Header.TRIALS] + 8 * start,
+        header[Header.TRIALS] + 8 * start * header[Header.TRIALS_VARY],
         work,
         further(values, header[Header.FIRST_PARAMETER]),
         d_parameters,

@@ -161,17 +161,13 @@ class _Search:
             step = -self.density.solve(arrow, slopes[i])  # the effects' mode follows the global
             step[i] = 1.0
             step *= STEP * self.scales[i]
-            up, down = self.density.effects(x + step), self.density.effects(x - step)
-            return (up.log_determinant(FLOOR) - down.log_determinant(FLOOR)) / float(2 * step[i])
+            return (self.density.effects(x + step).log_determinant(FLOOR) - here) / float(step[i])
 
+        here = arrow.log_determinant(FLOOR)
         slope = gradient[:g] - 0.5 * np.array(self._each(change, range(g)))
-        return -(value - 0.5 * arrow.log_determinant(FLOOR)), -slope * self.scales
+        return -(value - 0.5 * here), -slope * self.scales
 
     def hessian(self, scaled: Array) -> Array:
         """Return the Hessian of the objective, (g, g) in natural units, from differences of its gradient."""
-        step = 1e-3
-        rows = []
-        for direction in np.eye(len(scaled)):
-            up, down = self.objective(scaled + step * direction)[1], self.objective(scaled - step * direction)[1]
-            rows.append((up - down) / (2 * step))
-        return np.array(rows)
+        step, here = 1e-3, self.objective(scaled)[1]
+        return np.array([(self.objective(scaled + step * along)[1] - here) / step for along in np.eye(len(scaled))])

@@ -18,8 +18,10 @@ class Header(FromZero):
     PARAMETERS = auto()
     X = auto()
     OFFSET = auto()
+    OFFSET_VARIES = auto()  # 0: one chunk of it stands for all
     Y = auto()
     TRIALS = auto()
+    TRIALS_VARY = auto()
     CENTRE = auto()
     BLOCK_TABLE = auto()
     PRIOR_CALLS = auto()
