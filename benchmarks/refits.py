@@ -4,6 +4,7 @@ Linux only: resident memory is read from /proc.
 """
 
 import argparse
+import ctypes
 import gc
 import os
 import time
@@ -24,21 +25,30 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def refit(fits: int, seed: int, settings: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Return seconds and memory after each fit (MiB), shape (fits,)."""
+def in_use() -> float:
+    """Return the memory left when the C library has given back what it holds for later (MiB)."""
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's alone
+        trim(0)
+    return resident()
+
+
+def refit(fits: int, seed: int, settings: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    """Return seconds and memory after each fit (MiB), shape (fits,), and memory in use after some and at the end."""
     study = STUDIES["seizure"]
     data = study.load()
     rng = np.random.default_rng(seed)
     first = bg.fit(study.formula, data, study.family, seed=seed, progress=False, **settings)
     means = first.predict(frame="group").mean(("chain", "draw")).values
-    seconds, memory = np.empty(fits), np.empty(fits)
+    seconds, memory, used = np.empty(fits), np.empty(fits), []
     for i in range(fits):
         start = time.perf_counter()
         first.update(data=data.assign(count=rng.poisson(means)), seed=seed + i, progress=False)
         seconds[i] = time.perf_counter() - start
         gc.collect()
         memory[i] = resident()
-    return seconds, memory
+        if i in {_SETTLED, fits - 1}:
+            used.append(in_use())
+    return seconds, memory, used
 
 
 def main() -> None:
@@ -50,14 +60,13 @@ def main() -> None:
     given = parser.parse_args()
     if given.fits <= 2 * _SETTLED:
         parser.error(f"--fits is above {2 * _SETTLED}: memory settles over the first {_SETTLED}")
-    seconds, memory = refit(given.fits, given.seed, {"draws": given.draws})
+    seconds, memory, used = refit(given.fits, given.seed, {"draws": given.draws})
     settled = memory[_SETTLED:]
-    slope = np.polyfit(np.arange(len(settled)), settled, 1)[0]
     print(f"{given.fits} fits, {np.median(seconds):.2f} s each (median), {seconds.sum():.0f} s in all")
     print(
         f"memory after fit {_SETTLED}: {settled[0]:.0f} MiB, at the end {settled[-1]:.0f} MiB, most {memory.max():.0f}"
     )
-    print(f"growth from there: {1024 * slope:.1f} KiB a fit")
+    print(f"in use, without what is held for later: {used[0]:.0f} MiB after fit {_SETTLED}, at the end {used[1]:.0f}")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,9 @@ class Work(FromZero):
 
 
 CHUNK = 1032
-"""Rows worked on at a time, so that what is written is still in the cache when it is read."""
+"""Rows worked on at a time, so that what is written is still in the cache when it is read.
+
+Shorter chunks read many rows more slowly from memory; arrays whole pages apart would share few places of the cache.
+"""
 
 WORK = len(Work)
