@@ -17,6 +17,8 @@ Each message says what was given, what is allowed and what to do.
 import difflib
 from collections.abc import Iterable, Sequence
 
+from bayesglmm.text import plain
+
 __all__ = [
     "BayesGLMMError",
     "BayesGLMMWarning",
@@ -101,12 +103,12 @@ def suggest(given: str, known: Iterable[str], limit: int = 12) -> str:
     lowered = {name.lower(): name for name in names}
     near = difflib.get_close_matches(given.lower(), list(lowered), n=1)
     listed = f"known: {listing(names, limit)}" if names else "there are none"
-    return f"did you mean '{lowered[near[0]]}'? {listed}" if near else listed
+    return f"did you mean '{plain(lowered[near[0]])}'? {listed}" if near else listed
 
 
 def listing(items: Iterable[object], limit: int = 12) -> str:
-    """Join items with commas, the overflow counted instead of shown."""
-    shown = [str(item) for item in items]
+    """Join items with commas, each as plain text, the overflow counted instead of shown."""
+    shown = [plain(item) for item in items]
     if len(shown) <= limit:
         return ", ".join(shown)
     return ", ".join(shown[:limit]) + f" … ({len(shown) - limit} more)"

@@ -12,6 +12,8 @@ import bayesglmm as bg
 PACKAGE = Path(bg.__file__).parent
 
 LAYERS = (
+    ("text",),
+    ("names", "tables"),
     ("errors", "ranks", "special", "versions"),
     ("formula", "firth"),
     ("design", "links", "datasets", "progress"),

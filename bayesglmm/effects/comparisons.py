@@ -138,15 +138,17 @@ def _several(
                 table = pd.concat(labels, ignore_index=True).assign(variable=plan.variable)
                 part.append((table[["variable", "contrast", *table.columns[:-2]]], each))
     return [
-        estimates(asked, part, _sentence(asked, mine, rows, given, kind.replace("_", " ")), _shown(asked, kind))
+        estimates(asked, part, _sentence(asked, mine, rows, given, kind.replace("_", " ")), _shown(asked, kind, mine))
         for kind, mine, part in zip(kinds, plans, parts, strict=True)
     ]
 
 
-def _shown(asked: Asked, kind: Comparison) -> Shown:
+def _shown(asked: Asked, kind: Comparison, plans: Sequence[Contrast]) -> Shown:
     """Say how a comparison is drawn."""
     null = 1.0 if kind in ("ratio", "odds_ratio") else 0.0
-    return Shown("forest", f"{kind.replace('_', ' ')} of averages, {asked.quantity}", null=null, ratio=null == 1.0)
+    texts = {name: text for plan in plans for name, text in zip(plan.names, plan.texts, strict=True)}
+    value = f"{kind.replace('_', ' ')} of averages, {asked.quantity}"
+    return Shown("forest", value, null=null, ratio=null == 1.0, contrasts=texts)
 
 
 def _check_scale(asked: Asked, kind: Comparison) -> None:

@@ -19,6 +19,8 @@ __all__ = ["NAMED", "Contrast", "ContrastOption", "read_contrasts", "read_variab
 type Array = NDArray[np.float64]
 type ContrastOption = str | ArrayLike | Mapping[str, ArrayLike]
 
+_MINUS = "\N{MINUS SIGN}"
+
 NAMED = ("reference", "pairwise", "sequential")
 """Each value against the first, each pair, each against the one before; the later always against the earlier."""
 
@@ -35,8 +37,8 @@ class Contrast:
         The values it is set to, L in all; for a step 0 and the step, which are added to each row's value.
     is_step
         Whether the values are added.
-    names
-        Of the contrasts, c in all.
+    names, texts
+        Of the contrasts, c in all; `texts` with the sign that a picture has for minus.
     weights
         (c, L), rows that sum to 0.
     """
@@ -45,6 +47,7 @@ class Contrast:
     values: tuple[Any, ...]
     is_step: bool
     names: tuple[str, ...]
+    texts: tuple[str, ...]
     weights: Array
 
     def __str__(self) -> str:
@@ -114,7 +117,8 @@ def _contrast(model: Model, name: str, value: Any, contrasts: ContrastOption, si
     if len(values) < 2:
         raise OptionError(f"{option} has one value, {values[0]!r}; give two or more to compare")
     names, weights = _weights(name, values, contrasts, sign)
-    return Contrast(name, values, False, names, weights)
+    texts, _ = _weights(name, values, contrasts, _MINUS if sign == "-" else sign)
+    return Contrast(name, values, False, names, texts, weights)
 
 
 def _step(model: Model, name: str, step: Any, contrasts: ContrastOption, option: str) -> Contrast:
@@ -130,7 +134,9 @@ def _step(model: Model, name: str, step: Any, contrasts: ContrastOption, option:
             f"contrasts needs values of '{name}' to refer to; give them, such as "
             f"variables={{{name!r}: {_some(model, name)}}}"
         )
-    return Contrast(name, (0, checked_step), True, (f"{checked_step:+g}",), np.array([[-1.0, 1.0]]))
+    text = f"{checked_step:+g}"
+    shown = text.replace("-", _MINUS, 1) if text.startswith("-") else text
+    return Contrast(name, (0, checked_step), True, (text,), (shown,), np.array([[-1.0, 1.0]]))
 
 
 def _some(model: Model, name: str) -> str:
@@ -163,7 +169,7 @@ def _weights(name: str, values: Sequence[Any], contrasts: ContrastOption, sign: 
         raise OptionError(
             f"the contrast {row.tolist()} sums to {row.sum():g}; weights must be finite, sum to 0 and not all be 0"
         )
-    texts = map(str, contrasts) if isinstance(contrasts, Mapping) else (_text(row, values) for row in weights)
+    texts = map(str, contrasts) if isinstance(contrasts, Mapping) else (_text(row, values, sign) for row in weights)
     return tuple(texts), weights
 
 
@@ -173,8 +179,9 @@ def _pairs(count: int, named: str) -> list[tuple[int, int]]:
     return list(combinations(range(count), 2)) if named == "pairwise" else [(j, j + 1) for j in range(count - 1)]
 
 
-def _text(row: Array, values: Sequence[Any]) -> str:
+def _text(row: Array, values: Sequence[Any], sign: str) -> str:
     """Write weights as a sum: `0.5·a + 0.5·b - 1·c`."""
+    minus = _MINUS if sign == _MINUS else "-"
     terms = [(weight, number(value)) for weight, value in zip(row.tolist(), values, strict=True) if weight]
-    text = " ".join(f"{'-' if weight < 0 else '+'} {abs(weight):.3g}·{value}" for weight, value in terms)
+    text = " ".join(f"{minus if weight < 0 else '+'} {abs(weight):.3g}·{value}" for weight, value in terms)
     return text.removeprefix("+ ")

@@ -16,6 +16,8 @@ from bayesglmm.effects.asked import Asked, Over
 from bayesglmm.effects.raw import Raw
 from bayesglmm.errors import OptionError
 from bayesglmm.summaries import interval
+from bayesglmm.tables import block, html, plain_table
+from bayesglmm.text import plain
 
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
@@ -52,6 +54,8 @@ class Shown:
         What else a reader must know, below the picture.
     raw
         What finds the raw means of the outcome that can stand behind the estimates; None where none can.
+    contrasts
+        What each contrast is called in a picture, by its name.
     """
 
     shape: Literal["curve", "points", "labels", "forest"]
@@ -63,6 +67,7 @@ class Shown:
     frames: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     raw: Callable[[], Raw] | None = None
+    contrasts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +147,8 @@ class Estimates:
         """
         if not isinstance(digits, int) or isinstance(digits, bool) or not 1 <= digits <= 15:
             raise OptionError(f"digits={digits!r} is not a number of significant digits; give a whole number, 1 to 15")
-        table = self.table.to_string(index=False, **_formats(self.table, self.labels, digits), max_rows=40)
+        shown = plain_table(self.table)
+        table = shown.to_string(index=False, **_formats(self.table, self.labels, digits), max_rows=40)
         return f"{fill(self._heading(), 110, break_on_hyphens=False)}\n\n{table}"
 
     def __str__(self) -> str:
@@ -154,11 +160,11 @@ class Estimates:
         return str(self)
 
     def _repr_html_(self) -> str:
-        table = self.table.to_html(index=False, **_formats(self.table, self.labels, 4), border=0, max_rows=40)
-        return f"<div><p>{escape(self._heading())}</p>{table}</div>"
+        table = html(self.table, index=False, **_formats(self.table, self.labels, 4), max_rows=40)
+        return block(f"<p>{escape(self._heading())}</p>{table}")
 
     def _heading(self) -> str:
-        return f"{self.estimand} {100 * self.ci_prob:g}\N{NO-BREAK SPACE}% equal-tailed intervals."
+        return f"{plain(self.estimand)} {100 * self.ci_prob:g}\N{NO-BREAK SPACE}% equal-tailed intervals."
 
 
 def estimates(
@@ -212,7 +218,7 @@ def _formats(table: pd.DataFrame, labels: Sequence[str], digits: int) -> dict[st
     """Return how pandas writes estimates and labels."""
     return {
         "float_format": "{:.4g}".format,
-        "formatters": {name: partial(_significant, digits=digits) for name in table if name not in labels},
+        "formatters": {plain(name): partial(_significant, digits=digits) for name in table if name not in labels},
     }
 
 

@@ -18,7 +18,8 @@ from bayesglmm.effects.raw import Raw
 from bayesglmm.effects.wording import number
 from bayesglmm.errors import OptionError, choose
 from bayesglmm.grid import MOST_GROUPS
-from bayesglmm.plots.style import COLOURS, GREY, INK, MARKERS, Picture, frameless, new_figure
+from bayesglmm.plots.style import COLOURS, GREY, INK, MARKERS, Picture, as_labels, drawn, frameless, label, new_figure
+from bayesglmm.text import plain
 
 __all__ = ["draw"]
 
@@ -28,14 +29,17 @@ _MOST_ROWS = 60
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 _SHADE = 0.16
 _RAW_AREAS = (8.0, 50.0)
+_PLACES = 90
+"""Of the name of a row of a forest, and of what a frame is."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Rows of a panel that belong together: their colour, name and positions."""
+    """Rows of a panel that belong together: their colour, name, what the legend calls it, and positions."""
 
     at: int
     name: str
+    text: str
     rows: NDArray[np.int64]
 
     @property
@@ -114,17 +118,17 @@ def _panels(shown: Estimates, names: Mapping[str, str], lines: int, raw: Raw | N
                 _one(axes, shown, group, len(groups), lines)
                 if raw is not None:
                     _behind(axes, shown, raw, group, len(groups), by)
-            axes.set_title(fill(what.frames[frame], 48))
-            axes.set_xlabel(names.get(what.focal, what.focal))
+            axes.set_title(fill(label(what.frames[frame], _PLACES), 48))
+            axes.set_xlabel(label(names.get(what.focal, what.focal)))
             _ticks(axes, shown)
-        panels[0].set_ylabel(fill(names.get("value", what.value), 44))
+        panels[0].set_ylabel(fill(drawn(names.get("value", what.value)), 44))
         if what.bounds[0] == 0:
             panels[0].set_ylim(bottom=0.0)
-        title = ", ".join(names.get(name, name) for name in by)
+        title = ", ".join(label(names.get(name, name)) for name in by)
         handles = _handles(groups if by else [], what.shape, shown.ci_prob, lines, raw is not None)
         handles += [] if raw is None else [_raw_handle(raw)]
         figure.legend(handles=handles, title=title or None, loc="outside right upper", alignment="left")
-        note = "; ".join(text for text in (what.note, raw.note if raw else "") if text)
+        note = "; ".join(drawn(text) for text in (what.note, raw.note if raw else "") if text)
         if note:
             figure.supxlabel(fill(note, int(26 + 34 * len(frames))), fontsize=7.5, x=0.01, ha="left")
     return figure
@@ -133,16 +137,17 @@ def _panels(shown: Estimates, names: Mapping[str, str], lines: int, raw: Raw | N
 def _groups(table: pd.DataFrame, rows: NDArray[np.int64], by: list[str]) -> list[_Group]:
     """Split the rows of a panel by the columns of the legend."""
     if not by:
-        return [_Group(0, "", rows)]
+        return [_Group(0, "", "", rows)]
     if len(table.iloc[rows][by].drop_duplicates()) > MOST_GROUPS:
         raise OptionError(
             f"more than {MOST_GROUPS} combinations of {', '.join(by)} cannot be told apart in a picture; "
             "give fewer values in at"
         )
     keys = _keys(table.iloc[rows], by)
+    names = list(dict.fromkeys(keys))
     return [
-        _Group(at, name, rows[[j for j, key in enumerate(keys) if key == name]])
-        for at, name in enumerate(dict.fromkeys(keys))
+        _Group(at, name, text, rows[[j for j, key in enumerate(keys) if key == name]])
+        for at, (name, text) in enumerate(zip(names, as_labels(names), strict=True))
     ]
 
 
@@ -170,7 +175,7 @@ def _one(axes: Axes, shown: Estimates, group: _Group, count: int, lines: int) ->
     table = shown.table.iloc[group.rows]
     x = _positions(shown, table[shown.shown.focal])
     low, middle, high = (table[name].to_numpy(dtype=float) for name in ("lower", "median", "upper"))
-    order, tag = np.argsort(x, kind="stable"), f" {group.name}".rstrip()
+    order, tag = np.argsort(x, kind="stable"), f" {plain(group.name)}".rstrip()
     if shown.shown.shape == "curve":
         colour = group.look["color"]
         if lines:
@@ -206,7 +211,7 @@ def _behind(axes: Axes, shown: Estimates, raw: Raw, group: _Group, count: int, b
         alpha=0.8,
         zorder=1.5,
         clip_on=False,
-        gid=f"raw {group.name}".rstrip(),
+        gid=f"raw {plain(group.name)}".rstrip(),
     )
 
 
@@ -226,7 +231,8 @@ def _ticks(axes: Axes, shown: Estimates) -> None:
         return
     at = np.arange(len(values)) if shown.shown.shape == "labels" else np.array(values, dtype=float)
     gap = float(np.diff(np.sort(at)).min()) if len(at) > 1 else 1.0
-    axes.set_xticks(at, [number(value) for value in values])
+    room = max(12, (42 + 4 * len(values)) // max(len(values), 1))
+    axes.set_xticks(at, as_labels([number(value) for value in values], room))
     axes.set_xlim(at.min() - 0.5 * gap, at.max() + 0.5 * gap)
 
 
@@ -234,13 +240,12 @@ def _handles(groups: list[_Group], shape: str, ci_prob: float, lines: int, raw: 
     """Make the legend: groups first, then what lines and shades are."""
     handles: list[Any] = []
     for group in groups:
+        text = fill(group.text, 34)
         if shape == "curve":
             marker = group.marker if raw else None
-            handles.append(Line2D([], [], label=group.name, marker=marker, markerfacecolor="none", **group.look))
+            handles.append(Line2D([], [], label=text, marker=marker, markerfacecolor="none", **group.look))
         else:
-            handles.append(
-                Line2D([], [], label=group.name, color=group.look["color"], marker=group.marker, markersize=5)
-            )
+            handles.append(Line2D([], [], label=text, color=group.look["color"], marker=group.marker, markersize=5))
     if groups:
         handles.append(Patch(alpha=0, label=" "))
     interval = f"{100 * ci_prob:g} % interval"
@@ -261,20 +266,20 @@ def _forest(shown: Estimates, names: Mapping[str, str]) -> Picture:
         )
     frames = list(dict.fromkeys(table["frame"]))
     others = [name for name in shown.labels if name != "frame"]
-    texts = [_row_text(row, others, names) for row in table.to_dict("records")]
+    texts = _apart([_row_text(row, others, names, what.contrasts) for row in table.to_dict("records")])
     heights = _heights(texts)
     width = 6.4 + 0.055 * max(0, max(map(len, texts)) - 12)
     with new_figure(width, 1.2 + 0.17 * len(table) + 0.17 * len(set(texts)), shown.estimand) as figure:
         axes = figure.add_subplot()
         for at, frame in enumerate(frames):
             rows = np.flatnonzero(table["frame"] == frame)
-            colour, part = COLOURS[at], table.iloc[rows]
+            colour, part, name = COLOURS[at], table.iloc[rows], plain(frame)
             axes.hlines(
-                heights[rows], part["lower"], part["upper"], color=colour, linewidth=1.2, gid=f"interval {frame}"
+                heights[rows], part["lower"], part["upper"], color=colour, linewidth=1.2, gid=f"interval {name}"
             )
-            axes.plot(part["median"], heights[rows], MARKERS[at], color=colour, markersize=5, gid=f"median {frame}")
+            axes.plot(part["median"], heights[rows], MARKERS[at], color=colour, markersize=5, gid=f"median {name}")
         _frame_forest(axes, shown, texts, heights)
-        axes.set_xlabel(fill(names.get("value", what.value), 80))
+        axes.set_xlabel(fill(drawn(names.get("value", what.value)), 80))
         handles = [
             Line2D(
                 [],
@@ -282,7 +287,7 @@ def _forest(shown: Estimates, names: Mapping[str, str]) -> Picture:
                 color=COLOURS[at],
                 marker=MARKERS[at],
                 markersize=5,
-                label=fill(what.frames[frame], 34),
+                label=fill(label(what.frames[frame], _PLACES), 34),
             )
             for at, frame in enumerate(frames)
         ]
@@ -291,10 +296,17 @@ def _forest(shown: Estimates, names: Mapping[str, str]) -> Picture:
     return figure
 
 
-def _row_text(row: Mapping[Any, Any], others: list[str], names: Mapping[str, str]) -> str:
+def _apart(rows: list[str]) -> list[str]:
+    """Cut the names of rows to what has room, one name a row of several frames."""
+    names = list(dict.fromkeys(rows))
+    short = dict(zip(names, as_labels(names, _PLACES), strict=True))
+    return [short[name] for name in rows]
+
+
+def _row_text(row: Mapping[Any, Any], others: list[str], names: Mapping[str, str], contrasts: Mapping[str, str]) -> str:
     """Name a row of a forest: what is compared, then where."""
     what = [names.get(str(row["variable"]), str(row["variable"]))] if "variable" in row else []
-    what += [str(row["contrast"])] if "contrast" in row else []
+    what += [contrasts.get(str(row["contrast"]), str(row["contrast"]))] if "contrast" in row else []
     rest = [f"{names.get(key, key)} = {number(row[key])}" for key in others if key not in ("variable", "contrast")]
     return ", ".join([part for part in (": ".join(what),) if part] + rest) or "all rows"
 

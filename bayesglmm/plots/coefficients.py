@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bayesglmm.errors import OptionError
 from bayesglmm.fitted import Fitted
 from bayesglmm.plots.rounding import decimals, rounded
-from bayesglmm.plots.style import Picture, columns_text, forest, frameless, new_figure, quantiles, scale
+from bayesglmm.plots.style import Picture, as_labels, columns_text, forest, frameless, new_figure, quantiles, scale
 
 __all__ = ["coefficients"]
 
@@ -51,12 +51,12 @@ def coefficients(fit: Fitted, *, intercept: bool = False) -> Picture:
     beta = fit.posterior["beta"].sel(coef=names).transpose("chain", "draw", "coef").values.reshape(-1, len(names))
     values, sds = quantiles(beta), beta.std(axis=0, ddof=1)
     heights = np.arange(len(names), 0, -1, dtype=float)
-    labels = columns_text(names)
-    width = 6.2 + 0.06 * max(0, max(len(label) for label in labels) - 8)
+    texts = as_labels(columns_text(names))
+    width = 6.2 + 0.06 * max(0, max(map(len, texts)) - 8)
     with new_figure(width, 1.35 + 0.3 * len(names), _caption(fit)) as figure:
         axes = figure.add_subplot()
         forest(axes, values, heights)
-        axes.set_yticks(heights, labels)
+        axes.set_yticks(heights, texts)
         frameless(axes)
         axes.set_xlabel(f"coefficient: {_whose(fit)}{scale(fit.model)}")
         _figures(axes, values, sds, heights)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from bayesglmm.checks import check
 from bayesglmm.fitted import Fitted
-from bayesglmm.plots.style import BAD, COLOURS, GREY, INK, Picture, columns_text, new_figure
+from bayesglmm.names import parameters_text
+from bayesglmm.plots.style import BAD, COLOURS, GREY, INK, Picture, as_labels, new_figure
 from bayesglmm.summaries import summary
 
 __all__ = ["diagnostics"]
@@ -23,6 +24,8 @@ __all__ = ["diagnostics"]
 _MOST = 8
 """So many parameters are shown; the worst by R-hat where there are more."""
 _BINS = 20
+_PLACES = 34
+"""Of the name of a parameter: beside its figures there is room for no more."""
 _LINES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 _ENERGY: dict[str, dict[str, Any]] = {
     "energy, less its mean": {"color": INK, "linestyle": "-"},
@@ -57,13 +60,14 @@ def diagnostics(fit: Fitted) -> Picture:
         )
         statistics = fit.draws["sample_stats"].to_dataset()
         diverging = statistics["diverging"].values
+        titles = as_labels(parameters_text(shown), _PLACES)
         for row, name in enumerate(shown):
             draws = _draws(fit, name)
             _trace(grid[row, 0], draws, diverging)
             _ranks(grid[row, 1], draws)
             line = table.loc[name]
             figures = f"R-hat {line['r_hat']:.3f}, ESS {line['ess_bulk']:,.0f} bulk, {line['ess_tail']:,.0f} tail"
-            grid[row, 0].set_title(f"{columns_text([name])[0]}    {figures}", fontsize=8)
+            grid[row, 0].set_title(f"{titles[row]}    {figures}", fontsize=8)
         _finish(grid, len(shown))
         _energy(grid[-1, 0], statistics["energy"].values)
         _key(grid[-1, 1], diverging)

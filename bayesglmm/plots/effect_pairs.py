@@ -8,7 +8,7 @@ from scipy.stats import chi2
 from bayesglmm.errors import OptionError, listing, suggest
 from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws
-from bayesglmm.plots.style import COLOURS, GREY, Picture, columns_text, new_figure, scale
+from bayesglmm.plots.style import COLOURS, GREY, Picture, as_labels, columns_text, label, new_figure, scale
 from bayesglmm.random_effects import blocks_of, random_effects
 
 __all__ = ["effect_pairs"]
@@ -53,10 +53,10 @@ def effect_pairs(fit: Fitted, factor: str | None = None, *, x: str | None = None
     g = _covariance(fit, effects.factor, first, second)
     flat = effects.draws.sel(column=[first, second]).transpose("chain", "draw", "level", "column").values
     values = np.quantile(flat.reshape(-1, *flat.shape[2:]), (0.25, 0.5, 0.75), axis=0)
-    with new_figure(4.8, 4.6, _caption(effects.factor, scale(fit.model), values.shape[1])) as figure:
+    with new_figure(4.8, 4.6, _caption(label(effects.factor), scale(fit.model), values.shape[1])) as figure:
         axes = figure.add_subplot()
         _draw(axes, values, g)
-        texts = columns_text([first, second])
+        texts = as_labels(columns_text([first, second]))
         axes.set_xlabel(f"random effect b of {texts[0]} ({scale(fit.model)})")
         axes.set_ylabel(f"random effect b of {texts[1]} ({scale(fit.model)})")
     return figure

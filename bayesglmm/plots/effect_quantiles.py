@@ -7,7 +7,7 @@ from scipy import special
 
 from bayesglmm.errors import OptionError, suggest
 from bayesglmm.fitted import Fitted
-from bayesglmm.plots.style import COLOURS, GREY, Picture, columns_text, new_figure
+from bayesglmm.plots.style import COLOURS, GREY, Picture, as_labels, columns_text, label, new_figure
 from bayesglmm.random_effects import random_effects
 
 __all__ = ["effect_quantiles"]
@@ -43,16 +43,16 @@ def effect_quantiles(fit: Fitted, factor: str | None = None, *, column: str | No
         raise OptionError(f"column={column!r} is not one of '{effects.factor}'; {suggest(column, effects.columns)}")
     columns = effects.columns if column is None else (column,)
     m = effects.draws.sizes["level"]
-    with new_figure(max(4.0, 0.8 + 3.2 * len(columns)), 3.7, _caption(effects.factor, m)) as figure:
+    with new_figure(max(4.0, 0.8 + 3.2 * len(columns)), 3.7, _caption(label(effects.factor), m)) as figure:
         row = figure.subplots(1, len(columns), squeeze=False)[0]
         for axes, name in zip(row, columns, strict=True):
             j = effects.columns.index(name)
             draws = effects.draws.sel(column=name).transpose("chain", "draw", "level").values.reshape(-1, m)
             sd = effects.sd[:, j, None]
             _draw(axes, np.divide(draws, sd, out=np.zeros_like(draws), where=sd > 0))
-            axes.set_title(columns_text([name])[0])
+            axes.set_title(as_labels(columns_text([name]), 36)[0])
             axes.set_xlabel("quantile of N(0, 1)")
-        row[0].set_ylabel(f"random effect b of {effects.factor} / σ")
+        row[0].set_ylabel(f"random effect b of {label(effects.factor)} / σ")
     return figure
 
 

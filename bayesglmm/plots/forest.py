@@ -10,7 +10,18 @@ from bayesglmm.design import BlockDesign
 from bayesglmm.errors import OptionError, choose, suggest
 from bayesglmm.fitted import Fitted
 from bayesglmm.plots.group_means import group_means
-from bayesglmm.plots.style import COLOURS, INK, Picture, columns_text, frameless, new_figure, quantiles, scale
+from bayesglmm.plots.style import (
+    COLOURS,
+    INK,
+    Picture,
+    as_labels,
+    columns_text,
+    frameless,
+    label,
+    new_figure,
+    quantiles,
+    scale,
+)
 from bayesglmm.plots.style import forest as draw_rows
 from bayesglmm.random_effects import RandomEffects, blocks_of, random_effects
 
@@ -64,7 +75,8 @@ def forest(fit: Fitted, factor: str | None = None, *, kind: str = "effects", col
     labelled = m <= _LABELLED
     height = 1.2 + (max(1.0, min(0.24 * m, 3.0 + 0.08 * m)) if labelled else 6.5)
     raw = "Crosses" if labelled else "Dots in colour"
-    caption = f"{_WHAT[chosen].format(name=name, m=m, scale=scale(fit.model), raw=raw)}{_SHOWN}"
+    shown = label(name)
+    caption = f"{_WHAT[chosen].format(name=shown, m=m, scale=scale(fit.model), raw=raw)}{_SHOWN}"
     with new_figure(max(5.4, 1.2 + 3.3 * panels), height, caption) as figure:
         row = figure.subplots(1, panels, squeeze=False)[0]
         if effects is None:
@@ -72,7 +84,7 @@ def forest(fit: Fitted, factor: str | None = None, *, kind: str = "effects", col
         else:
             for axes, one in zip(row, columns, strict=True):
                 _panel(axes, fit, effects, one, labelled)
-        row[0].set_ylabel(f"level of {name}" if labelled else f"{m:,} levels of {name}, in order (1 = smallest)")
+        row[0].set_ylabel(f"level of {shown}" if labelled else f"{m:,} levels of {shown}, in order (1 = smallest)")
     return figure
 
 
@@ -105,7 +117,7 @@ def _panel(axes: Axes, fit: Fitted, effects: RandomEffects, column: str, labelle
     draws = effects.draws.sel(column=column).transpose("chain", "draw", "level").values
     reference = float(np.median(effects.centre[:, effects.columns.index(column)]))
     _rows(axes, draws.reshape(-1, draws.shape[2]), effects.draws["level"].values.tolist(), labelled, reference)
-    (text,) = columns_text([column])
+    (text,) = as_labels(columns_text([column]))
     what = "random effect b" if effects.draws.attrs["kind"] == "effects" else "coefficient β + b"
     axes.set_xlabel(f"{what} of {text}\n{scale(fit.model)}")
 
@@ -121,7 +133,7 @@ def _means(axes: Axes, fit: Fitted, block: BlockDesign, labelled: bool) -> None:
     marker, colour = ("x", INK) if labelled else ("o", COLOURS[2])
     axes.plot(means.raw[order], heights, marker, color=colour, markersize=size, gid="raw", label="raw mean", zorder=5)
     counted = outcome.name if outcome.trials is None else f"successes per trial, {outcome.name}"
-    axes.set_xlabel(f"mean of {counted}\n(frame: group; response scale)")
+    axes.set_xlabel(f"mean of {label(counted)}\n(frame: group; response scale)")
     axes.legend(loc="lower right")
 
 
@@ -133,6 +145,7 @@ def _rows(axes: Axes, draws: Array, levels: list[object], labelled: bool, refere
     few = len(order) <= 20
     draw_rows(axes, values[:, order], heights, 1.0 if few else 0.7 if labelled else 0.35, reference)
     if labelled:
-        axes.set_yticks(heights, [str(levels[j]) for j in order], fontsize=8 if few else 6)
+        texts = as_labels(levels)
+        axes.set_yticks(heights, [texts[j] for j in order], fontsize=8 if few else 6)
         frameless(axes)
     return order

@@ -1,6 +1,7 @@
 """`implied_priors(implied)`: what the priors say on the scale of the response, a panel a quantity."""
 
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 import xarray as xr
@@ -9,7 +10,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from bayesglmm.implied import ImpliedPriors
-from bayesglmm.plots.style import COLOURS, INK, Picture, new_figure
+from bayesglmm.plots.style import COLOURS, INK, Picture, label, new_figure
+from bayesglmm.text import plain
 
 __all__ = ["implied_priors"]
 
@@ -49,10 +51,12 @@ def implied_priors(implied: ImpliedPriors) -> Picture:
     """
     panels, positive = _panels(implied), implied.range == "positive"
     rows, across = -(-len(panels) // _ACROSS), min(len(panels), _ACROSS)
+    grouped = "block" in implied.draws.dims
+    change = "the change each predictor makes"
+    apart = f", {change}, and how far groups lie apart; by frame (b at 0, averaged over, or of one new group)"
     caption = (
-        f"What the priors say before the data, on the scale of the response: {implied.outcome} at the baseline, the "
-        "change each predictor makes, and how far groups lie apart; by frame (b at 0, averaged over, or of one new "
-        f"group). Each line is the share of the prior in each of {_BINS} bins."
+        f"What the priors say before the data, on the scale of the response: {plain(implied.outcome)} at the baseline"
+        f"{apart if grouped else f' and {change}'}. Each line is the share of the prior in each of {_BINS} bins."
     )
     with new_figure(0.8 + 2.5 * across, 0.8 + 1.8 * rows, caption) as figure:
         every = figure.subplots(rows, across, squeeze=False).ravel()
@@ -61,7 +65,8 @@ def implied_priors(implied: ImpliedPriors) -> Picture:
         for axes in every[len(panels) :]:
             axes.set_axis_off()
         figure.supylabel("share of the prior", fontsize=9)
-        figure.legend(*every[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+        if grouped:
+            figure.legend(*every[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return figure
 
 
@@ -72,11 +77,11 @@ def _panels(implied: ImpliedPriors) -> list[_Panel]:
     unit = (0.0, 1.0) if bounded else None
     level = "probability" if bounded else "mean"
     panels = [_Panel("baseline", level, _by_frame(draws["mean"].isel(point=0)), unit)]
-    for label in draws["step"].values:
-        values = _by_frame(draws[kind].sel(step=label))
+    for step in draws["step"].values:
+        values = _by_frame(draws[kind].sel(step=step))
         panels.append(
             _Panel(
-                str(label),
+                str(step),
                 "ratio of means" if positive else f"difference in {level}",
                 values,
                 (-1.0, 1.0) if bounded else None,
@@ -104,8 +109,18 @@ def _draw(axes: Axes, panel: _Panel, *, log: bool) -> None:
         axes.stairs(share, edges, color=_COLOUR[frame], linestyle=_LINES[frame], linewidth=1.2, gid=frame, label=frame)
     axes.set_xlim(low, high)
     axes.set_ylim(0, None)
-    axes.set_title(panel.title, fontsize=8)
+    axes.set_title(fill(label(panel.title), 38), fontsize=8)
     axes.set_xlabel(panel.axis, fontsize=8)
     if log:
-        axes.xaxis.set_major_formatter(lambda value, _: f"$10^{{{value:g}}}$")
+        axes.xaxis.set_major_formatter(lambda value, _: _power_of_ten(value))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+def _power_of_ten(exponent: float) -> str:
+    """Write 10 to a power: `10⁻³`; of a power that is not whole the number."""
+    if exponent != round(exponent):
+        return f"{10**exponent:.3g}"
+    return "10" + f"{exponent:.0f}".translate(_RAISED)
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from bayesglmm.plots.style import BAD, COLOURS, INK, Picture, columns_text, new_figure
+from bayesglmm.names import parameters_text
+from bayesglmm.plots.style import BAD, COLOURS, INK, Picture, as_labels, new_figure
 
 __all__ = ["prior_ladder"]
 
@@ -42,7 +43,7 @@ def prior_ladder(table: pd.DataFrame, references: Mapping[str, float], priors: s
         caption += " Dashed: Firth's penalized estimate, which knows no groups (marginal)."
     with new_figure(max(4.4, 0.8 + 2.3 * across), 0.7 + 2.0 * rows, caption) as figure:
         panels = figure.subplots(rows, across, squeeze=False).ravel()
-        for axes, name, title in zip(panels, names, columns_text(names), strict=False):
+        for axes, name, title in zip(panels, names, as_labels(parameters_text(names), 34), strict=False):
             part = table.xs(name, level="parameter")
             x = np.log(part.index.to_numpy(dtype=float))
             axes.vlines(x, part["lower"], part["upper"], color=INK, linewidth=1.0, gid="interval95")

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from bayesglmm.errors import listing
 from bayesglmm.fitted import Fitted
 from bayesglmm.plots.curves import Curves, curves
-from bayesglmm.plots.style import COLOURS, INK, MARKERS, Picture, new_figure
+from bayesglmm.plots.style import COLOURS, INK, MARKERS, Picture, as_labels, drawn, label, new_figure
+from bayesglmm.text import plain
 
 __all__ = ["population"]
 
@@ -58,17 +59,22 @@ def population(fit: Fitted, focal: str, by: str | None = None, *, labels: Mappin
     with new_figure(6.8, 3.9, _caption(shown)) as figure:
         axes = figure.add_subplot()
         _draw(axes, shown)
-        axes.set_xlabel(names.get(focal, focal))
+        axes.set_xlabel(label(names.get(focal, focal)))
         axes.set_ylabel(_vertical(shown, names))
         if fit.model.family.kind != "continuous":
             axes.set_ylim(bottom=0.0)
-        title = _broken(names.get(by, by)) if by is not None else None
+        title = _broken(label(names.get(by, by))) if by is not None else None
         figure.legend(
             handles=_handles(shown), title=title, loc="outside right upper", alignment="left", handlelength=2.4
         )
         if shown.setting.held:
             figure.supxlabel(fill(_note(shown), 105), fontsize=7.5, x=0.01, ha="left")
     return figure
+
+
+def _room(count: int) -> int:
+    """Return how many places a label has beside others on the horizontal axis."""
+    return max(6, 84 // max(count, 1))
 
 
 def _broken(text: str) -> str:
@@ -113,7 +119,8 @@ def _ticks(axes: Axes, shown: Curves, x: NDArray[np.float64], gap: float) -> Non
     if shown.setting.shape == "curve":
         axes.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
         return
-    texts = [str(value) if shown.setting.shape == "labels" else f"{value:g}" for value in shown.setting.values]
+    values = shown.setting.values
+    texts = as_labels(values, _room(len(x))) if shown.setting.shape == "labels" else [f"{value:g}" for value in values]
     axes.set_xticks(x, texts)
     axes.set_xlim(x.min() - 0.4 * gap, x.max() + 0.4 * gap)
 
@@ -156,10 +163,10 @@ def _points(axes: Axes, shown: Curves, group: int, x: NDArray[np.float64], step:
 
 
 def _vertical(shown: Curves, names: Mapping[str, str]) -> str:
-    expected = names.get(shown.outcome, shown.expected)
+    expected = fill(label(names.get(shown.outcome, shown.expected)), 44)
     if not shown.averaged:
         return expected
-    return f"{expected}\npopulation mean, averaged over {listing(shown.averaged)}"
+    return f"{expected}\n{fill(f'population mean, averaged over {listing(map(label, shown.averaged))}', 44)}"
 
 
 def _handles(shown: Curves) -> list[Artist]:
@@ -167,11 +174,11 @@ def _handles(shown: Curves) -> list[Artist]:
     points = shown.setting.shape != "curve"
     handles: list[Artist] = []
     if shown.setting.by is not None:
-        for group, value in enumerate(shown.setting.groups):
+        for group, text in enumerate(as_labels(shown.setting.groups)):
             colour = COLOURS[group]
             marker: dict[str, Any] = {"marker": MARKERS[group], "markersize": 4.5}
             marker["markerfacecolor"] = colour if points else "white"
-            handles.append(Line2D([], [], color=colour, label=str(value), **marker))
+            handles.append(Line2D([], [], color=colour, label=fill(text, 30), **marker))
         handles.append(Patch(alpha=0, label=" "))
     mean = "population mean" if shown.averaged else "mean"
     grey: dict[str, Any] = {"color": INK}
@@ -184,24 +191,24 @@ def _handles(shown: Curves) -> list[Artist]:
         handles.append(Line2D([], [], linestyle=_DASHES, linewidth=1.2, label="typical subject, b = 0", **grey))
     if len(shown.raw):
         open_marker: dict[str, Any] = {"marker": "o", "linestyle": "", "markerfacecolor": "white", "markersize": 4.5}
-        handles.append(Line2D([], [], label=fill(shown.observed, 28), **open_marker, **grey))
+        handles.append(Line2D([], [], label=fill(drawn(shown.observed), 28), **open_marker, **grey))
     return handles
 
 
 def _note(shown: Curves) -> str:
     """Say what is held, and which rows the data's means are of."""
-    held = f"held: {listing(shown.setting.held, 8)}"
+    held = f"held: {listing(map(label, shown.setting.held), 8)}"
     rows = _rows(shown)
-    return f"{held}; {shown.observed}: rows with {rows}" if rows and len(shown.raw) else held
+    return f"{held}; {drawn(shown.observed)}: rows with {rows}" if rows and len(shown.raw) else held
 
 
 def _rows(shown: Curves) -> str:
-    return listing((f"{held.name} = {held.value}" for held in shown.setting.held if held.how != "mean"), 8)
+    return listing((label(f"{held.name} = {held.value}") for held in shown.setting.held if held.how != "mean"), 8)
 
 
 def _caption(shown: Curves) -> str:
     setting = shown.setting
-    over = f"{setting.focal}, by {setting.by}" if setting.by is not None else setting.focal
+    over = plain(f"{setting.focal}, by {setting.by}" if setting.by is not None else setting.focal)
     what = shown.expected[0].upper() + shown.expected[1:]
     if shown.averaged:
         frame = (
@@ -211,6 +218,6 @@ def _caption(shown: Curves) -> str:
     else:
         frame = "Solid: E(Y | x), posterior median with its 95 % equal-tailed interval."
     rows = f", of rows with {_rows(shown)}" if _rows(shown) else ""
-    points = f" Open markers: {shown.observed}{rows}." if len(shown.raw) else ""
+    points = f" Open markers: {plain(shown.observed)}{rows}." if len(shown.raw) else ""
     held = f" Held: {listing(setting.held, 8)}." if setting.held else ""
-    return f"{what} over {over}. {frame}{points}{held}"
+    return f"{plain(what)} over {over}. {frame}{points}{held}"

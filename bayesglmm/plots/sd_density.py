@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from bayesglmm.plots.style import COLOURS, GREY, INK, Picture, new_figure
+from bayesglmm.plots.style import COLOURS, GREY, INK, Picture, label, new_figure
+from bayesglmm.text import plain
 
 __all__ = ["sd_density"]
 
@@ -31,8 +32,9 @@ def sd_density(
     -------
     Picture
     """
+    shown = label(name)
     caption = (
-        f"Prior and posterior density of {name} on the {scale}. Their ratio at 0, posterior / prior, is the Bayes "
+        f"Prior and posterior density of {shown} on the {scale}. Their ratio at 0, posterior / prior, is the Bayes "
         "factor of the model without these effects."
     )
     with new_figure(5.4, 3.0, caption) as figure:
@@ -40,11 +42,11 @@ def sd_density(
         axes.fill_between(density["sd"], density["posterior"], color=COLOURS[3], alpha=0.35, linewidth=0)
         axes.plot(density["sd"], density["posterior"], color=COLOURS[0], gid="posterior", label="posterior")
         axes.plot(density["sd"], density["prior"], color=GREY, linestyle="--", gid="prior", label="prior")
-        for number, (label, value) in enumerate((references or {}).items()):
+        for number, (text, value) in enumerate((references or {}).items()):
             dashes = _DASHES[number % len(_DASHES)]
-            axes.axvline(value, color=INK, linewidth=1.0, linestyle=dashes, gid=f"reference {label}")
+            axes.axvline(value, color=INK, linewidth=1.0, linestyle=dashes, gid=f"reference {plain(text)}")
             axes.annotate(
-                f"  {label} {value:.3g}  ",
+                f"  {label(text)} {value:.3g}  ",
                 (value, 0.98 - 0.1 * number),
                 xycoords=("data", "axes fraction"),
                 fontsize=8,
@@ -53,7 +55,7 @@ def sd_density(
             )
         axes.set_xlim(0, None)
         axes.set_ylim(0, 1.05 * float(max(density["posterior"].max(), density["prior"].iloc[1:].max())))
-        axes.set_xlabel(f"{name}: between-group standard deviation, {scale}")
+        axes.set_xlabel(f"{shown}: between-group standard deviation, {scale}")
         axes.set_ylabel("density")
         axes.legend(loc="upper right" if not references else "best")
     return figure

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from bayesglmm.plots.style import COLOURS, GREY, INK, Picture, columns_text, frameless, new_figure
+from bayesglmm.names import parameters_text
+from bayesglmm.plots.style import COLOURS, GREY, INK, Picture, as_labels, frameless, new_figure
 
 __all__ = ["power_scaling"]
 
@@ -24,14 +25,14 @@ def power_scaling(table: pd.DataFrame, threshold: float, likelihood: str) -> Pic
     -------
     Picture
     """
-    labels = [name if ": " in name else columns_text([name])[0] for name in table.index]
+    texts = as_labels(parameters_text([str(name) for name in table.index]), 80)
     heights = np.arange(len(table), 0, -1, dtype=float)
     caption = (
         "Power scaling: how far the distribution of each quantity moves when the priors (filled), the class of them "
         f"that moves it most (diamond) or {likelihood} (open) are raised to a power near one, per doubling; from "
         f"{threshold:g} on it counts as sensitive."
     )
-    with new_figure(6.4 + 0.05 * max(0, max(map(len, labels)) - 24), 1.1 + 0.26 * len(table), caption) as figure:
+    with new_figure(6.4 + 0.05 * max(0, max(map(len, texts)) - 24), 1.1 + 0.26 * len(table), caption) as figure:
         axes = figure.add_subplot()
         axes.hlines(heights, 0, table.max(axis=1, numeric_only=True), color=GREY, linewidth=0.6)
         axes.axvline(threshold, color=INK, linewidth=0.8, linestyle="--", gid="threshold")
@@ -40,7 +41,7 @@ def power_scaling(table: pd.DataFrame, threshold: float, likelihood: str) -> Pic
         axes.plot(
             table["alone"], heights, "d", mfc="white", mec=COLOURS[0], ms=4, gid="alone", label="strongest prior alone"
         )
-        axes.set_yticks(heights, labels)
+        axes.set_yticks(heights, texts)
         axes.set_ylim(0.4, len(table) + 0.6)
         axes.set_xlim(0, None)
         frameless(axes)

@@ -5,9 +5,9 @@ References
 Tol (2021), Colour Schemes, SRON/EPS/TN/09-002: the high-contrast scheme.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -17,11 +17,14 @@ from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager, get_font
 from numpy.typing import NDArray
 from PIL import Image
 
 from bayesglmm.errors import OptionError
 from bayesglmm.model import Model
+from bayesglmm.names import columns_text
+from bayesglmm.text import cut, plain
 
 __all__ = [
     "BAD",
@@ -29,11 +32,15 @@ __all__ = [
     "DPI",
     "GREY",
     "INK",
+    "LONGEST",
     "MARKERS",
     "Picture",
+    "as_labels",
     "columns_text",
+    "drawn",
     "forest",
     "frameless",
+    "label",
     "new_figure",
     "quantiles",
     "scale",
@@ -47,9 +54,12 @@ COLOURS = ("#004488", "#bb5566", "#ddaa33", "#6699cc", "#000000", "#997700", "#e
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DPI = 200
 
+LONGEST = 60
+"""Places of a label; of longer ones the middle is left out."""
+
 _STYLE: dict[str, Any] = {
+    "text.parse_math": False,  # a label is text, whatever dollar signs it has
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.0,
     "axes.titlesize": 9.0,
     "axes.titleweight": "normal",
@@ -81,22 +91,51 @@ _STYLE: dict[str, Any] = {
 }
 
 
-_CODED = re.compile(r"\b(?:C|factor)\((\w+)(?:, \w+\([^()]*\))?\)\[")
+_FONTS = (
+    "DejaVu Sans",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "Nirmala UI",
+    "Arial Unicode MS",
+)
+"""The first is matplotlib's own; the others, where they are installed, have what it lacks."""
 
 _KEPT = ("backend", "interactive", "timezone", "toolbar", "tk.", "webagg.", "date.", "figure.max_open_warning")
 """Of matplotlib's settings, those that are not about looks: they stay as the user has them."""
 
 
+@cache
+def _fonts() -> tuple[str, ...]:
+    installed = set(fontManager.get_font_names())
+    return tuple(name for name in _FONTS if name in installed)
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    """Return the characters that the figures' fonts have."""
+    return frozenset().union(*(get_font(fontManager.findfont(name)).get_charmap() for name in _fonts()))
+
+
 @contextmanager
 def _styled() -> Iterator[None]:
     """Use the package's style over matplotlib's defaults; matplotlib's settings are as before afterwards."""
-    plain: Any = {key: mpl.rcParamsDefault[key] for key in mpl.rcParamsDefault if not key.startswith(_KEPT)}
-    with mpl.rc_context(plain | _STYLE):
+    before: Any = {key: mpl.rcParamsDefault[key] for key in mpl.rcParamsDefault if not key.startswith(_KEPT)}
+    with mpl.rc_context(before | _STYLE | {"font.sans-serif": list(_fonts())}):
         yield
 
 
 class Picture(Figure):
-    """A matplotlib figure in the package's style that a notebook shows without pyplot; its label is its caption."""
+    """A matplotlib figure in the package's style that a notebook shows without pyplot; its label is its caption.
+
+    Its texts are shown as they are: between dollar signs stands no mathematics, unless a text is told so by its
+    `set_parse_math(True)`.
+    """
 
     def _repr_png_(self) -> bytes:
         return self.png()
@@ -162,13 +201,22 @@ def scale(model: Model) -> str:
     return "scale of the outcome (identity link)" if link == "identity" else f"{link} scale"
 
 
-def columns_text(names: Sequence[str]) -> list[str]:
-    """Return the names of columns as axes show them: `C(treat)[T.Steroid]:weeks` is `treat[Steroid] × weeks`.
+def drawn(text: object) -> str:
+    r"""Return text from the data or the user as one line that the fonts can draw: what they lack as `\u65e5`."""
+    line = plain(text)
+    if line.isascii():
+        return line
+    return "".join(c if ord(c) in _glyphs() else c.encode("unicode_escape").decode("ascii") for c in line)
 
-    All are left as they are where two would read the same.
-    """
-    short = [_CODED.sub(r"\1[", name).replace("[T.", "[").replace(":", " × ") for name in names]
-    return short if len(set(short)) == len(short) else list(names)
+
+def label(text: object, most: int = LONGEST) -> str:
+    """Return text from the data or the user as a figure shows it: one line, of at most so many places."""
+    return as_labels([text], most)[0]
+
+
+def as_labels(texts: Iterable[object], most: int = LONGEST) -> list[str]:
+    """Return texts as `label` does, those apart that would be cut to the same."""
+    return cut([drawn(text) for text in texts], most)
 
 
 def frameless(axes: Axes) -> None:
