@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from bayesglmm.errors import listing
+from bayesglmm.tables import block
 
 __all__ = ["LIMITS", "Check", "Finding", "Kind", "check"]
 
@@ -124,7 +125,7 @@ class Check:
     def _repr_html_(self) -> str:
         items = "".join(f"<li>{escape(str(finding))}</li>" for finding in self.findings)
         style = "color:inherit" if self.ok else "color:#fff;background:#b00020;padding:0.5em;font-weight:bold"
-        return f'<div><p style="{style}">{escape(self.verdict)}</p>{f"<ul>{items}</ul>" if items else ""}</div>'
+        return block(f'<p style="{style}">{escape(self.verdict)}</p>{f"<ul>{items}</ul>" if items else ""}')
 
 
 def check(draws: xr.DataTree) -> Check:

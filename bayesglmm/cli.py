@@ -1,7 +1,7 @@
 """The command line: `bayesglmm run`, `bayesglmm check`, `bayesglmm data`.
 
-Exit codes: 0 done; 1 an error, one message on stderr; 2 wrong usage; 3 everything is written but the sampling
-failed its checks; 130 interrupted. What is heavy is imported by the commands that need it.
+Exit codes: 0 done; 1 an error, one message on stderr; 2 wrong usage; 3 everything that can be drawn is written but the
+sampling failed its checks; 130 interrupted. What is heavy is imported by the commands that need it.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayesglmm.errors import BayesGLMMError
+from bayesglmm.errors import BayesGLMMError, FigureError
 
 if TYPE_CHECKING:
     from bayesglmm.posterior import Fit
@@ -104,12 +104,18 @@ def _run(arguments: argparse.Namespace) -> int:
     fitted = _fit(spec, data, quiet=arguments.quiet)
     if not arguments.quiet:
         _say(f"{fitted}\n")
-    for written in write_results(fitted, wanted, folder):
-        if not arguments.quiet:
-            _say(f"wrote {written}")
+    undrawn = None
+    try:
+        for written in write_results(fitted, wanted, folder):
+            if not arguments.quiet:
+                _say(f"wrote {written}")
+    except FigureError as error:  # all else is written, and the verdict on the sampling comes first
+        undrawn = error
     check = fitted.check()
+    if undrawn is not None:
+        _complain(f"bayesglmm: error: {undrawn}")
     if check.ok:
-        return _DONE
+        return _DONE if undrawn is None else _FAILED
     _complain(f"\n{'!' * 80}\n{check}\nThe results are in '{folder}', marked as unreliable.\n{'!' * 80}")
     return _INTERRUPTED if fitted.draws.attrs.get("interrupted") else _UNRELIABLE
 

@@ -22,7 +22,7 @@ from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws, chunks, distinct_rows, linear_predictor, variance_over_b
 from bayesglmm.integrate import link_of_mean
 from bayesglmm.links import Link
-from bayesglmm.summaries import interval
+from bayesglmm.summaries import NO_GROUPS, interval
 
 __all__ = ["METHODS", "Method", "coefficients", "marginal_draws"]
 
@@ -32,7 +32,7 @@ type Method = Literal["exact", "zeger", "none"]
 METHODS: tuple[Method, ...] = ("exact", "zeger", "none")
 """How the marginal coefficients are found, if at all."""
 
-_DIRECTION = {"conditional": "p_direction", "marginal": "marginal_p_direction"}
+_DIRECTION = {"": "p_direction", "conditional": "p_direction", "marginal": "marginal_p_direction"}
 
 ZEGER = 16 * np.sqrt(3) / (15 * np.pi)
 """The logistic distribution function is near Φ(c x) for this c."""
@@ -71,7 +71,8 @@ def coefficients(
         marginal_lower marginal_upper` unless without, and `p_direction` and `marginal_p_direction`, the
         posterior probability that a coefficient has the sign of its median. Points are posterior medians, so
         that the exponential of a point is the point of the exponential. The name of the columns, and the
-        attributes `quantity`, `frame`, `marginal`, `point` and `ci_prob`, say what the numbers are.
+        attributes `quantity`, `frame`, `marginal`, `point` and `ci_prob`, say what the numbers are. In a model without
+        random effects there is nothing to be conditional on: columns `median lower upper p_direction`.
 
     Raises
     ------
@@ -90,13 +91,16 @@ def coefficients(
     quantity = _quantity(model.family, exponentiate)
     draws = Draws(fit.posterior, model.design)
     beta = draws.beta
-    shown = {"conditional": beta}
-    if chosen != "none":
-        shown["marginal"] = marginal_draws(draws, model.family, chosen)
+    marginal = None if chosen == "none" else marginal_draws(draws, model.family, chosen)
+    if not model.design.blocks:
+        shown = {"": beta}
+    else:
+        shown = {"conditional": beta} | ({} if marginal is None else {"marginal": marginal})
     columns: dict[str, Array] = {}
     for name, values in shown.items():
         middle, lower, upper = np.quantile(values, (0.5, *probabilities), axis=0)
-        columns |= {name: middle, f"{name}_lower": lower, f"{name}_upper": upper}
+        lead = f"{name}_" if name else ""
+        columns |= {name or "median": middle, f"{lead}lower": lower, f"{lead}upper": upper}
     if exponentiate:
         columns = {name: np.exp(values) for name, values in columns.items()}
     for name, values in shown.items():
@@ -186,7 +190,7 @@ def _attrs(
     factors = listing(dict.fromkeys(block.factor for block in design.blocks))
     attrs: dict[Hashable | None, object] = {
         "quantity": quantity,
-        "frame": "conditional: typical (b = 0)" if factors else "no random effects in the model",
+        "frame": "conditional: typical (b = 0)" if factors else NO_GROUPS,
         "point": "posterior median",
         "ci_prob": ci_prob,
         "link": link,
@@ -194,15 +198,14 @@ def _attrs(
     if exponentiated and design.has_intercept:
         attrs["intercept"] = "exp(Intercept) is no ratio: the odds, rate or mean where all predictors are 0"
     if quantity.endswith("hazard ratio"):
-        attrs["note"] = (
+        note = (
             "under the cloglog link exp(coefficient) is the ratio of −log(1 − p): of hazards where the outcome is an "
-            "event by the end of an interval; averaged over random effects, hazards are not proportional"
+            "event by the end of an interval"
         )
-    if method == "none":
+        attrs["note"] = f"{note}; averaged over random effects, hazards are not proportional" if factors else note
+    if method == "none" or not factors:
         return attrs
-    if not factors:
-        attrs["marginal"] = "the same: no random effects in the model"
-    elif link == "identity":
+    if link == "identity":
         attrs["marginal"] = f"population (averaged over {factors}): the same under the identity link"
     elif method == "zeger":
         attrs["marginal"] = f"population (averaged over {factors}): Zeger-Liang-Albert approximation, not exact"

@@ -9,13 +9,14 @@
     ├── OptionError       an argument outside what is allowed
     ├── SpecError         a spec file that cannot be read wholly
     ├── SamplingError     a sampler that could not run
+    ├── FigureError       figures that could not be drawn, where everything else was
     └── StorageError      a saved fit that cannot be written or read
 
 Each message says what was given, what is allowed and what to do.
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bayesglmm.text import plain
 
@@ -24,6 +25,7 @@ __all__ = [
     "BayesGLMMWarning",
     "DataError",
     "FamilyError",
+    "FigureError",
     "FormulaError",
     "OptionError",
     "PriorError",
@@ -91,6 +93,22 @@ class SpecError(BayesGLMMError, ValueError):
 
 class SamplingError(BayesGLMMError, RuntimeError):
     """A sampler that could not run or returned nothing."""
+
+
+class FigureError(BayesGLMMError, RuntimeError):
+    """Figures that could not be drawn; what else was asked for is there.
+
+    Parameters
+    ----------
+    reasons
+        By the name of the figure, why.
+    """
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self.reasons = dict(reasons)
+        each = "; ".join(f"{name} ({plain(' '.join(reason.split()))})" for name, reason in self.reasons.items())
+        several = len(self.reasons) > 1
+        super().__init__(f"{'figures' if several else 'a figure'} could not be drawn: {each}; all else is written")
 
 
 class StorageError(BayesGLMMError, OSError):

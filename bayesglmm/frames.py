@@ -20,6 +20,7 @@ from bayesglmm.formula import Term, column_names
 from bayesglmm.graph import pair_names
 from bayesglmm.integrate import mean_over_b, root
 from bayesglmm.links import Link
+from bayesglmm.names import find
 
 __all__ = [
     "FRAMES",
@@ -78,10 +79,14 @@ def _each(design: Design, frame: str | Mapping[str, str]) -> dict[str, Frame]:
         one = _frame("frame", frame)
         return {block.name: one for block in design.blocks}
     known = dict.fromkeys(name for block in design.blocks for name in (block.factor, block.name))
-    for name in frame:
-        if name not in known:
+    given: dict[str, Frame] = {}
+    for name, text in frame.items():
+        found = find(str(name), known)
+        if found is None:
             raise OptionError(f"frame has '{name}', which is not a grouping factor; {suggest(str(name), known)}")
-    given = {name: _frame(f"frame[{name!r}]", text) for name, text in frame.items()}
+        if found in given:
+            raise OptionError(f"frame says twice what becomes of '{found}'; keep one")
+        given[found] = _frame(f"frame[{name!r}]", text)
     missing = [block for block in design.blocks if block.name not in given and block.factor not in given]
     if missing:
         names = listing(f"'{block.name}'" for block in missing)

@@ -26,9 +26,11 @@ from bayesglmm.errors import OptionError, choose
 from bayesglmm.evidence import Evidence, Measured
 from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws
+from bayesglmm.names import find
 from bayesglmm.priors import Prior
 from bayesglmm.priors.numeric import log_density
 from bayesglmm.priors.scales import scales
+from bayesglmm.tables import plain_table
 
 if TYPE_CHECKING:
     from bayesglmm.density import Likelihood
@@ -101,13 +103,14 @@ class Heterogeneity:
         """Draw the prior and posterior density of an sd: see `bayesglmm.plots.sd_density`."""
         from bayesglmm.plots.sd_density import sd_density
 
-        name = next(iter(self.densities)) if sd is None else choose("sd", sd, list(self.densities))
+        known = list(self.densities)
+        name = known[0] if sd is None else choose("sd", find(sd, known) or sd, known)
         return sd_density(name, self.densities[name], self.scale, references=references)
 
     def __str__(self) -> str:
         """Return the table and what its ratio is."""
         return (
-            f"{self.table.to_string(float_format='{:.3g}'.format)}\n\n"
+            f"{plain_table(self.table).to_string(float_format='{:.3g}'.format)}\n\n"
             "ratio: posterior / prior density at sd = 0, the Bayes factor of the model without these effects against "
             "the one with them.\nIt depends on the prior of the sd at any amount of data: one far wider than the data "
             "favour raises it." + (_SAY_BOUND if (self.table["from"] == _BOUND).any() else "")

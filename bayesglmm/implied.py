@@ -26,6 +26,8 @@ from bayesglmm.graph import Parts
 from bayesglmm.holding import Held, steps
 from bayesglmm.links import Range
 from bayesglmm.prior_predictive import hyperparameters
+from bayesglmm.tables import plain_table
+from bayesglmm.text import plain
 
 __all__ = ["ImpliedPriors", "implied_priors"]
 
@@ -74,7 +76,9 @@ class ImpliedPriors:
         at = listing(self.held, 8) or "the intercept alone"
         lines = [f"what the priors say of {self.outcome}, before the data", f"baseline: {at}"]
         lines += [f"  - {finding}" for finding in self.findings]
-        return "\n".join([*lines, "", self.table.to_string(index=False, float_format="{:.3g}".format)])
+        one = self.table["frame"].nunique() == 1  # without groups all frames are the same
+        shown = plain_table(self.table.drop(columns="frame") if one else self.table)
+        return "\n".join([*map(plain, lines), "", shown.to_string(index=False, float_format="{:.3g}".format)])
 
     def __repr__(self) -> str:
         """Return the same as `str()`."""

@@ -21,8 +21,10 @@ from bayesglmm.firth import firth
 from bayesglmm.fitted import Fitted
 from bayesglmm.graph import variable_names
 from bayesglmm.model import Model
+from bayesglmm.names import find
 from bayesglmm.priors import HalfStudentT, Normal, Prior
 from bayesglmm.priors.scales import scales as scales_of
+from bayesglmm.tables import plain_table
 
 if TYPE_CHECKING:
     from bayesglmm.checks import Check
@@ -86,7 +88,7 @@ class PriorLadder[F: Refitted]:
         from bayesglmm.plots.ladder import prior_ladder
 
         known = list(dict.fromkeys(self.table.index.get_level_values("parameter")))
-        chosen = [choose("parameters", name, known) for name in (parameters or known)]
+        chosen = [choose("parameters", find(name, known) or name, known) for name in (parameters or known)]
         return prior_ladder(self.table.loc[chosen], self.references, self.priors, self.about)
 
     def __str__(self) -> str:
@@ -96,7 +98,7 @@ class PriorLadder[F: Refitted]:
         if self.references:
             wide = wide.assign(**{"Firth, no groups": pd.Series(self.references)})
         failed = [f"  scale {scale:g}: {verdict}" for scale, verdict in self.verdicts.items() if "FAILED" in verdict]
-        text = wide.to_string(float_format="{:.3f}".format, na_rep="")
+        text = plain_table(wide).to_string(float_format="{:.3f}".format, na_rep="")
         return "\n".join([f"posterior medians under {self.priors}; {self.about}", *failed, "", text])
 
     def __repr__(self) -> str:

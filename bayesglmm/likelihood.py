@@ -17,6 +17,7 @@ from bayesglmm.errors import OptionError, listing, suggest
 from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws, block_diagonal, chunks, linear_predictor, random_part
 from bayesglmm.integrate import Groups, over_effects
+from bayesglmm.names import find
 
 __all__ = ["group_log_likelihood", "integral_points", "integrated_in_full"]
 
@@ -103,8 +104,10 @@ def _own(design: Design, factor: str | None) -> list[BlockDesign]:
         if len(known) > 1:
             raise OptionError(f"factor= says which groups; give one of {listing(known)}")
         (factor,) = known
-    if factor not in known:
+    found = find(str(factor), known)
+    if found is None:
         raise OptionError(f"factor={factor!r} is not a grouping factor; {suggest(str(factor), known)}")
+    factor = found
     first = next(block for block in design.blocks if block.factor == factor)
     inside = [block for block in design.blocks if _inside(block.index, first.index)]
     own = [first, *(block for block in inside if block is not first and _inside(first.index, block.index))]

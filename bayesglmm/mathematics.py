@@ -6,6 +6,7 @@ from bayesglmm.design import BlockDesign, Design
 from bayesglmm.families import Family
 from bayesglmm.formula import render
 from bayesglmm.priors import Priors
+from bayesglmm.text import plain
 
 __all__ = ["describe", "describe_html", "prior_rows", "size"]
 
@@ -28,7 +29,7 @@ def describe_html(design: Design, family: Family, priors: Priors) -> str:
         for name, prior, origin in prior_rows(design, priors)
     )
     return (
-        f'<div class="bayesglmm-model"><p><b>{escape(_title(family))}</b></p>'
+        f'<div class="bayesglmm-model tex2jax_ignore mathjax_ignore"><p><b>{escape(_title(family))}</b></p>'
         f'<p style="font-family:monospace">{equations}</p>'
         f"<table><thead><tr><th>parameter</th><th>prior</th><th>origin</th></tr></thead><tbody>{body}</tbody></table>"
         f"<p>{escape(size(design))}</p></div>"
@@ -36,7 +37,7 @@ def describe_html(design: Design, family: Family, priors: Priors) -> str:
 
 
 def prior_rows(design: Design, priors: Priors) -> list[tuple[str, str, str]]:
-    """List every prior: parameter, string form, origin."""
+    """List every prior as plain text: parameter, string form, origin."""
     rows = []
     if priors.intercept is not None:
         where = "Intercept (predictors at their means)" if priors.centred else "Intercept (predictors at 0)"
@@ -52,7 +53,7 @@ def prior_rows(design: Design, priors: Priors) -> list[tuple[str, str, str]]:
             assigned = priors.correlation[block.name]
             rows.append((f"corr_{block.name}", str(assigned.prior), assigned.origin))
     rows += [(name, str(a.prior), a.origin) for name, a in priors.parameters.items()]
-    return rows
+    return [(plain(name), prior, plain(origin)) for name, prior, origin in rows]
 
 
 def size(design: Design) -> str:
@@ -67,7 +68,7 @@ def size(design: Design) -> str:
     if design.outcome is not None and design.outcome.levels is not None:
         first, second = design.outcome.levels
         text += f"; the event is '{second}' (the other outcome is '{first}')"
-    return text
+    return plain(text)
 
 
 def _rows(count: int) -> str:
@@ -88,7 +89,7 @@ def _equations(design: Design, family: Family) -> list[str]:
         f"{design.outcome.name} ~ {family.notation.format(mu='μ')}",
         f"{mean} = {' + '.join(terms)}",
     ]
-    return lines + [_covariance(block) for block in design.blocks]
+    return [plain(line) for line in (*lines, *(_covariance(block) for block in design.blocks))]
 
 
 def _random(block: BlockDesign, column: str) -> str:

@@ -35,6 +35,8 @@ from bayesglmm.mathematics import size
 from bayesglmm.model import Model, glmm
 from bayesglmm.sampling import Backend, Sampler, sample
 from bayesglmm.separation import Separation
+from bayesglmm.tables import block, html, plain_table
+from bayesglmm.text import plain
 
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
@@ -287,7 +289,7 @@ class Fit:
 
     def __str__(self) -> str:
         """Return the verdict on the sampling, what was fitted, and the table of parameters."""
-        table = self.summary().to_string(formatters=_FORMATS)
+        table = plain_table(self.summary()).to_string(formatters=_FORMATS)
         return "\n".join([self.check().verdict, *self._headings(), "", table])
 
     def __repr__(self) -> str:
@@ -296,8 +298,7 @@ class Fit:
 
     def _repr_html_(self) -> str:
         headings = "".join(f"<p>{escape(line)}</p>" for line in self._headings())
-        table = self.summary().to_html(formatters=_FORMATS, border=0)
-        return f"<div>{self.check()._repr_html_()}{headings}{table}</div>"
+        return block(f"{self.check()._repr_html_()}{headings}{html(self.summary(), formatters=_FORMATS)}")
 
     def _headings(self) -> list[str]:
         family, attrs, posterior = self.model.family, self.draws.attrs, self.draws["posterior"]
@@ -309,14 +310,15 @@ class Fit:
         merged = attrs.get("merged_rows", self.model.design.n)
         if merged < self.model.design.n:
             how += f"; identical rows merged exactly, {self.model.design.n:,} rows → {merged:,}"
-        return [
+        whose = " conditional (typical subject, b = 0)," if self.model.design.blocks else ""
+        lines = [
             f"{self.model.formula}",
             f"{family.name} family, {family.link.name} link; {size(self.model.design)}",
             f"{chains} chains of {kept:,} draws from {source} ({how})",
-            f"coefficients are conditional (typical subject, b = 0), on the scale of the {family.link.name} link; "
-            "95 % equal-tailed intervals",
+            f"coefficients are{whose} on the scale of the {family.link.name} link; 95 % equal-tailed intervals",
             *[f"{finding.message} (see .separation)" for finding in self.check().findings if not finding.failure],
         ]
+        return [plain(line) for line in lines]
 
 
 def fit(

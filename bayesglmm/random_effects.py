@@ -15,8 +15,11 @@ from bayesglmm.errors import OptionError, choose, listing, suggest
 from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws
 from bayesglmm.links import Link
+from bayesglmm.names import find
 from bayesglmm.ranks import BEST, rank_probabilities, rank_table
 from bayesglmm.summaries import interval
+from bayesglmm.tables import plain_table
+from bayesglmm.text import plain
 
 __all__ = ["EFFECTS", "RandomEffects", "blocks_of", "random_effects"]
 
@@ -64,6 +67,21 @@ class RandomEffects:
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
         return tuple(str(name) for name in self.draws["column"].values)
+
+    def column(self, name: str, option: str = "column") -> str:
+        """Return the column that a name stands for, its factors in any order.
+
+        Raises
+        ------
+        OptionError
+            If there is none.
+        """
+        found = find(str(name), self.columns)
+        if found is None:
+            raise OptionError(
+                f"{option}={name!r} is not a column of '{self.factor}'; {suggest(str(name), self.columns)}"
+            )
+        return found
 
     @property
     def table(self) -> pd.DataFrame:
@@ -152,7 +170,8 @@ class RandomEffects:
 
     def __repr__(self) -> str:
         """Return what it is, and the table."""
-        return f"{self.draws.attrs['estimand']}\n\n{self.table.to_string(max_rows=40, float_format='{:.3f}'.format)}"
+        table = plain_table(self.table).to_string(max_rows=40, float_format="{:.3f}".format)
+        return f"{plain(self.draws.attrs['estimand'])}\n\n{table}"
 
     def _attrs(self) -> dict[Hashable | None, Any]:
         return {**self.draws.attrs, "point": "posterior median", "ci_prob": self.ci_prob}
@@ -168,9 +187,7 @@ class RandomEffects:
                 f"'{self.factor}' has {len(self.columns)} columns ({listing(self.columns)}): say which, "
                 f"column={self.columns[0]!r}"
             )
-        if column is not None and column not in self.columns:
-            raise OptionError(f"column={column!r} is not one of '{self.factor}'; {suggest(str(column), self.columns)}")
-        return self.columns[0] if column is None else column
+        return self.columns[0] if column is None else self.column(column)
 
     def _values(self, column: str) -> Array:
         """Return the draws of a column, shape (s, m)."""
@@ -263,9 +280,9 @@ def blocks_of(fit: Fitted, factor: str | None) -> tuple[BlockDesign, ...]:
         raise OptionError(
             f"the model has {len(known)} grouping factors ({listing(known)}): say which, {next(iter(known))!r}"
         )
-    if factor is not None and factor not in known:
+    chosen = next(iter(known)) if factor is None else find(str(factor), known)
+    if chosen is None:
         raise OptionError(f"{factor!r} is not a grouping factor of the model; {suggest(str(factor), known)}")
-    chosen = next(iter(known)) if factor is None else factor
     return tuple(block for block in fit.model.design.blocks if block.factor == chosen)
 
 
@@ -282,8 +299,11 @@ def _fixed(draws: Draws, blocks: tuple[BlockDesign, ...]) -> Array:
     parts = []
     for block in blocks:
         for j, name in enumerate(block.columns):
-            if name in design.coef:
-                parts.append(beta[:, design.coef.index(name)])
+            same = find(name, design.coef)
+            if same is not None and np.allclose(
+                design.x[:, design.coef.index(same)], block.z[:, j], rtol=1e-12, atol=0
+            ):
+                parts.append(beta[:, design.coef.index(same)])
                 continue
             if _spanned(design, block.z[:, j]):
                 raise OptionError(

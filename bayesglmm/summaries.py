@@ -11,7 +11,10 @@ from bayesglmm.errors import OptionError
 from bayesglmm.graph import variable_names
 from bayesglmm.model import Model
 
-__all__ = ["covariance", "covariance_draws", "interval", "summary"]
+__all__ = ["NO_GROUPS", "covariance", "covariance_draws", "interval", "summary"]
+
+NO_GROUPS = "no random effects in the model"
+"""Whose numbers those of a model without groups are."""
 
 
 def summary(model: Model, draws: xr.DataTree, ci_prob: float = 0.95) -> pd.DataFrame:
@@ -31,7 +34,8 @@ def summary(model: Model, draws: xr.DataTree, ci_prob: float = 0.95) -> pd.DataF
     pandas.DataFrame
         Index `parameter` (`beta[trt]`, `sd_id[Intercept]`, …); columns `mean sd lower upper ess_bulk
         ess_tail r_hat`. Coefficients are conditional (typical subject, b = 0), on the scale of the
-        linear predictor; sds and correlations are those of b on that scale.
+        linear predictor; sds and correlations are those of b on that scale. Without groups coefficients are
+        conditional on nothing, and the attribute `frame` says so.
     """
     import arviz as az
 
@@ -57,7 +61,7 @@ def summary(model: Model, draws: xr.DataTree, ci_prob: float = 0.95) -> pd.DataF
     result.attrs = {
         "ci_prob": ci_prob,
         "scale": f"linear predictor ({model.family.link.name} link)",
-        "frame": "typical: coefficients are conditional on b = 0",
+        "frame": "typical: coefficients are conditional on b = 0" if model.design.blocks else NO_GROUPS,
     }
     return result
 

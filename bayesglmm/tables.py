@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bayesglmm.text import plain
@@ -15,7 +16,7 @@ def plain_table(table: pd.DataFrame) -> pd.DataFrame:
     for position, kind in enumerate(table.dtypes):
         if pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind):
             values = [plain(value) if isinstance(value, str) else value for value in table.iloc[:, position]]
-            shown.isetitem(position, pd.Series(values, index=table.index, dtype=object))
+            shown.isetitem(position, np.array(values, dtype=object))
     shown.index, shown.columns = _plain_index(table.index), _plain_index(table.columns)
     return shown
 
@@ -34,7 +35,7 @@ def _plain_index(index: pd.Index) -> pd.Index:
 def html(table: pd.DataFrame, **options: Any) -> str:
     """Return a table as HTML: its labels escaped and in full, however long."""
     with pd.option_context("display.max_colwidth", None):
-        return plain_table(table).to_html(border=0, **options)
+        return str(plain_table(table).to_html(border=0, **options))
 
 
 def block(content: str) -> str:

@@ -56,6 +56,8 @@ class Shown:
         What finds the raw means of the outcome that can stand behind the estimates; None where none can.
     contrasts
         What each contrast is called in a picture, by its name.
+    grouped
+        Whether the model has random effects, so that the frame matters.
     """
 
     shape: Literal["curve", "points", "labels", "forest"]
@@ -68,6 +70,7 @@ class Shown:
     note: str = ""
     raw: Callable[[], Raw] | None = None
     contrasts: Mapping[str, str] = field(default_factory=dict)
+    grouped: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +121,12 @@ class Estimates:
         return table
 
     @property
+    def _table_shown(self) -> pd.DataFrame:
+        """The table as it is printed: a frame says nothing where there are no random effects."""
+        whole = self.shown.grouped or self._table["frame"].nunique() > 1
+        return self._table if whole else self._table.drop(columns="frame")
+
+    @property
     def flat(self) -> Array:
         """The draws of all chains in a row, (s, k)."""
         return np.asarray(self.draws.values.reshape(-1, self.draws.sizes["row"]))
@@ -147,8 +156,9 @@ class Estimates:
         """
         if not isinstance(digits, int) or isinstance(digits, bool) or not 1 <= digits <= 15:
             raise OptionError(f"digits={digits!r} is not a number of significant digits; give a whole number, 1 to 15")
-        shown = plain_table(self.table)
-        table = shown.to_string(index=False, **_formats(self.table, self.labels, digits), max_rows=40)
+        table = plain_table(self._table_shown).to_string(
+            index=False, **_formats(self.table, self.labels, digits), max_rows=40
+        )
         return f"{fill(self._heading(), 110, break_on_hyphens=False)}\n\n{table}"
 
     def __str__(self) -> str:
@@ -160,7 +170,7 @@ class Estimates:
         return str(self)
 
     def _repr_html_(self) -> str:
-        table = html(self.table, index=False, **_formats(self.table, self.labels, 4), max_rows=40)
+        table = html(self._table_shown, index=False, **_formats(self.table, self.labels, 4), max_rows=40)
         return block(f"<p>{escape(self._heading())}</p>{table}")
 
     def _heading(self) -> str:
@@ -211,7 +221,8 @@ def estimates(
     }
     shaped = flat.reshape(*sizes.values(), -1)
     draws = xr.DataArray(shaped, coords, ("chain", "draw", "row"), attrs=attrs)
-    return Estimates(draws, tuple(map(str, table)), sentence, asked.ci_prob, replace(shown, frames=asked.titles()))
+    shown = replace(shown, frames=asked.titles(), grouped=bool(asked.model.design.blocks))
+    return Estimates(draws, tuple(map(str, table)), sentence, asked.ci_prob, shown)
 
 
 def _formats(table: pd.DataFrame, labels: Sequence[str], digits: int) -> dict[str, Any]:

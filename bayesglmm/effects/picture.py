@@ -291,7 +291,8 @@ def _forest(shown: Estimates, names: Mapping[str, str]) -> Picture:
             )
             for at, frame in enumerate(frames)
         ]
-        title = f"frame (median, {100 * shown.ci_prob:g} % interval)"
+        summary = f"median, {100 * shown.ci_prob:g} % interval"
+        title = f"frame ({summary})" if what.grouped else summary
         figure.legend(handles=handles, title=title, loc="outside right upper", alignment="left")
     return figure
 

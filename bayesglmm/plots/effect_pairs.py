@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from bayesglmm.errors import OptionError, listing, suggest
+from bayesglmm.errors import OptionError, listing
 from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws
 from bayesglmm.plots.style import COLOURS, GREY, Picture, as_labels, columns_text, label, new_figure, scale
@@ -43,11 +43,8 @@ def effect_pairs(fit: Fitted, factor: str | None = None, *, x: str | None = None
     names = effects.columns
     if len(names) < 2:
         raise OptionError(f"'{effects.factor}' has one column ({listing(names)}): a pair takes two, as in (1 + x | g)")
-    first = names[0] if x is None else x
-    second = next(name for name in names if name != first) if y is None else y
-    for option, name in (("x", first), ("y", second)):
-        if name not in names:
-            raise OptionError(f"{option}={name!r} is not a column of '{effects.factor}'; {suggest(name, names)}")
+    first = names[0] if x is None else effects.column(x, "x")
+    second = next(name for name in names if name != first) if y is None else effects.column(y, "y")
     if first == second:
         raise OptionError(f"x and y are both {first!r}; give two of {listing(names)}")
     g = _covariance(fit, effects.factor, first, second)

@@ -5,7 +5,6 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy import special
 
-from bayesglmm.errors import OptionError, suggest
 from bayesglmm.fitted import Fitted
 from bayesglmm.plots.style import COLOURS, GREY, Picture, as_labels, columns_text, label, new_figure
 from bayesglmm.random_effects import random_effects
@@ -39,9 +38,7 @@ def effect_quantiles(fit: Fitted, factor: str | None = None, *, column: str | No
         If the model has no random effects, or not that factor or column.
     """
     effects = random_effects(fit, factor)
-    if column is not None and column not in effects.columns:
-        raise OptionError(f"column={column!r} is not one of '{effects.factor}'; {suggest(column, effects.columns)}")
-    columns = effects.columns if column is None else (column,)
+    columns = effects.columns if column is None else (effects.column(column),)
     m = effects.draws.sizes["level"]
     with new_figure(max(4.0, 0.8 + 3.2 * len(columns)), 3.7, _caption(label(effects.factor), m)) as figure:
         row = figure.subplots(1, len(columns), squeeze=False)[0]

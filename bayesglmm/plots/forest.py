@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from bayesglmm.design import BlockDesign
-from bayesglmm.errors import OptionError, choose, suggest
+from bayesglmm.errors import OptionError, choose
 from bayesglmm.fitted import Fitted
 from bayesglmm.plots.group_means import group_means
 from bayesglmm.plots.style import (
@@ -35,6 +35,9 @@ KINDS: tuple[ForestKind, ...] = ("effects", "coefficients", "means")
 
 _LABELLED = 100
 """Up to so many groups each row has its label; more are numbered in order."""
+
+_PLACES = 40
+"""Of the label of a row."""
 
 
 def forest(fit: Fitted, factor: str | None = None, *, kind: str = "effects", column: str | None = None) -> Picture:
@@ -107,9 +110,7 @@ _SHOWN = ": posterior median, 50 % interval (thick) and 95 % equal-tailed interv
 
 
 def _columns(effects: RandomEffects, column: str | None) -> tuple[str, ...]:
-    if column is not None and column not in effects.columns:
-        raise OptionError(f"column={column!r} is not one of '{effects.factor}'; {suggest(column, effects.columns)}")
-    return effects.columns if column is None else (column,)
+    return effects.columns if column is None else (effects.column(column),)
 
 
 def _panel(axes: Axes, fit: Fitted, effects: RandomEffects, column: str, labelled: bool) -> None:
@@ -145,7 +146,7 @@ def _rows(axes: Axes, draws: Array, levels: list[object], labelled: bool, refere
     few = len(order) <= 20
     draw_rows(axes, values[:, order], heights, 1.0 if few else 0.7 if labelled else 0.35, reference)
     if labelled:
-        texts = as_labels(levels)
+        texts = as_labels(levels, _PLACES)
         axes.set_yticks(heights, [texts[j] for j in order], fontsize=8 if few else 6)
         frameless(axes)
     return order

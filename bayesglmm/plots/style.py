@@ -204,6 +204,8 @@ def scale(model: Model) -> str:
 def drawn(text: object) -> str:
     r"""Return text from the data or the user as one line that the fonts can draw: what they lack as `\u65e5`."""
     line = plain(text)
+    if not line.strip():
+        return f'"{line}"'
     if line.isascii():
         return line
     return "".join(c if ord(c) in _glyphs() else c.encode("unicode_escape").decode("ascii") for c in line)

@@ -9,6 +9,7 @@ from unicodedata import normalize
 from bayesglmm.design import BlockDesign, Design
 from bayesglmm.errors import PriorError, suggest
 from bayesglmm.families import Family, Parameter
+from bayesglmm.names import find
 from bayesglmm.priors.defaults import PRESETS, Assigned, Preset, default_for, default_parameter
 from bayesglmm.priors.distributions import Kind, Prior
 from bayesglmm.priors.scales import scales
@@ -67,8 +68,8 @@ class Priors:
             A preset's name; or a mapping with the keys `"preset"`, `"intercept"`, `"slopes"`, `"sd"`,
             `"correlation"`, a family parameter, a coefficient's name, or a block: `'sd["id"]'`,
             `'sd["id"]["time"]'`, nested mappings doing the same. A coefficient whose name is also one
-            of the others is written `'coef["sd"]'`. Values are priors or their string form. The most
-            specific wins.
+            of the others is written `'coef["sd"]'`. The factors of an interaction stand in any order:
+            `"time:trt"` is `"trt:time"`. Values are priors or their string form. The most specific wins.
 
         Raises
         ------
@@ -127,16 +128,29 @@ class _Assigner:
     def _named(self, given: Mapping[Path, Prior]) -> dict[Path, Prior]:
         """Resolve a coefficient's bare name, and refuse a path that names nothing."""
         wanted: dict[Path, Prior] = {}
-        for path, prior in given.items():
-            if path not in self.known:
-                named = ("coef", *path)
-                if named not in self.known:
-                    raise PriorError(_unknown(path, self.known))
-                path = named
+        for written, prior in given.items():
+            path = self._path(written)
+            if path is None:
+                raise PriorError(_unknown(written, self.known))
             if path in wanted:
                 raise PriorError(f"{_short(path, self.known)} is given two priors; keep one")
             wanted[path] = prior
         return wanted
+
+    def _path(self, path: Path) -> Path | None:
+        """Return the known path that a path stands for: a coefficient needs no head, products may be in any order."""
+        if path in self.known:
+            return path
+        for named in (("coef", *path), path):
+            same = [other for other in self.known if len(other) == len(named) and other[0] == named[0]]
+            for position in range(1, len(named)):
+                part = find(named[position], (other[position] for other in same))
+                same = [other for other in same if other[position] == part]
+            if len(same) == 1 and len(named) > 1:
+                return same[0]
+        printed = {f"beta[{name}]": name for name in self.design.coef}  # what tables call a coefficient
+        found = find(path[0], printed) if len(path) == 1 else None
+        return None if found is None else ("coef", printed[found])
 
     def _find(self, kind: Kind, *paths: Path) -> Assigned | None:
         for path in paths:

@@ -3,7 +3,6 @@
 import base64
 import os
 from collections.abc import Mapping
-from html import escape
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +18,7 @@ from bayesglmm.mathematics import describe, size
 from bayesglmm.model import Model
 from bayesglmm.plots.style import DPI
 from bayesglmm.posterior import Fit
+from bayesglmm.report.markup import prose, shown
 from bayesglmm.report.reading import how_to_read
 from bayesglmm.report.tables import (
     coefficient_table,
@@ -39,7 +39,12 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def write_report(
-    fit: Fit, figures: Mapping[str, Figure | bytes], path: str | Path, title: str = "", description: str = ""
+    fit: Fit,
+    figures: Mapping[str, Figure | bytes],
+    path: str | Path,
+    title: str = "",
+    description: str = "",
+    undrawn: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the report of a fit.
 
@@ -56,6 +61,8 @@ def write_report(
         Its title; the formula by default.
     description
         What was studied; blank lines separate paragraphs.
+    undrawn
+        Why figures that were wanted are not there, by name.
 
     Returns
     -------
@@ -74,18 +81,18 @@ def write_report(
     template = Template((files(__package__) / "page.html").read_text(encoding="utf-8"))
     covariance = covariance_table(fit)
     text = template.substitute(
-        title=escape(title or str(fit.model.formula)),
+        title=prose(title or str(fit.model.formula)),
         style=(files(__package__) / "page.css").read_text(encoding="utf-8"),
-        formula=escape(str(fit.model.formula)),
+        formula=shown(str(fit.model.formula)),
         verdict=_verdict(check) + _separation(fit),
         description=_section("Study", _paragraphs(description)) if description.strip() else "",
         model=_model(fit.model),
-        data=escape(_data(fit)),
+        data=shown(_data(fit)),
         parameters=parameter_table(fit) + coefficient_table(fit),
-        reading="".join(f"<p>{escape(sentence)}</p>" for sentence in how_to_read(fit.model)),
+        reading="".join(f"<p>{shown(sentence)}</p>" for sentence in how_to_read(fit.model)),
         covariance=_section("Random-effects covariance", covariance) if covariance else "",
         sensitivity=_sensitivity(fit),
-        figures=_figures(figures),
+        figures=_figures(figures, undrawn or {}),
         settings=settings_table(_settings(fit)),
         footer="Written by bayesglmm. All intervals are equal-tailed posterior intervals.",
     )
@@ -99,18 +106,18 @@ def _section(heading: str, body: str) -> str:
 
 def _paragraphs(text: str) -> str:
     parts = [part.strip() for part in text.strip().split("\n\n")]
-    return "".join(f"<p>{escape(part)}</p>" for part in parts if part)
+    return "".join(f"<p>{prose(part)}</p>" for part in parts if part)
 
 
 def _verdict(check: Check) -> str:
     """Say whether the sampling can be relied on; a failure is a red block with what to do."""
     if check.ok:
-        said = f"<b>Sampling passed its checks.</b> {escape(check.figures)}"
+        said = f"<b>Sampling passed its checks.</b> {shown(check.figures)}"
         return f'<section class="verdict" role="status"><p>{said}</p></section>'
-    items = "".join(f"<li>{escape(str(finding))}</li>" for finding in check.failures)
+    items = "".join(f"<li>{shown(str(finding))}</li>" for finding in check.failures)
     return (
         '<section class="verdict bad" role="alert"><p><b>SAMPLING FAILED ITS CHECKS: DO NOT REPORT THESE RESULTS</b>'
-        f"{escape(check.figures)}</p><ul>{items}</ul></section>"
+        f"{shown(check.figures)}</p><ul>{items}</ul></section>"
     )
 
 
@@ -120,8 +127,8 @@ def _separation(fit: Fit) -> str:
     if found is None or not said:
         return ""
     sentences = (f"{text[0].upper()}{text[1:]}." for text in (said[0].message, said[0].advice))
-    paragraphs = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
-    details = "".join(f"<li>{escape(line)}</li>" for line in found.details)
+    paragraphs = "".join(f"<p>{shown(sentence)}</p>" for sentence in sentences)
+    details = "".join(f"<li>{shown(line)}</li>" for line in found.details)
     return _section("Separation", f"{paragraphs}<ul>{details}</ul>{separation_table(found)}")
 
 
@@ -130,17 +137,17 @@ def _sensitivity(fit: Fit) -> str:
     try:
         found = fit.prior_sensitivity(draws=_SCALED)
     except OptionError as error:
-        return _section("Prior sensitivity", f"<p>{escape(f'Not available: {error}.')}</p>")
-    said = "".join(f"<p>{escape(text)}</p>" for text in (found.sentence, found.estimand))
+        return _section("Prior sensitivity", f"<p>{prose(f'Not available: {error}.')}</p>")
+    said = "".join(f"<p>{shown(text)}</p>" for text in (found.sentence, found.estimand))
     return _section("Prior sensitivity", f"{said}{sensitivity_table(found)}")
 
 
 def _model(model: Model) -> str:
     """Show the equations and the priors."""
     title, *equations = describe(model.design, model.family, model.priors).partition("\npriors\n")[0].split("\n")
-    lines = "".join(f"<p>{escape(line.strip())}</p>" for line in equations)
+    lines = "".join(f"<p>{shown(line.strip())}</p>" for line in equations)
     title = title[0].upper() + title[1:].replace("_", " ")
-    return f'<p>{escape(title)}.</p><div class="equations">{lines}</div>{prior_table(model)}'
+    return f'<p>{shown(title)}.</p><div class="equations">{lines}</div>{prior_table(model)}'
 
 
 def _data(fit: Fit) -> str:
@@ -156,11 +163,12 @@ def _data(fit: Fit) -> str:
     return f"{size(fit.model.design)}; {text}."
 
 
-def _figures(figures: Mapping[str, Figure | bytes]) -> str:
-    if not figures:
+def _figures(figures: Mapping[str, Figure | bytes], undrawn: Mapping[str, str]) -> str:
+    if not figures and not undrawn:
         return ""
-    shown = [_figure(number, name, figure) for number, (name, figure) in enumerate(figures.items(), start=1)]
-    return _section("Figures", "\n".join(shown))
+    drawn = [_figure(number, name, figure) for number, (name, figure) in enumerate(figures.items(), start=1)]
+    lost = [f"<p><b>{shown(name)}</b> could not be drawn: {prose(reason)}.</p>" for name, reason in undrawn.items()]
+    return _section("Figures", "\n".join([*drawn, *lost]))
 
 
 def _figure(number: int, name: str, figure: Figure | bytes) -> str:
@@ -169,10 +177,10 @@ def _figure(number: int, name: str, figure: Figure | bytes) -> str:
         caption = str(figure.get_label())
     width = round(int.from_bytes(png[16:20], "big") * 96 / DPI)
     data = base64.b64encode(png).decode("ascii")
-    alt = escape(caption.partition(". ")[0], quote=True)
+    alt = prose(caption.partition(". ")[0])
     return (
         f'<figure><img alt="{alt}" width="{width}" src="data:image/png;base64,{data}">'
-        f"<figcaption><b>Figure {number}.</b> {escape(caption)}</figcaption></figure>"
+        f"<figcaption><b>Figure {number}.</b> {prose(caption)}</figcaption></figure>"
     )
 
 

@@ -39,7 +39,7 @@ def how_to_read(model: Model) -> list[str]:
     ratio = model.family.effect.get(link)
     scale = f"on the scale of the linear predictor ({link} link)"
     if not model.design.blocks:
-        exponent = f"; exp(coefficient) is a {ratio}" if ratio else ""
+        exponent = f"; exp(coefficient) is {'an' if ratio[0] in 'aeio' else 'a'} {ratio}" if ratio else ""
         return [f"The coefficients are {scale}{exponent}. The model has no random effects to be conditional on."]
     factors = listing(dict.fromkeys(block.factor for block in model.design.blocks))
     columns = listing(dict.fromkeys(column for block in model.design.blocks for column in block.columns))

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bayesglmm import plots
-from bayesglmm.errors import OptionError, StorageError, choose
+from bayesglmm.errors import FigureError, OptionError, StorageError, choose
 from bayesglmm.plots import Picture
 from bayesglmm.posterior import Fit
 from bayesglmm.report.page import write_report
@@ -57,34 +58,55 @@ class Wanted:
 
 def draw_figures(fit: Fit, wanted: Wanted) -> dict[str, Picture]:
     """Draw the figures wanted, by name; one of random effects a grouping factor."""
-    drawn: dict[str, Picture] = {}
+    return {name: draw() for name, draw in _drawers(fit, wanted).items()}
+
+
+def _drawers(fit: Fit, wanted: Wanted) -> dict[str, Callable[[], Picture]]:
+    """Return what draws each figure wanted, by its name."""
+    found: dict[str, Callable[[], Picture]] = {}
     for name in wanted.figures:
-        drawn.update(_DRAWERS[choose("figure", name, tuple(_DRAWERS))](fit, wanted))
-    return drawn
+        found.update(_DRAWERS[choose("figure", name, tuple(_DRAWERS))](fit, wanted))
+    return found
 
 
 def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
     """Write the fit, its tables, the figures and the report, the fit first; yield each path when it is there.
 
+    A figure that cannot be drawn is left out: everything else is written, the report says which and why, and the error
+    comes last.
+
     Raises
     ------
     StorageError
         If something cannot be written.
+    FigureError
+        After all else is written, if figures could not be drawn.
     """
+    failed: dict[str, Exception] = {}
     try:
         yield fit.save(folder / "fit")
         yield _table(fit.summary().to_csv(), folder / "summary.csv")
         if fit.model.design.blocks:
             yield _table(fit.covariance().to_csv(), folder / "covariance.csv")
-        figures = draw_figures(fit, wanted)
-        for name, figure in figures.items():
-            figure.savefig(folder / f"{name}.png")
+        figures: dict[str, Picture] = {}
+        for name, draw in _drawers(fit, wanted).items():
+            try:
+                picture = draw()
+                png = picture.png()  # only now is everything laid out
+            except Exception as error:  # whatever goes wrong in a figure, the sampling was not in vain
+                failed[name] = error
+                continue
+            (folder / f"{name}.png").write_bytes(png)
+            figures[name] = picture
             yield folder / f"{name}.png"
-        yield write_report(fit, figures, folder / "report.html", wanted.title, wanted.description)
+        reasons = {name: str(error) or type(error).__name__ for name, error in failed.items()}
+        yield write_report(fit, figures, folder / "report.html", wanted.title, wanted.description, reasons)
     except OSError as error:
         if isinstance(error, StorageError):
             raise
         raise StorageError(f"results could not be written to '{folder}': {error}") from error
+    if failed:
+        raise FigureError(reasons) from next(iter(failed.values()))
 
 
 def _table(text: str, path: Path) -> Path:
@@ -92,24 +114,24 @@ def _table(text: str, path: Path) -> Path:
     return path
 
 
-def _random_effects(fit: Fit, wanted: Wanted) -> dict[str, Picture]:
+def _random_effects(fit: Fit, wanted: Wanted) -> dict[str, Callable[[], Picture]]:
     names: dict[str, str] = {}
     for block in fit.model.design.blocks:
         names.setdefault(block.factor, f"random_effects_{block.name.replace(':', '.')}")
     if len(names) == 1:
-        return {"random_effects": plots.forest(fit)}
-    return {name: plots.forest(fit, factor) for factor, name in names.items()}
+        return {"random_effects": partial(plots.forest, fit)}
+    return {name: partial(plots.forest, fit, factor) for factor, name in names.items()}
 
 
-def _population(fit: Fit, wanted: Wanted) -> dict[str, Picture]:
+def _population(fit: Fit, wanted: Wanted) -> dict[str, Callable[[], Picture]]:
     if wanted.focal is None:
         raise OptionError("the population figure needs focal, the predictor to draw it over")
-    return {"population": plots.population(fit, wanted.focal, wanted.by, labels=wanted.labels)}
+    return {"population": partial(plots.population, fit, wanted.focal, wanted.by, labels=wanted.labels)}
 
 
-_DRAWERS: dict[str, Callable[[Fit, Wanted], dict[str, Picture]]] = {
-    "coefficients": lambda fit, wanted: {"coefficients": plots.coefficients(fit)},
+_DRAWERS: dict[str, Callable[[Fit, Wanted], dict[str, Callable[[], Picture]]]] = {
+    "coefficients": lambda fit, wanted: {"coefficients": partial(plots.coefficients, fit)},
     "random_effects": _random_effects,
-    "diagnostics": lambda fit, wanted: {"diagnostics": plots.diagnostics(fit)},
+    "diagnostics": lambda fit, wanted: {"diagnostics": partial(plots.diagnostics, fit)},
     "population": _population,
 }

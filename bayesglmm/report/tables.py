@@ -1,7 +1,6 @@
 """The report's tables as HTML: rounded to what the uncertainty warrants, everything from the user's data escaped."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -11,6 +10,7 @@ from bayesglmm.mathematics import prior_rows
 from bayesglmm.model import Model
 from bayesglmm.plots.rounding import decimals, rounded
 from bayesglmm.posterior import Fit
+from bayesglmm.report.markup import shown
 from bayesglmm.sensitivity import THRESHOLD, PriorSensitivity
 from bayesglmm.separation import Separation
 
@@ -28,7 +28,7 @@ __all__ = [
 def prior_table(model: Model) -> str:
     """Tabulate every prior with its origin."""
     rows = [
-        f'<tr><td>{escape(name)}</td><td class="left">{escape(prior)}</td><td class="left">{escape(origin)}</td></tr>'
+        f'<tr><td>{shown(name)}</td><td class="left">{shown(prior)}</td><td class="left">{shown(origin)}</td></tr>'
         for name, prior, origin in prior_rows(model.design, model.priors)
     ]
     head = '<tr><th>parameter</th><th class="left">prior</th><th class="left">origin</th></tr>'
@@ -43,7 +43,7 @@ def parameter_table(fit: Fit) -> str:
     for name, line in table.iterrows():
         group = _group(fit.model, str(name))
         if group != heading:
-            rows.append(f'<tr class="group"><th colspan="7">{escape(group)}</th></tr>')
+            rows.append(f'<tr class="group"><th colspan="7">{shown(group)}</th></tr>')
             heading = group
         rows.append(_parameter_row(str(name), line))
     head = "".join(
@@ -51,7 +51,7 @@ def parameter_table(fit: Fit) -> str:
     )
     return _table(
         f"<b>Parameters.</b> Posterior means, standard deviations and 95 % equal-tailed intervals, on the scale of the "
-        f"linear predictor ({escape(fit.model.family.link.name)} link), with R-hat and effective sample sizes.",
+        f"linear predictor ({shown(fit.model.family.link.name)} link), with R-hat and effective sample sizes.",
         f"<tr>{head}</tr>",
         rows,
     )
@@ -72,13 +72,13 @@ def coefficient_table(fit: Fit) -> str:
     rows = []
     for name, line in table.iterrows():
         cells = "".join(_estimate(line, frame, ratio is not None) for frame in ("conditional", "marginal"))
-        rows.append(f"<tr><td>{escape(str(name))}</td>{cells}</tr>")
+        rows.append(f"<tr><td>{shown(str(name))}</td>{cells}</tr>")
     figures = ("95 % interval", "same sign")
     head = "".join(f"<th>{text}</th>" for text in ("", "conditional", *figures, "marginal", *figures))
     what = f"{ratio[0].upper()}{ratio[1:]}, exp(coefficient)" if ratio else f"Coefficients, {family.link.name} scale"
     return _table(
-        f"<b>{escape(what)}.</b> Conditional: of the typical subject, b = 0. Marginal: of the "
-        f"{escape(str(table.attrs['marginal']))}. Posterior medians, 95 % equal-tailed intervals and the posterior "
+        f"<b>{shown(what)}.</b> Conditional: of the typical subject, b = 0. Marginal: of the "
+        f"{shown(str(table.attrs['marginal']))}. Posterior medians, 95 % equal-tailed intervals and the posterior "
         "probability that a coefficient has the sign of its median.",
         f"<tr>{head}</tr>",
         rows,
@@ -95,16 +95,16 @@ def covariance_table(fit: Fit) -> str:
     for key, line in table.iterrows():
         block, kind, row, column = (str(part) for part in _tuple(key))
         if (block, kind) != heading:
-            rows.append(f'<tr class="group"><th colspan="5">b_{escape(block)}: {_KINDS[kind]}</th></tr>')
+            rows.append(f'<tr class="group"><th colspan="5">b_{shown(block)}: {_KINDS[kind]}</th></tr>')
             heading = (block, kind)
         name = row if kind == "sd" or (kind == "covariance" and row == column) else f"{row}, {column}"
         places = decimals(float(line["sd"]))
         figures = "".join(f"<td>{rounded(float(line[key]), places)}</td>" for key in ("mean", "median", "sd"))
-        rows.append(f"<tr><td>{escape(name)}</td>{figures}{_range(line, places)}</tr>")
+        rows.append(f"<tr><td>{shown(name)}</td>{figures}{_range(line, places)}</tr>")
     head = "".join(f"<th>{text}</th>" for text in ("column", "mean", "median", "sd", "95 % interval"))
     return _table(
         f"<b>Covariance</b> G of the random effects, on the scale of the linear predictor "
-        f"({escape(fit.model.family.link.name)} link): posterior summaries.",
+        f"({shown(fit.model.family.link.name)} link): posterior summaries.",
         f"<tr>{head}</tr>",
         rows,
     )
@@ -115,12 +115,12 @@ def sensitivity_table(found: PriorSensitivity) -> str:
     rows = []
     for name, line in found.table.iterrows():
         prior, alone, data = (rounded(float(line[key]), 2) for key in ("prior", "alone", "likelihood"))
-        frame, strongest, says = (escape(str(line[key])) for key in ("frame", "strongest", "diagnosis"))
+        frame, strongest, says = (shown(str(line[key])) for key in ("frame", "strongest", "diagnosis"))
         cells = (
             f'<td class="left">{frame}</td><td>{prior}</td><td>{strongest} {alone}</td><td>{data}</td>'
             f'<td class="left">{says}</td>'
         )
-        rows.append(f"<tr><td>{escape(str(name))}</td>{cells}</tr>")
+        rows.append(f"<tr><td>{shown(str(name))}</td>{cells}</tr>")
     head = (
         '<th>quantity</th><th class="left">frame</th><th>priors</th><th>one class</th><th>likelihood</th>'
         '<th class="left">what it says</th>'
@@ -137,10 +137,10 @@ def separation_table(found: Separation) -> str:
     """Tabulate what maximum likelihood would estimate of each coefficient, given X and given the groups."""
     table = found.table()
     rows = [
-        f"<tr><td>{escape(str(name))}</td>{''.join(f'<td>{escape(_SIGNS.get(cell, cell))}</td>' for cell in line)}</tr>"
+        f"<tr><td>{shown(str(name))}</td>{''.join(f'<td>{shown(_SIGNS.get(cell, cell))}</td>' for cell in line)}</tr>"
         for name, *line in table.itertuples(name=None)
     ]
-    head = "".join(f"<th>{escape(text)}</th>" for text in ("coefficient", *map(str, table)))
+    head = "".join(f"<th>{shown(text)}</th>" for text in ("coefficient", *map(str, table)))
     caption = "<b>Maximum likelihood estimates.</b> Which are finite"
     if found.levels:
         caption += "; given the groups: with their effects as fixed effects, so from what differs within groups"
@@ -149,7 +149,7 @@ def separation_table(found: Separation) -> str:
 
 def settings_table(entries: Mapping[str, Any]) -> str:
     """Tabulate names and values, without a caption."""
-    rows = (f"<tr><th>{escape(str(key))}</th><td>{escape(str(value))}</td></tr>" for key, value in entries.items())
+    rows = (f"<tr><th>{shown(str(key))}</th><td>{shown(str(value))}</td></tr>" for key, value in entries.items())
     return f'<table class="settings"><tbody>{"".join(rows)}</tbody></table>'
 
 
@@ -194,7 +194,7 @@ def _group(model: Model, name: str) -> str:
 
 def _parameter_row(name: str, line: "pd.Series[Any]") -> str:
     places = decimals(float(line["sd"]))
-    cells = [f"<td>{escape(name)}</td>"]
+    cells = [f"<td>{shown(name)}</td>"]
     cells += [f"<td>{rounded(float(line[key]), places)}</td>" for key in ("mean", "sd")]
     cells.append(_range(line, places))
     r_hat = float(line["r_hat"])

@@ -135,10 +135,12 @@ def check(fit: Fitted, name: str, values: xr.DataArray) -> None:
 
 def _kinds(fit: Fitted) -> dict[str, Comparison]:
     """Return how averages are contrasted under a link, by the name of the effect."""
-    whose = "population" if fit.model.design.blocks else "average"
+    grouped = bool(fit.model.design.blocks)
+    whose = "population" if grouped else "average"
     match fit.model.family.link.range:
         case "unit":
-            return {f"{whose} risk difference": "difference", "marginal log odds ratio": "log_odds_ratio"}
+            odds = "marginal log odds ratio" if grouped else "log odds ratio of averages"
+            return {f"{whose} risk difference": "difference", odds: "log_odds_ratio"}
         case "positive":
             return {f"{whose} difference": "difference", f"{whose} log ratio": "log_ratio"}
         case _:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bayesglmm.errors import listing
+from bayesglmm.tables import plain_table
+from bayesglmm.text import plain
 
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
@@ -64,8 +66,9 @@ class PriorSensitivity:
 
     def __str__(self) -> str:
         """Return the sentence, what the quantities are, and the table."""
-        said = "\n\n".join(fill(text, 110, break_on_hyphens=False) for text in (self.sentence, self.estimand) if text)
-        return f"{said}\n\n{self.table.to_string(float_format='{:.3f}'.format)}"
+        texts = [plain(text) for text in (self.sentence, self.estimand) if text]
+        said = "\n\n".join(fill(text, 110, break_on_hyphens=False) for text in texts)
+        return f"{said}\n\n{plain_table(self.table).to_string(float_format='{:.3f}'.format)}"
 
     def __repr__(self) -> str:
         """Return the same as `str()`."""

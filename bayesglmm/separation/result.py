@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from bayesglmm.errors import listing
+from bayesglmm.tables import block, html, plain_table
+from bayesglmm.text import plain
 
 __all__ = ["Estimate", "Kind", "Separation", "cells_table", "estimates_table", "groups_table", "rows_table"]
 
@@ -125,14 +127,15 @@ class Separation:
     @property
     def details(self) -> list[str]:
         """The rows predicted without error and the groups of one outcome, a line each."""
-        return [*self._cells(), *self._groups()]
+        return [plain(line) for line in (*self._cells(), *self._groups())]
 
     def __str__(self) -> str:
         """Return the paragraph and the table."""
         paragraph = f"separation {self.message}."
         if self.separated or self.unchecked:
             paragraph += f"\n{self.advice[0].upper()}{self.advice[1:]}."
-        return "\n".join([paragraph, *self.details, "", "maximum likelihood estimates", self.table().to_string()])
+        table = plain_table(self.table()).to_string()
+        return "\n".join([paragraph, *self.details, "", "maximum likelihood estimates", table])
 
     def __repr__(self) -> str:
         """Return the same as `str()`: this is what a notebook or a prompt shows."""
@@ -141,7 +144,7 @@ class Separation:
     def _repr_html_(self) -> str:
         lines = [f"separation {self.message}.", *([self.advice + "."] if self.separated or self.unchecked else [])]
         text = "".join(f"<p>{escape(line)}</p>" for line in [*lines, *self.details])
-        return f"<div>{text}<p>maximum likelihood estimates</p>{self.table().to_html(border=0)}</div>"
+        return block(f"{text}<p>maximum likelihood estimates</p>{html(self.table())}")
 
     def table(self) -> pd.DataFrame:
         """Return both estimates side by side: index `coefficient`, columns `given X` and `given the groups`."""
@@ -160,7 +163,7 @@ class Separation:
             shown = [f"{name} ({_counted(*cell)})" for name, *cell in cells[_CELL].itertuples(index=False, name=None)]
             what = f": {listing(shown, _SHOWN)}" if shown else ""
             name = "X" if given == "X" else "the groups"
-            lines.append(f"predicted without error given {name}: {count:,} rows{what}")
+            lines.append(f"predicted without error given {name}: {count:,} row{'' if count == 1 else 's'}{what}")
         return lines
 
     def _groups(self) -> list[str]:
