@@ -1,6 +1,6 @@
 """What every verb is asked: of whom (one frame or several), on which scale, from which draws, how sure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +10,7 @@ import xarray as xr
 from bayesglmm.errors import OptionError, choose, listing
 from bayesglmm.exposure import offset_columns
 from bayesglmm.fitted import Fitted
-from bayesglmm.formula import render
+from bayesglmm.formula import column_names, render
 from bayesglmm.frames import Draws, Frame, frames_by_block
 from bayesglmm.model import Model
 from bayesglmm.summaries import interval
@@ -77,20 +77,52 @@ class Asked:
             return f"probability of {render(response.outcome)} = {self.model.event or 1}"
         return f"expected {render(response.outcome)}"
 
-    def whose(self, over: Over) -> str:
-        """Say in a sentence whose number each frame gives: of averages over rows, of rows, of points of a grid."""
+    def whose(self, over: Over, changed: Iterable[str] = ()) -> str:
+        """Say in a sentence whose number each frame gives.
+
+        Parameters
+        ----------
+        over
+            Whether it is of averages over rows, of rows, or of points of a grid.
+        changed
+            The columns of rows that are set to other values: a level of a factor made of them is not the row's own.
+        """
         if not self.model.design.blocks:
             return "The model has no random effects."
-        texts = [f"frame {view.name}: {self._of(view, over)}" for view in self.views]
+        texts = [f"frame {view.name}: {self._of(view, over, frozenset(changed))}" for view in self.views]
         averaged = any(frame == "population" for view in self.views for frame in view.blocks.values())
         same = "; the average of the linear predictor over b is its value at b = 0"
         same = same if self.scale == "link" and averaged else ""
         return f"{'; '.join(texts)}{same}."
 
-    def _of(self, view: View, over: Over) -> str:
+    def _of(self, view: View, over: Over, changed: frozenset[str]) -> str:
         """Say what becomes of the random effects of each factor."""
-        texts = _TEXTS | _GROUPS[over]
-        return ", ".join(texts[frame].format(listing(names)) for frame, names in _by_frame(self.model, view).items())
+        said = []
+        for frame, names in _by_frame(self.model, view).items():
+            if frame == "group" and over != "grid":
+                said.append(_IN_GROUPS[over].format(" and in ".join(self._levels(names, changed))))
+            else:
+                said.append((_TEXTS | _GROUPS[over])[frame].format(listing(names)))
+        return ", ".join(said)
+
+    def _levels(self, names: list[str], changed: frozenset[str]) -> list[str]:
+        """Say which levels of grouping factors rows are in: their own, or those that columns which are set bring."""
+        moved = self._moved(names, changed)
+        own = [name for name in names if name not in moved]
+        return [
+            *([f"its own observed {listing(own)}"] if own else []),
+            *(
+                f"the observed level of {name} to which it belongs once {listing(columns)} "
+                f"{'is' if len(columns) == 1 else 'are'} set"
+                for name, columns in moved.items()
+            ),
+        ]
+
+    def _moved(self, factors: Iterable[str], changed: frozenset[str]) -> dict[str, list[str]]:
+        """Return the grouping factors whose levels change with the columns that are set, each with these columns."""
+        terms = {block.factor: block.grouping.group for block in self.model.design.blocks}
+        columns = {name: [one for one in column_names(*terms[name].factors) if one in changed] for name in factors}
+        return {name: each for name, each in columns.items() if each}
 
     def titles(self) -> dict[str, str]:
         """Return what a picture calls each frame, by its name."""
@@ -150,19 +182,23 @@ _TEXTS = {
 _DRAWN = "its effects drawn from N(0, G) once in each posterior draw"
 _GROUPS: dict[Over, dict[str, str]] = {
     "average": {
-        "group": "each row in its own observed {}, so averaged over the levels observed and not over their population",
         "new_group": f"in one level of {{}} not yet seen, the same for all rows and throughout the table, {_DRAWN}",
     },
     "rows": {
-        "group": "each row in its own observed {}",
         "new_group": f"each row in a level of {{}} not yet seen, one for each level among the rows, {_DRAWN}",
     },
     "grid": {
-        "group": "in the observed {}",
+        "group": "in the observed level of {} of each point",
         "new_group": f"in one level of {{}} not yet seen, the same at all points, {_DRAWN}",
     },
 }
 """What single groups are, of averages over rows, of rows and of points."""
+
+_IN_GROUPS: dict[Over, str] = {
+    "average": "each row in {}, so averaged over the levels observed and not over their population",
+    "rows": "each row in {}",
+}
+"""What rows in observed levels are."""
 
 _TITLES = {
     "typical": "b = 0 of {}",

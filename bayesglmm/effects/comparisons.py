@@ -137,10 +137,12 @@ def _several(
                 labels = [beside(rows.labels, point, given).assign(contrast=name) for name in mine[number].names]
                 table = pd.concat(labels, ignore_index=True).assign(variable=plan.variable)
                 part.append((table[["variable", "contrast", *table.columns[:-2]]], each))
-    return [
-        estimates(asked, part, _sentence(asked, mine, rows, given, kind.replace("_", " ")), _shown(asked, kind, mine))
-        for kind, mine, part in zip(kinds, plans, parts, strict=True)
-    ]
+    changed = [*given, *(plan.variable for plan in plans[0])]
+    found = []
+    for kind, mine, part in zip(kinds, plans, parts, strict=True):
+        text = _sentence(asked, mine, rows, given, kind.replace("_", " "))
+        found.append(estimates(asked, part, text, _shown(asked, kind, mine), changed=changed))
+    return found
 
 
 def _shown(asked: Asked, kind: Comparison, plans: Sequence[Contrast]) -> Shown:

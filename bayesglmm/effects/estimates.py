@@ -1,6 +1,6 @@
 """`Estimates`: what every verb returns, draws with a label a row, their table, their picture and their estimand."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from html import escape
@@ -183,6 +183,7 @@ def estimates(
     estimand: str,
     shown: Shown,
     over: Over = "average",
+    changed: Iterable[str] = (),
 ) -> Estimates:
     """Put estimates together, the frames of a row below each other.
 
@@ -198,6 +199,8 @@ def estimates(
         How it is drawn.
     over
         Whether they are averages over rows, single rows or points of a grid.
+    changed
+        The columns that are set to other values than the rows have.
     """
     names = [view.name for view in asked.views]
     tables, values = [], []
@@ -207,7 +210,7 @@ def estimates(
         tables.append(table.assign(frame=names * len(labels)))
         values.append(np.stack(each, axis=2).reshape(len(each[0]), -1))
     table, flat = pd.concat(tables, ignore_index=True), np.concatenate(values, axis=1)
-    whose = asked.whose(over)
+    whose = asked.whose(over, changed)
     sentence = f"{estimand} {whose[0].upper()}{whose[1:]}"
     sizes = {dim: asked.posterior.sizes[dim] for dim in ("chain", "draw")}
     coords: dict[str, Any] = {dim: asked.posterior[dim].values for dim in sizes}

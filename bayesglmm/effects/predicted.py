@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bayesglmm.effects.asked import FrameOption, ask
+from bayesglmm.effects.asked import FrameOption, Over, ask
 from bayesglmm.effects.average import means, place
 from bayesglmm.effects.estimates import Estimates, Shown, estimates
 from bayesglmm.effects.rows import read_rows
@@ -74,4 +74,5 @@ def predictions(
     over = f" over {rows}" if by is not None else ""
     text = f"{average}{asked.quantity}{over}{set_to(given)}{asked.offsets(given)}"
     shown = Shown("forest", f"{average}{asked.quantity}", bounds=bounds(asked))
-    return estimates(asked, parts, f"{text[0].upper()}{text[1:]}.", shown, "rows" if by is None else "average")
+    of: Over = "rows" if by is None else "average"
+    return estimates(asked, parts, f"{text[0].upper()}{text[1:]}.", shown, of, given)

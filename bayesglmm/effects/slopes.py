@@ -107,7 +107,7 @@ def slopes(
         f"{set_to(given)}{asked.offsets(given)}."
     )
     shown = Shown("forest", f"average slope, {asked.quantity} per unit of {listing(names)}", null=0.0)
-    return estimates(asked, parts, text, shown)
+    return estimates(asked, parts, text, shown, changed=given)
 
 
 def _slope(asked: Asked, view: View, rows: Rows, columns: Columns, name: str) -> Array:

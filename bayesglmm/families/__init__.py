@@ -5,6 +5,7 @@ import pkgutil
 
 from bayesglmm.errors import FamilyError, listing, suggest
 from bayesglmm.families.base import Family, Merge, Parameter, Rule
+from bayesglmm.families.elsewhere import instead
 
 __all__ = ["FAMILIES", "Family", "Merge", "Parameter", "Rule", "get_family"]
 
@@ -15,18 +16,6 @@ FAMILIES: dict[str, Family] = {
     if isinstance(value, Family)
 }
 """Every family of the package, by name."""
-
-_ELSEWHERE = {
-    "normal": "gaussian",
-    "logistic": "bernoulli",
-    "binary": "bernoulli",
-    "t": "student",
-    "negbinomial": "negative_binomial",
-    "neg_binomial_2": "negative_binomial",
-    "nbinom2": "negative_binomial",
-    "nbinom1": "negative_binomial1",
-}
-"""What a family is called in other packages."""
 
 
 def get_family(family: str | Family, link: str | None = None) -> Family:
@@ -45,7 +34,4 @@ def get_family(family: str | Family, link: str | None = None) -> Family:
         )
     if family in FAMILIES:
         return FAMILIES[family].with_link(link)
-    there = _ELSEWHERE.get(family.lower())
-    if there is not None:
-        raise FamilyError(f"family={family!r} is called '{there}' here; known: {listing(FAMILIES)}")
-    raise FamilyError(f"family={family!r} is not a family; {suggest(family, FAMILIES)}")
+    raise FamilyError(instead(family, FAMILIES) or f"family={family!r} is not a family; {suggest(family, FAMILIES)}")
