@@ -32,7 +32,7 @@ type Method = Literal["exact", "zeger", "none"]
 METHODS: tuple[Method, ...] = ("exact", "zeger", "none")
 """How the marginal coefficients are found, if at all."""
 
-_DIRECTION = {"": "p_direction", "conditional": "p_direction", "marginal": "marginal_p_direction"}
+_DIRECTION = {"conditional": "p_direction", "marginal": "marginal_p_direction"}
 
 ZEGER = 16 * np.sqrt(3) / (15 * np.pi)
 """The logistic distribution function is near Φ(c x) for this c."""
@@ -72,7 +72,7 @@ def coefficients(
         posterior probability that a coefficient has the sign of its median. Points are posterior medians, so
         that the exponential of a point is the point of the exponential. The name of the columns, and the
         attributes `quantity`, `frame`, `marginal`, `point` and `ci_prob`, say what the numbers are. In a model without
-        random effects there is nothing to be conditional on: columns `median lower upper p_direction`.
+        random effects, where there is nothing to be conditional on, both are the same and the attributes say so.
 
     Raises
     ------
@@ -91,16 +91,13 @@ def coefficients(
     quantity = _quantity(model.family, exponentiate)
     draws = Draws(fit.posterior, model.design)
     beta = draws.beta
-    marginal = None if chosen == "none" else marginal_draws(draws, model.family, chosen)
-    if not model.design.blocks:
-        shown = {"": beta}
-    else:
-        shown = {"conditional": beta} | ({} if marginal is None else {"marginal": marginal})
+    shown = {"conditional": beta}
+    if chosen != "none":
+        shown["marginal"] = marginal_draws(draws, model.family, chosen)
     columns: dict[str, Array] = {}
     for name, values in shown.items():
         middle, lower, upper = np.quantile(values, (0.5, *probabilities), axis=0)
-        lead = f"{name}_" if name else ""
-        columns |= {name or "median": middle, f"{lead}lower": lower, f"{lead}upper": upper}
+        columns |= {name: middle, f"{name}_lower": lower, f"{name}_upper": upper}
     if exponentiate:
         columns = {name: np.exp(values) for name, values in columns.items()}
     for name, values in shown.items():
@@ -203,9 +200,11 @@ def _attrs(
             "event by the end of an interval"
         )
         attrs["note"] = f"{note}; averaged over random effects, hazards are not proportional" if factors else note
-    if method == "none" or not factors:
+    if method == "none":
         return attrs
-    if link == "identity":
+    if not factors:
+        attrs["marginal"] = f"the same: {NO_GROUPS}"
+    elif link == "identity":
         attrs["marginal"] = f"population (averaged over {factors}): the same under the identity link"
     elif method == "zeger":
         attrs["marginal"] = f"population (averaged over {factors}): Zeger-Liang-Albert approximation, not exact"

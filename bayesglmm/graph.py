@@ -16,11 +16,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import pandas as pd
 
 from bayesglmm.design import BlockDesign, Design
 from bayesglmm.errors import DataError, listing
 from bayesglmm.families import Family
 from bayesglmm.priors import Prior, Priors
+from bayesglmm.text import plain
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -102,13 +104,14 @@ def build(model: Parts, *, prior_only: bool = False) -> "pm.Model":
 
 
 def check_names(model: Parts) -> None:
-    """Refuse a grouping factor whose names would stand for something else as well.
+    """Refuse a grouping factor whose names would stand for something else as well, and labels that no array keeps.
 
     Raises
     ------
     DataError
-        Naming the factor and the clash.
+        Naming the factor and the clash, or the label.
     """
+    _check_labels(model)
     taken = {"coef", "row", "slope", "beta", "intercept", "slopes", "x", "offset", "trials", "y", "y_data"}
     taken.update(parameter.name for parameter in model.family.parameters)
     for block in model.design.blocks:
@@ -120,6 +123,17 @@ def check_names(model: Parts) -> None:
                 "posterior; rename the column"
             )
         taken |= own
+
+
+def _check_labels(model: Parts) -> None:
+    """Refuse labels with a NUL: arrays of text lose one at the end, and files end a text there."""
+    for name, column in model.design.columns.items():
+        labels = column.categories if isinstance(column, pd.Categorical) else ()
+        if bad := [label for label in labels if "\0" in str(label)]:
+            raise DataError(
+                f"the label '{plain(bad[0])}' of '{plain(name)}' holds the character U+0000, which ends a text in "
+                "arrays and files; remove it from the data"
+            )
 
 
 def _common(model: Parts) -> Any:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bayesglmm.checks import check
 from bayesglmm.fitted import Fitted
 from bayesglmm.names import parameters_text
-from bayesglmm.plots.style import BAD, COLOURS, GREY, INK, Picture, as_labels, new_figure
+from bayesglmm.plots.style import BAD, COLOURS, GREY, INK, Picture, as_labels, drawn, new_figure
 from bayesglmm.summaries import summary
 
 __all__ = ["diagnostics"]
@@ -52,7 +52,7 @@ def diagnostics(fit: Fitted) -> Picture:
     worst = table["r_hat"].fillna(np.inf).sort_values(ascending=False, kind="stable").index[:_MOST]
     shown = [str(name) for name in table.index if name in worst]
     checked = check(fit.draws)
-    verdict = fill(checked.verdict, 84)
+    verdict = fill(drawn(checked.verdict), 84)
     height = 0.5 + 0.16 * verdict.count("\n") + 1.05 * (len(shown) + 1.3)
     with new_figure(7.2, height, _caption(fit, len(shown), len(table))) as figure:
         grid = figure.subplots(

@@ -191,7 +191,7 @@ def new_figure(width: float, height: float, caption: str) -> Iterator[Picture]:
     with _styled():
         picture = Picture(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(picture)
-        picture.set_label(caption)
+        picture.set_label(plain(caption))
         yield picture
 
 
