@@ -179,11 +179,9 @@ def test_a_figure_that_fails_takes_nothing_with_it(tmp_path: Path, monkeypatch: 
     fit = seizure_fit(draws=60)
     monkeypatch.setattr(plots, "forest", fails)
     names = []
-    with pytest.raises(
-        FigureError, match=r"a figure could not be drawn: random_effects \(no such mathematics\)"
-    ) as error:
-        for path in write_results(fit, Wanted(("random_effects", "coefficients"), title="A study"), tmp_path):
-            names.append(path.name)
+    wanted = Wanted(("random_effects", "coefficients"), title="A study")
+    with pytest.raises(FigureError, match=r"could not be drawn: random_effects \(no such mathematics\)") as error:
+        names.extend(path.name for path in write_results(fit, wanted, tmp_path))
     assert isinstance(error.value.__cause__, ValueError)
     assert names == ["fit", "summary.csv", "covariance.csv", "coefficients.png", "report.html"]
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
