@@ -35,6 +35,7 @@ from bayesglmm.frames import (
     resolve,
 )
 from bayesglmm.model import Model
+from bayesglmm.text import named
 
 __all__ = ["KINDS", "Kind", "predict"]
 
@@ -252,7 +253,7 @@ def _estimand(model: Model, by_factor: Mapping[Frame, list[str]], kind: Kind) ->
 
 def _quantity(model: Model, kind: Kind) -> str:
     response = model.formula.response
-    outcome = render(response.outcome)
+    outcome = named(render(response.outcome))
     if kind == "linear":
         return f"linear predictor ({model.family.link.name} scale) for {response}"
     if kind == "outcome":

@@ -4,10 +4,11 @@ Labels may hold anything: line breaks, the escape codes that colour a terminal, 
 writing around. Shown as they are they would break a table into two rows, or say something else than they hold.
 """
 
+import re
 from collections.abc import Sequence
 from unicodedata import category, east_asian_width
 
-__all__ = ["cut", "plain"]
+__all__ = ["cut", "named", "plain"]
 
 _HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Categories of control characters, halves of surrogate pairs, separators of lines and of paragraphs."""
@@ -27,6 +28,23 @@ def plain(value: object) -> str:
 def _visible(character: str) -> str:
     hidden = category(character) in _HIDDEN or character in _TURNING
     return character.encode("unicode_escape").decode("ascii") if hidden else character
+
+
+_SAID = frozenset(
+    {"all", "and", "as", "at", "average", "by", "chain", "contrast", "draw"}
+    | {"draws", "each", "frame", "group", "groups", "it", "is", "lower", "mean"}
+    | {"means", "median", "more", "over", "population", "row", "rows", "set", "typical"}
+    | {"upper", "value", "values", "variable", "with"}
+)
+"""Words of tables and of the sentences above them that a column may be called."""
+
+
+def named(name: object) -> str:
+    """Return a name as it stands in a sentence: in quotes where it could be read as words of the sentence."""
+    text = plain(name)
+    if re.fullmatch(r"[\w.]+", text):
+        return f"'{text}'" if text.lower() in _SAID else text
+    return text if "(" in text or "`" in text else f"'{text}'"
 
 
 def cut(texts: Sequence[str], most: int) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from handmade import hand_made, seizure_fit, seizure_like
 from matplotlib.text import Text
 
-from bayesglmm import Fit, cli, glmm, plots
+from bayesglmm import Fit, check_separation, cli, glmm, plots
 from bayesglmm.errors import FamilyError, FigureError, OptionError, PriorError
 from bayesglmm.families import FAMILIES, get_family
 from bayesglmm.ladder import PriorLadder
@@ -255,3 +255,24 @@ def test_a_run_whose_figure_fails_says_so_and_ends_with_1(
     assert (tmp_path / "out" / "report.html").exists()
     assert (tmp_path / "out" / "diagnostics.png").exists()
     assert code == (1 if "FAILED" not in said else 3)
+
+
+def test_a_column_called_as_a_word_of_the_sentence_stands_in_quotes() -> None:
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"mean": rng.normal(size=40), "body weight": rng.normal(size=40), "y": rng.normal(size=40)})
+    fit = hand_made(glmm("y ~ mean + `body weight`", data.assign(age=data["y"] ** 2)), draws=40)
+    assert "'mean' as it is and 1 more in all rows" in fit.comparisons("mean").estimand
+    assert "'body weight' set to 0 and 1" in fit.comparisons({"body weight": [0, 1]}).estimand
+    assert "with respect to 'mean', per unit of it" in fit.slopes("mean").estimand
+    assert ", with 'mean' at 0" in fit.predictions(at={"mean": 0}).estimand
+    own = hand_made(glmm("mean ~ y", data), draws=40)
+    assert own.comparisons("y").estimand.startswith("Difference of the average expected 'mean': y as it is and 1 more")
+    assert own.predict().attrs["estimand"].startswith("expected 'mean'")
+
+
+def test_what_not_identified_means_stands_below_its_table() -> None:
+    data = pd.DataFrame({"y": [0, 1, 0, 1, 0, 1] * 4, "x": [0, 0, 0, 1, 1, 1] * 4, "g": np.repeat(range(4), 6)})
+    found = check_separation("y ~ x + (1 | g)", data)
+    assert str(found).splitlines()[-1].startswith("not identified: the effects of the groups can take its place")
+    assert "not identified: the effects" in found._repr_html_()
+    assert check_separation("y ~ x", data).legend == []

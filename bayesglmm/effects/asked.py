@@ -14,6 +14,7 @@ from bayesglmm.formula import column_names, render
 from bayesglmm.frames import Draws, Frame, frames_by_block
 from bayesglmm.model import Model
 from bayesglmm.summaries import interval
+from bayesglmm.text import named
 
 __all__ = ["SCALES", "Asked", "FrameOption", "Over", "Scale", "View", "ask"]
 
@@ -74,8 +75,8 @@ class Asked:
         if family.kind == "trials":
             return f"probability of a success in {response}"
         if family.kind == "binary":
-            return f"probability of {render(response.outcome)} = {self.model.event or 1}"
-        return f"expected {render(response.outcome)}"
+            return f"probability of {named(render(response.outcome))} = {self.model.event or 1}"
+        return f"expected {named(render(response.outcome))}"
 
     def whose(self, over: Over, changed: Iterable[str] = ()) -> str:
         """Say in a sentence whose number each frame gives.

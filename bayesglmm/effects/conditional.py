@@ -16,6 +16,7 @@ from bayesglmm.exposure import is_rate, offset_columns, unit
 from bayesglmm.fitted import Fitted
 from bayesglmm.formula import render
 from bayesglmm.grid import Setting, setting
+from bayesglmm.text import named
 
 __all__ = ["conditional_effects"]
 
@@ -79,8 +80,8 @@ def conditional_effects(
     note = _note(asked, chosen, rate)
     raw = partial(raw_means, asked.model, chosen, rate) if asked.scale == "response" else None
     shown = Shown(chosen.shape, quantity, focal, bounds=bounds(asked), note=note, raw=raw)
-    others = f", by {listing(names[1:])}" if names[1:] else ""
-    text = f"{quantity[0].upper()}{quantity[1:]} over {focal}{others}{f'; {note}' if note else ''}."
+    others = f", by {listing(map(named, names[1:]))}" if names[1:] else ""
+    text = f"{quantity[0].upper()}{quantity[1:]} over {named(focal)}{others}{f'; {note}' if note else ''}."
     return estimates(asked, [(points[names], each)], text, shown, "grid")
 
 

@@ -13,6 +13,7 @@ from bayesglmm.errors import OptionError, choose, listing, suggest
 from bayesglmm.grid import checked
 from bayesglmm.holding import is_factor, levels, predictors, reference
 from bayesglmm.model import Model
+from bayesglmm.text import named
 
 __all__ = ["NAMED", "Contrast", "ContrastOption", "read_contrasts", "read_variables"]
 
@@ -53,8 +54,8 @@ class Contrast:
     def __str__(self) -> str:
         """Say what the variable is set to."""
         if self.is_step:
-            return f"{self.variable} as it is and {number(self.values[1])} more"
-        return f"{self.variable} set to {' and '.join(map(number, self.values))}"
+            return f"{named(self.variable)} as it is and {number(self.values[1])} more"
+        return f"{named(self.variable)} set to {' and '.join(map(number, self.values))}"
 
 
 def read_variables(model: Model, option: str, variables: Any) -> dict[str, Any]:
@@ -131,8 +132,8 @@ def _step(model: Model, name: str, step: Any, contrasts: ContrastOption, option:
         raise OptionError(f"{option}=0 compares each row with itself; give another step, or two values")
     if not isinstance(contrasts, str) or contrasts != "reference":
         raise OptionError(
-            f"contrasts needs values of '{name}' to refer to; give them, such as "
-            f"variables={{{name!r}: {_some(model, name)}}}"
+            f"contrasts needs values of '{name}' to compare, and without them a number is compared by a step; give "
+            f"some, such as variables={{{name!r}: {_some(model, name)}}}"
         )
     text = f"{checked_step:+g}"
     shown = text.replace("-", _MINUS, 1) if text.startswith("-") else text

@@ -14,6 +14,7 @@ from bayesglmm.errors import OptionError, listing, suggest
 from bayesglmm.exposure import offset_columns
 from bayesglmm.formula import column_names
 from bayesglmm.holding import as_column, predictors
+from bayesglmm.text import named
 
 __all__ = ["Rows", "read_rows"]
 
@@ -50,7 +51,7 @@ class Rows:
 
     def __str__(self) -> str:
         """Say which rows these are."""
-        by = f", by {listing(self.labels.columns)}" if len(self.labels.columns) else ""
+        by = f", by {listing(map(named, self.labels.columns))}" if len(self.labels.columns) else ""
         return f"the {self.columns.n:,} {'rows given' if self.new else 'observed rows'}{by}, each row counting once"
 
 

@@ -25,6 +25,7 @@ from bayesglmm.grid import fixed, product
 from bayesglmm.holding import is_factor, levels
 from bayesglmm.links import get_link
 from bayesglmm.model import Model
+from bayesglmm.text import named
 
 __all__ = ["STEP", "slopes"]
 
@@ -102,11 +103,12 @@ def slopes(
             table = beside(rows.labels, point, given)
             table.insert(0, "variable", name)
             parts.append((table, each))
+    shown_names = listing(map(named, names))
     text = (
-        f"Derivative of the {asked.quantity} with respect to {listing(names)}, per unit of it, averaged over {rows}"
+        f"Derivative of the {asked.quantity} with respect to {shown_names}, per unit of it, averaged over {rows}"
         f"{set_to(given)}{asked.offsets(given)}."
     )
-    shown = Shown("forest", f"average slope, {asked.quantity} per unit of {listing(names)}", null=0.0)
+    shown = Shown("forest", f"average slope, {asked.quantity} per unit of {shown_names}", null=0.0)
     return estimates(asked, parts, text, shown, changed=given)
 
 

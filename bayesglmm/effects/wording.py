@@ -8,6 +8,7 @@ import pandas as pd
 
 from bayesglmm.effects.asked import Asked
 from bayesglmm.errors import listing
+from bayesglmm.text import named
 
 __all__ = ["beside", "bounds", "number", "set_to"]
 
@@ -17,7 +18,7 @@ def set_to(given: Mapping[str, tuple[Any, ...]]) -> str:
     if not given:
         return ""
     return ", with " + " and ".join(
-        f"{name} at {number(values[0]) if len(values) == 1 else f'each of {listing(map(number, values), 6)}'}"
+        f"{named(name)} at {number(values[0]) if len(values) == 1 else f'each of {listing(map(number, values), 6)}'}"
         for name, values in given.items()
     )
 

@@ -13,6 +13,7 @@ from bayesglmm.formula import render
 from bayesglmm.frames import Frame
 from bayesglmm.grid import Setting, setting
 from bayesglmm.model import Model
+from bayesglmm.text import named
 
 __all__ = ["Curves", "curves"]
 
@@ -93,7 +94,7 @@ def _names(model: Model) -> tuple[str, str]:
     """Name the mean for the axis and the means of the data for the legend."""
     outcome = model.design.outcome
     assert outcome is not None
-    response = render(model.formula.response.outcome)
+    response = named(render(model.formula.response.outcome))
     if model.family.kind == "trials":
         return f"probability of success, {outcome.name}", "raw proportion"
     if model.family.kind == "binary":

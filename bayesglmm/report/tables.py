@@ -144,6 +144,7 @@ def separation_table(found: Separation) -> str:
     caption = "<b>Maximum likelihood estimates.</b> Which are finite"
     if found.levels:
         caption += "; given the groups: with their effects as fixed effects, so from what differs within groups"
+    caption = ". ".join([caption, *(f"{line[0].upper()}{line[1:]}" for line in found.legend)])
     return _table(f"{caption}.", f"<tr>{head}</tr>", rows)
 
 

@@ -20,6 +20,11 @@ type Estimate = Literal["finite", "+inf", "-inf", "±inf", "not identified", "no
 type Kind = Literal["none", "quasi-complete", "complete", "not checked"]
 
 _INFINITE = {"+inf": "plus infinity", "-inf": "minus infinity", "±inf": "either infinity"}
+_LEGEND = {
+    "not identified": "the effects of the groups can take its place; by itself no sign of separation",
+    "±inf": "the likelihood rises with it going to either infinity",
+    "not checked": "the linear programme was too large or was not solved",
+}
 _CELL = ["cell", "rows", "all_rows", "outcome"]
 _SHOWN = 8
 """How many cells are shown."""
@@ -129,13 +134,19 @@ class Separation:
         """The rows predicted without error and the groups of one outcome, a line each."""
         return [plain(line) for line in (*self._cells(), *self._groups())]
 
+    @property
+    def legend(self) -> list[str]:
+        """What entries of the table mean that do not say so themselves, a line each."""
+        there = {*self.given_x["estimate"], *self.given_groups["estimate"]}
+        return [f"{entry}: {text}" for entry, text in _LEGEND.items() if entry in there]
+
     def __str__(self) -> str:
-        """Return the paragraph and the table."""
+        """Return the paragraph, the table and what its entries mean."""
         paragraph = f"separation {self.message}."
         if self.separated or self.unchecked:
             paragraph += f"\n{self.advice[0].upper()}{self.advice[1:]}."
         table = plain_table(self.table()).to_string()
-        return "\n".join([paragraph, *self.details, "", "maximum likelihood estimates", table])
+        return "\n".join([paragraph, *self.details, "", "maximum likelihood estimates", table, *self.legend])
 
     def __repr__(self) -> str:
         """Return the same as `str()`: this is what a notebook or a prompt shows."""
@@ -144,7 +155,8 @@ class Separation:
     def _repr_html_(self) -> str:
         lines = [f"separation {self.message}.", *([self.advice + "."] if self.separated or self.unchecked else [])]
         text = "".join(f"<p>{escape(line)}</p>" for line in [*lines, *self.details])
-        return block(f"{text}<p>maximum likelihood estimates</p>{html(self.table())}")
+        legend = "".join(f"<p>{escape(line)}</p>" for line in self.legend)
+        return block(f"{text}<p>maximum likelihood estimates</p>{html(self.table())}{legend}")
 
     def table(self) -> pd.DataFrame:
         """Return both estimates side by side: index `coefficient`, columns `given X` and `given the groups`."""
