@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayesglmm.errors import BayesGLMMError, FigureError
+from bayesglmm.text import plain
 
 if TYPE_CHECKING:
     from bayesglmm.posterior import Fit
@@ -185,12 +186,17 @@ def _provenance(name: str) -> str:
     return text.partition(f"\n## {name}\n")[2].partition("\n## ")[0].strip()
 
 
+def _lines(text: str) -> str:
+    """Return lines without what a terminal would obey, which labels of data may hold."""
+    return "\n".join(plain(line) for line in f"{text}\n".split("\n"))
+
+
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(_lines(text))
     sys.stdout.flush()
 
 
 def _complain(text: str) -> None:
     sys.stdout.flush()
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(_lines(text))
     sys.stderr.flush()

@@ -203,6 +203,8 @@ def test_effect_pairs_hold_medians_and_the_ellipse_of_the_covariance(fit: Fit) -
         points = called(axes, gid).get_xydata()
         np.testing.assert_allclose(np.einsum("ni,ij,nj->n", points, np.linalg.inv(g), points), distance, rtol=1e-6)
     assert axes.get_ylabel() == "random effect b of time (log scale)"
+    entries = [text.get_text() for text in plots.effect_pairs(fit).legends[0].get_texts()]
+    assert entries == ["median, 50 % interval", "50 % of N(0, G)", "95 % of N(0, G)"]
     swapped = plots.effect_pairs(fit, x="time").axes[0]
     assert swapped.get_ylabel() == "random effect b of Intercept (log scale)"
     with pytest.raises(OptionError, match="x and y are both 'time'"):
@@ -257,6 +259,7 @@ def test_diagnostics_show_the_worst_of_many_parameters_and_work_with_one_chain()
     figure = plots.diagnostics(fit)
     assert len(figure.axes) == 2 * (8 + 1)
     assert "largest R-hat" in str(figure.get_label())
+    assert figure.axes[-1].get_title(loc="left").startswith("8 of ")
     assert "a single chain" in " ".join(figure.get_suptitle().split())
 
 

@@ -276,3 +276,8 @@ def test_what_not_identified_means_stands_below_its_table() -> None:
     assert str(found).splitlines()[-1].startswith("not identified: the effects of the groups can take its place")
     assert "not identified: the effects" in found._repr_html_()
     assert check_separation("y ~ x", data).legend == []
+
+
+def test_a_terminal_obeys_no_label(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.main(["run", str(tmp_path / "no\x1b[31m spec.toml")]) == 1
+    assert r"no\x1b[31m spec.toml" in capsys.readouterr().err

@@ -71,6 +71,8 @@ def diagnostics(fit: Fitted) -> Picture:
         _finish(grid, len(shown))
         _energy(grid[-1, 0], statistics["energy"].values)
         _key(grid[-1, 1], diverging)
+        if len(shown) < len(table):
+            grid[-1, 1].set_title(f"{len(shown)} of {len(table)} parameters:\nthose of the largest R-hat", fontsize=7)
         figure.suptitle(verdict, x=0.01, ha="left", fontsize=9, weight="bold", color=INK if checked.ok else BAD)
     return figure
 

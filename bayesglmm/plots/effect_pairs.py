@@ -53,6 +53,7 @@ def effect_pairs(fit: Fitted, factor: str | None = None, *, x: str | None = None
     with new_figure(4.8, 4.6, _caption(label(effects.factor), scale(fit.model), values.shape[1])) as figure:
         axes = figure.add_subplot()
         _draw(axes, values, g)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=3, fontsize=7)
         texts = as_labels(columns_text([first, second]))
         axes.set_xlabel(f"random effect b of {texts[0]} ({scale(fit.model)})")
         axes.set_ylabel(f"random effect b of {texts[1]} ({scale(fit.model)})")
@@ -78,19 +79,22 @@ def _draw(axes: Axes, values: Array, g: Array) -> None:
     axes.axhline(0.0, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
     axes.axvline(0.0, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
     low, middle, high = values
+    median = "median" if many else "median, 50 % interval"
     if not many:
         axes.hlines(middle[:, 1], low[:, 0], high[:, 0], color=GREY, linewidth=0.6, gid="x50")
         axes.vlines(middle[:, 0], low[:, 1], high[:, 1], color=GREY, linewidth=0.6, gid="y50")
-    axes.plot(middle[:, 0], middle[:, 1], "o", color=COLOURS[0], markersize=2.2 if many else 3.5, gid="median")
+    size = 2.2 if many else 3.5
+    axes.plot(middle[:, 0], middle[:, 1], "o", color=COLOURS[0], markersize=size, gid="median", label=median)
     root = np.linalg.cholesky(g + 1e-12 * np.trace(g) * np.eye(2) + 1e-300 * np.eye(2))
     angle = np.linspace(0, 2 * np.pi, 201)
     for share, dashes in ((0.5, (0, (5, 2))), (0.95, "solid")):
         circle = np.sqrt(chi2.ppf(share, 2)) * np.stack([np.cos(angle), np.sin(angle)])
-        axes.plot(*(root @ circle), color=COLOURS[1], linewidth=1.2, linestyle=dashes, gid=f"ellipse{100 * share:.0f}")
+        name, text = f"ellipse{100 * share:.0f}", f"{100 * share:.0f} % of N(0, G)"
+        axes.plot(*(root @ circle), color=COLOURS[1], linewidth=1.2, linestyle=dashes, gid=name, label=text)
 
 
 def _caption(factor: str, where: str, m: int) -> str:
-    intervals = "" if m > 100 else " with 50 % intervals"
+    intervals = ", without intervals, which more than 100 points would hide" if m > 100 else " with 50 % intervals"
     return (
         f"Random effects of the {m:,} levels of {factor} against each other, on the {where}: posterior medians"
         f"{intervals}. Ellipses: 50 % (dashed) and 95 % (solid) of a population N(0, G) at the posterior mean of G. "
