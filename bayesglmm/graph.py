@@ -12,6 +12,7 @@ References
 Lewandowski, Kurowicka & Joe (2009), Journal of Multivariate Analysis 100, 1989-2001.
 """
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -126,14 +127,18 @@ def check_names(model: Parts) -> None:
 
 
 def _check_labels(model: Parts) -> None:
-    """Refuse labels with a NUL: arrays of text lose one at the end, and files end a text there."""
+    """Refuse labels with a NUL, where arrays and files end a text, and halves of surrogate pairs, which are no text."""
     for name, column in model.design.columns.items():
         labels = column.categories if isinstance(column, pd.Categorical) else ()
-        if bad := [label for label in labels if "\0" in str(label)]:
-            raise DataError(
-                f"the label '{plain(bad[0])}' of '{plain(name)}' holds the character U+0000, which ends a text in "
-                "arrays and files; remove it from the data"
-            )
+        for label in map(str, labels):
+            if bad := _NO_TEXT.search(label):
+                raise DataError(
+                    f"the label '{plain(label)}' of '{plain(name)}' holds the character U+{ord(bad[0]):04X}, which no "
+                    "file of text keeps; remove it from the data"
+                )
+
+
+_NO_TEXT = re.compile("[\\x00\\ud800-\\udfff]")
 
 
 def _common(model: Parts) -> Any:

@@ -311,11 +311,12 @@ class Fit:
         if merged < self.model.design.n:
             how += f"; identical rows merged exactly, {self.model.design.n:,} rows → {merged:,}"
         whose = " conditional (typical subject, b = 0)," if self.model.design.blocks else ""
+        what = f"coefficients are{whose}" if self.model.design.coef else "standard deviations are"
         lines = [
             f"{self.model.formula}",
             f"{family.name} family, {family.link.name} link; {size(self.model.design)}",
             f"{chains} chains of {kept:,} draws from {source} ({how})",
-            f"coefficients are{whose} on the scale of the {family.link.name} link; 95 % equal-tailed intervals",
+            f"{what} on the scale of the {family.link.name} link; 95 % equal-tailed intervals",
             *[f"{finding.message} (see .separation)" for finding in self.check().findings if not finding.failure],
         ]
         return [plain(line) for line in lines]

@@ -19,7 +19,7 @@ from bayesglmm import Fit, glmm, plots
 from bayesglmm.errors import DataError
 from bayesglmm.names import columns_text, factors, find, parameters_text
 from bayesglmm.plots import Picture
-from bayesglmm.report import write_report
+from bayesglmm.report import Wanted, write_report, write_results
 from bayesglmm.tables import html, plain_table
 from bayesglmm.text import cut, plain
 
@@ -197,6 +197,19 @@ def test_a_label_that_no_file_keeps_is_refused() -> None:
         glmm("y ~ x", data)
     with pytest.raises(DataError, match=r"'w\\x00' of 'g' holds"):
         glmm("y ~ 1 + (1 | g)", data)
+    data["x"] = pd.Series(["a", "\ud800"] * 6, dtype=object)
+    with pytest.raises(DataError, match=r"'\\ud800' of 'x' holds the character U\+D800"):
+        glmm("y ~ x", data)
+
+
+def test_files_of_figures_have_names_that_fit_and_differ(tmp_path: Path) -> None:
+    long = "very_" * 60
+    data = pd.DataFrame({long: np.arange(24) // 4, long.upper(): np.arange(24) % 5, "y": np.arange(24.0) % 7})
+    fit = hand_made(glmm(f"y ~ 1 + (1 | {long}) + (1 | {long.upper()})", data), chains=2, draws=40)
+    written = [path.name for path in write_results(fit, Wanted(("random_effects",)), tmp_path)]
+    pictures = [name for name in written if name.endswith(".png")]
+    assert len({name.lower() for name in pictures}) == 2
+    assert max(map(len, pictures)) < 150
 
 
 def test_names_of_products_are_taken_apart_between_factors_only() -> None:

@@ -281,3 +281,12 @@ def test_what_not_identified_means_stands_below_its_table() -> None:
 def test_a_terminal_obeys_no_label(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert cli.main(["run", str(tmp_path / "no\x1b[31m spec.toml")]) == 1
     assert r"no\x1b[31m spec.toml" in capsys.readouterr().err
+
+
+def test_the_heading_speaks_of_what_there_is(tmp_path: Path) -> None:
+    bare = hand_made(glmm("count ~ 0 + (1 | id)", seizure_like(), "poisson"), draws=60)
+    assert "standard deviations are on the scale of the log link" in str(bare)
+    assert "coefficients" not in str(bare).partition("\n\n")[0]
+    fit = hand_made(glmm("age ~ trt + (1 | id)", seizure_like(), "gaussian"), draws=60)
+    page = write_report(fit, {}, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "(identity link); those of the family on a scale of their own" in page

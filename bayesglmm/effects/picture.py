@@ -18,7 +18,19 @@ from bayesglmm.effects.raw import Raw
 from bayesglmm.effects.wording import number
 from bayesglmm.errors import OptionError, choose
 from bayesglmm.grid import MOST_GROUPS
-from bayesglmm.plots.style import COLOURS, GREY, INK, MARKERS, Picture, as_labels, drawn, frameless, label, new_figure
+from bayesglmm.plots.style import (
+    COLOURS,
+    GREY,
+    INK,
+    MARKERS,
+    Picture,
+    as_labels,
+    drawn,
+    frameless,
+    label,
+    new_figure,
+    wrapped,
+)
 from bayesglmm.text import plain
 
 __all__ = ["draw"]
@@ -119,9 +131,9 @@ def _panels(shown: Estimates, names: Mapping[str, str], lines: int, raw: Raw | N
                 if raw is not None:
                     _behind(axes, shown, raw, group, len(groups), by)
             axes.set_title(fill(label(what.frames[frame], _PLACES), 48))
-            axes.set_xlabel(label(names.get(what.focal, what.focal)))
+            axes.set_xlabel(wrapped(names.get(what.focal, what.focal), 48))
             _ticks(axes, shown)
-        panels[0].set_ylabel(fill(drawn(names.get("value", what.value)), 44))
+        panels[0].set_ylabel(wrapped(names.get("value", what.value), 44))
         if what.bounds[0] == 0:
             panels[0].set_ylim(bottom=0.0)
         title = ", ".join(label(names.get(name, name)) for name in by)
@@ -279,7 +291,7 @@ def _forest(shown: Estimates, names: Mapping[str, str]) -> Picture:
             )
             axes.plot(part["median"], heights[rows], MARKERS[at], color=colour, markersize=5, gid=f"median {name}")
         _frame_forest(axes, shown, texts, heights)
-        axes.set_xlabel(fill(drawn(names.get("value", what.value)), 80))
+        axes.set_xlabel(wrapped(names.get("value", what.value), 80))
         handles = [
             Line2D(
                 [],

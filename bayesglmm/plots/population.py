@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bayesglmm.errors import listing
 from bayesglmm.fitted import Fitted
 from bayesglmm.plots.curves import Curves, curves
-from bayesglmm.plots.style import COLOURS, INK, MARKERS, Picture, as_labels, drawn, label, new_figure
+from bayesglmm.plots.style import COLOURS, INK, MARKERS, WRAPPED, Picture, as_labels, drawn, label, new_figure, wrapped
 from bayesglmm.text import plain
 
 __all__ = ["population"]
@@ -59,11 +59,11 @@ def population(fit: Fitted, focal: str, by: str | None = None, *, labels: Mappin
     with new_figure(6.8, 3.9, _caption(shown)) as figure:
         axes = figure.add_subplot()
         _draw(axes, shown)
-        axes.set_xlabel(label(names.get(focal, focal)))
+        axes.set_xlabel(wrapped(names.get(focal, focal), 70))
         axes.set_ylabel(_vertical(shown, names))
         if fit.model.family.kind != "continuous":
             axes.set_ylim(bottom=0.0)
-        title = _broken(label(names.get(by, by))) if by is not None else None
+        title = _broken(label(names.get(by, by), WRAPPED)) if by is not None else None
         figure.legend(
             handles=_handles(shown), title=title, loc="outside right upper", alignment="left", handlelength=2.4
         )
@@ -163,7 +163,7 @@ def _points(axes: Axes, shown: Curves, group: int, x: NDArray[np.float64], step:
 
 
 def _vertical(shown: Curves, names: Mapping[str, str]) -> str:
-    expected = fill(label(names.get(shown.outcome, shown.expected)), 44)
+    expected = wrapped(names.get(shown.outcome, shown.expected), 44)
     if not shown.averaged:
         return expected
     return f"{expected}\n{fill(f'population mean, averaged over {listing(map(label, shown.averaged))}', 44)}"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -34,6 +35,7 @@ __all__ = [
     "INK",
     "LONGEST",
     "MARKERS",
+    "WRAPPED",
     "Picture",
     "as_labels",
     "columns_text",
@@ -44,6 +46,7 @@ __all__ = [
     "new_figure",
     "quantiles",
     "scale",
+    "wrapped",
 ]
 
 INK = "#1a1a1a"
@@ -56,6 +59,9 @@ DPI = 200
 
 LONGEST = 60
 """Places of a label; of longer ones the middle is left out."""
+
+WRAPPED = 160
+"""Places of a text that is broken into lines."""
 
 _STYLE: dict[str, Any] = {
     "text.parse_math": False,  # a label is text, whatever dollar signs it has
@@ -219,6 +225,11 @@ def label(text: object, most: int = LONGEST) -> str:
 def as_labels(texts: Iterable[object], most: int = LONGEST) -> list[str]:
     """Return texts as `label` does, those apart that would be cut to the same."""
     return cut([drawn(text) for text in texts], most)
+
+
+def wrapped(text: object, width: int) -> str:
+    """Return text from the data or the user in lines of so many places, of at most 160 places in all."""
+    return fill(label(text, WRAPPED), width)
 
 
 def frameless(axes: Axes) -> None:

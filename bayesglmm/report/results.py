@@ -1,6 +1,7 @@
 """Everything a run leaves behind, in one folder."""
 
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,9 @@ from bayesglmm.posterior import Fit
 from bayesglmm.report.page import write_report
 
 __all__ = ["Wanted", "draw_figures", "prepare", "write_results"]
+
+_BYTES = 120
+"""Of the name of a figure's file; file systems take 255."""
 
 
 def prepare(folder: Path) -> None:
@@ -117,10 +121,18 @@ def _table(text: str, path: Path) -> Path:
 def _random_effects(fit: Fit, wanted: Wanted) -> dict[str, Callable[[], Picture]]:
     names: dict[str, str] = {}
     for block in fit.model.design.blocks:
-        names.setdefault(block.factor, f"random_effects_{block.name.replace(':', '.')}")
+        if block.factor not in names:
+            names[block.factor] = _file_name(f"random_effects_{block.name.replace(':', '.')}", names.values())
     if len(names) == 1:
         return {"random_effects": partial(plots.forest, fit)}
     return {name: partial(plots.forest, fit, factor) for factor, name in names.items()}
+
+
+def _file_name(name: str, taken: Iterable[str]) -> str:
+    """Return a name short enough for a file, and another than those taken also where case does not count."""
+    short, lower = name.encode()[:_BYTES].decode(errors="ignore"), {one.lower() for one in taken}
+    numbered = (f"{short}_{number}" for number in itertools.count(2))
+    return next(one for one in itertools.chain([short], numbered) if one.lower() not in lower)
 
 
 def _population(fit: Fit, wanted: Wanted) -> dict[str, Callable[[], Picture]]:

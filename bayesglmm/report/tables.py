@@ -49,9 +49,10 @@ def parameter_table(fit: Fit) -> str:
     head = "".join(
         f"<th>{text}</th>" for text in ("parameter", "mean", "sd", "95 % interval", "R-hat", "bulk ESS", "tail ESS")
     )
+    own = "; those of the family on a scale of their own" if fit.model.family.parameters else ""
     return _table(
         f"<b>Parameters.</b> Posterior means, standard deviations and 95 % equal-tailed intervals, on the scale of the "
-        f"linear predictor ({shown(fit.model.family.link.name)} link), with R-hat and effective sample sizes.",
+        f"linear predictor ({shown(fit.model.family.link.name)} link){own}; with R-hat and effective sample sizes.",
         f"<tr>{head}</tr>",
         rows,
     )
