@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.design.columns import Column, Columns, rows_text
+from bayesglmm.design.convert import EXACT
 from bayesglmm.design.levels import label
 from bayesglmm.errors import DataError, listing
 from bayesglmm.formula import Binary, Call, Name, Node, Number, Text, Unary, render, walk
@@ -116,6 +117,12 @@ def _as_numbers(name: str, column: Column) -> NDArray[np.float64]:
     if column.dtype.kind in "Mm":
         raise DataError(
             f"column '{name}' holds dates or times; make a number of them first, such as days since a start"
+        )
+    if column.dtype.kind == "i" and ((column > EXACT) | (column < -EXACT)).any():
+        largest = column[np.abs(column.astype(np.float64)).argmax()]
+        raise DataError(
+            f"column '{name}' holds whole numbers beyond 2^53, such as {largest}, which a double rounds; rescale it "
+            f"(subtract a constant, or use larger units), or write C({name}) if each is a category"
         )
     return column.astype(np.float64)
 
