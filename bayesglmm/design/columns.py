@@ -79,9 +79,7 @@ class Columns(Mapping[str, Column]):
             return self
         values = {name: _led_by(name, self[name], level) for name, level in reference.items()}
         first = {name: column.categories[0] for name, column in values.items()}
-        return replace(
-            self, values_by_name={**self.values_by_name, **values}, reference={**self.reference, **first}
-        )
+        return replace(self, values_by_name={**self.values_by_name, **values}, reference={**self.reference, **first})
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the columns as a DataFrame, indexed by their rows in the data as given."""

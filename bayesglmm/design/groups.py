@@ -119,8 +119,8 @@ def _check_whole(factor: Name | Call, columns: Columns) -> None:
     if bad.any():
         raise DataError(
             f"grouping factor '{render(factor)}' holds fractions ({listing(column[bad][:3])} in "
-            f"{rows_text(columns.rows[bad])}), {len(np.unique(column))} distinct values; groups are labelled by text or "
-            f"whole numbers: write factor({render(factor)}) if every distinct value is a group"
+            f"{rows_text(columns.rows[bad])}) and has {len(np.unique(column))} distinct values; groups are labelled by "
+            f"text or whole numbers: write factor({render(factor)}) if every distinct value is a group"
         )
 
 

@@ -15,7 +15,7 @@ from bayesglmm.design.text import FEW_LEVELS, Spoilt, gaps, spoilt, twins
 from bayesglmm.errors import BayesGLMMWarning, DataError, OptionError, listing, suggest
 from bayesglmm.formula import FUNCTIONS, Binary, Call, Formula, Name, Node, Text, column_names, walk
 
-__all__ = ["Role", "check_reference", "check_text", "roles"]
+__all__ = ["Role", "check_reference", "check_text", "referable", "roles"]
 
 type Role = Literal["response", "plain", "number", "coded", "compared", "group"]
 """A plain predictor or response is what its type makes of it; what stands in C(…) is a factor whatever its type."""
@@ -131,7 +131,8 @@ def _spoilt_text(name: str, labels: tuple[str, ...], found: Spoilt, its: set[Rol
     if found.odd:
         some = found.odd[:3]
         what += f"{_quoted(some)} in {_where(some, name, columns)} ({listing(found.what)})"
-        what += f", {len(found.odd)} of its {len(labels)} distinct values, are no plain numbers" if found.odd[3:] else ""
+        if found.odd[3:]:
+            what += f", and {len(found.odd)} of its {len(labels)} distinct values are no plain numbers"
     else:
         what += f"all its {len(labels)} distinct values are numbers stored as text, such as {_quoted(labels[:3])}"
     remedy = "convert it to numbers first"
@@ -175,23 +176,42 @@ def check_reference(formula: Formula, columns: Columns, reference: Mapping[str, 
         For anything but a mapping, and a column that is not a factor or has its reference in the formula.
     """
     if not isinstance(reference, Mapping):
-        raise OptionError(f'reference={reference!r} is not a mapping of columns to levels, such as {{"treat": "Usual"}}')
+        raise OptionError(
+            f'reference={reference!r} is not a mapping of columns to levels, such as {{"treat": "Usual"}}'
+        )
     used = roles(formula)
     factors = [name for name, its in used.items() if _has_reference(name, its, columns)]
+    coded = _coded(formula)
     for name in reference:
         if name not in factors:
             reason = "is not a factor of the formula" if name in used else "is not a column of the formula"
             if name in used and used[name] <= {"group"}:
                 reason = "groups rows, and the levels of a grouping factor have no reference"
-            elif name in used and "number" in used[name] | ({"plain"} & used[name]):
+            elif name in used and used[name] & {"number", "plain"}:
                 reason = "is used as a number; write C(…) around it for a factor"
             raise OptionError(f"reference has '{name}', which {reason}; {suggest(str(name), factors)}")
+        if name in coded:
+            raise OptionError(f"reference has '{name}', whose coding {coded[name]}(…) is in the formula; say it once")
+
+
+def referable(formula: Formula) -> set[str]:
+    """Return the columns of a formula that have a reference level to choose, if they hold labels."""
+    coded = _coded(formula)
+    return {
+        name
+        for name, its in roles(formula).items()
+        if its & {"plain", "coded", "response"} and "number" not in its and name not in coded
+    }
+
+
+def _coded(formula: Formula) -> dict[str, str]:
+    """Return the coding of the columns that have one in the formula."""
+    found = {}
     for node in (node for tree in formula.trees for node in walk(tree)):
         match node:
-            case Call("C", (Name(name), Call(coding))) if name in reference:
-                raise OptionError(
-                    f"reference has '{name}', whose coding {coding}(…) stands in the formula; say it in one place"
-                )
+            case Call("C", (Name(name), Call(coding))):
+                found[name] = coding
+    return found
 
 
 def _has_reference(name: str, its: set[Role], columns: Columns) -> bool:

@@ -14,8 +14,8 @@ _NUMBER = re.compile(r"[+\-−]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _RANGE = re.compile(r"\d[\d.]*\s*(?:-|–|—|to)\s*\d[\d.]*\+?")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?")
 _GAPS = frozenset(
-    ["", ".", "..", "-", "--", "—", "?", "*", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil", "missing"]
-    + ["unknown", "n.a.", "nd", "n.d.", "nr", "#div/0!", "#value!", "#ref!", "#null!", "#num!", "inf", "-inf"]
+    {"", ".", "..", "-", "--", "—", "?", "*", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil", "missing"}
+    | {"unknown", "n.a.", "nd", "n.d.", "nr", "#div/0!", "#value!", "#ref!", "#null!", "#num!", "inf", "-inf"}
 )
 _UNIT = re.compile(r"(?P<number>.*?\d\.?)\s*(?P<unit>[^\W\d_][^\d\s]{0,11}|°\s?[CF]?|%|‰)")
 _DRESSES = (
@@ -105,7 +105,7 @@ def _kind(text: str) -> str:
         if pattern.fullmatch(bare):
             return kind
     match = _UNIT.fullmatch(bare)
-    if match and (_NUMBER.fullmatch(match["number"]) or _kind(match["number"]) in ("thousands marks", "a decimal comma")):
+    if match and _kind(match["number"]) in ("", "thousands marks", "a decimal comma"):
         return f"the unit {match['unit']}"
     return "words"
 
