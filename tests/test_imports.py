@@ -13,7 +13,7 @@ PACKAGE = Path(bg.__file__).parent
 
 LAYERS = (
     ("errors", "ranks", "special", "versions"),
-    ("formula", "firth"),
+    ("formula", "firth", "tables"),
     ("design", "links", "datasets", "progress"),
     ("families",),
     ("priors",),
