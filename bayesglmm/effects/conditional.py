@@ -10,12 +10,13 @@ from bayesglmm.effects.asked import Asked, FrameOption, ask
 from bayesglmm.effects.average import means, place
 from bayesglmm.effects.estimates import Estimates, Shown, estimates
 from bayesglmm.effects.raw import raw_means
-from bayesglmm.effects.wording import bounds
+from bayesglmm.effects.wording import bounds, column_labels
 from bayesglmm.errors import OptionError, listing
 from bayesglmm.exposure import is_rate, offset_columns, unit
 from bayesglmm.fitted import Fitted
-from bayesglmm.formula import render
+from bayesglmm.formula import column_names, render
 from bayesglmm.grid import Setting, setting
+from bayesglmm.holding import levels
 
 __all__ = ["conditional_effects"]
 
@@ -46,7 +47,8 @@ def conditional_effects(
     at
         Predictors, offsets or grouping factors to fix, by column: one value, or several that each give rows.
         What is not fixed is held at the reference level of a factor, the lower of two values, the mean of others.
-        The frame `"group"` needs the group: `at={"id": 3}`.
+        The frame `"group"` needs the group: `at={"id": 3}`; over a predictor that is the grouping factor too the mean
+        is at its observed levels.
     scale
         `"response"` for the mean of the outcome, `"link"` for the linear predictor.
     ci_prob
@@ -57,7 +59,8 @@ def conditional_effects(
     Returns
     -------
     Estimates
-        Labels: `focal`, `by`, columns with several values in `at`, `frame`. With an offset under the log link
+        Labels: `focal`, `by`, columns with several values in `at`, `frame`; one that the table has itself, such as
+        `mean`, gets an underscore. With an offset under the log link
         means are rates, per unit of exp(offset), unless `at` gives the offset's columns; under other
         links the offset's columns are at their mean unless `at` gives them, which the estimand says.
 
@@ -69,19 +72,34 @@ def conditional_effects(
         If the frame `"group"` lacks its group.
     """
     asked = ask(fit, frame, scale, ci_prob, seed)
-    chosen = setting(asked.model, focal, by, at)
+    observed = _observed(asked)
+    chosen = setting(asked.model, focal, by, at, observed=observed)
+    for held in chosen.held:
+        if held.name in observed and held.how == "mean":
+            raise OptionError(
+                f"frame 'group' needs an observed level of '{held.name}', a predictor too that would be held at its "
+                f"mean; give it: at={{{held.name!r}: {levels(asked.model.design, held.name)[0]!r}}}"
+            )
     rate = _per_unit(asked, at or {})
     columns, points = chosen.rows(asked.model), chosen.points()
     cell = np.arange(len(points))
     each = [means(asked, place(asked, view, columns, rate=rate), cell, len(cell)) for view in asked.views]
     names = [focal, *([by] if by is not None else []), *chosen.more]
+    called = column_labels(names)
     quantity = asked.quantity + (f" per unit of {unit(asked.model)}" if rate else "")
     note = _note(asked, chosen, rate)
     raw = partial(raw_means, asked.model, chosen, rate) if asked.scale == "response" else None
-    shown = Shown(chosen.shape, quantity, focal, bounds=bounds(asked), note=note, raw=raw)
+    shown = Shown(chosen.shape, quantity, called[focal], bounds=bounds(asked), note=note, raw=raw)
     others = f", by {listing(names[1:])}" if names[1:] else ""
     text = f"{quantity[0].upper()}{quantity[1:]} over {focal}{others}{f'; {note}' if note else ''}."
-    return estimates(asked, [(points[names], each)], text, shown, "grid")
+    return estimates(asked, [(points[names].rename(columns=called), each)], text, shown, "grid")
+
+
+def _observed(asked: Asked) -> tuple[str, ...]:
+    """List the columns of grouping factors whose observed levels some frame needs."""
+    blocks = asked.model.design.blocks
+    needed = [block for block in blocks if any(view.blocks[block.name] == "group" for view in asked.views)]
+    return column_names(*(factor for block in needed for factor in block.grouping.group.factors))
 
 
 def _per_unit(asked: Asked, at: Mapping[str, Any]) -> bool:

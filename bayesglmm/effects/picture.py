@@ -89,7 +89,8 @@ def draw(
         raise OptionError(f"lines={lines!r} is not a number of draws; give a whole number from 1")
     if len(shown.shown.frames) > MOST_GROUPS:
         raise OptionError(f"{len(shown.shown.frames)} frames cannot be told apart; draw at most {MOST_GROUPS}")
-    names = dict(labels or {})
+    given = dict(labels or {})
+    names = {**given, **{label: given.get(name, name) for label, name in shown.shown.columns.items()}}
     if raw and shown.shown.raw is None:
         raise OptionError(
             "raw=True draws raw means of the outcome behind conditional_effects(…) on the scale of the response; "
@@ -198,7 +199,7 @@ def _behind(axes: Axes, shown: Estimates, raw: Raw, group: _Group, count: int, b
     axes.scatter(
         x,
         table["mean"],
-        s=_RAW_AREAS[0] + _RAW_AREAS[1] * table["n"] / raw.table["n"].max(),
+        s=_RAW_AREAS[0] + _RAW_AREAS[1] * table[raw.count] / raw.table[raw.count].max(),
         marker=group.marker,
         facecolors="none",
         edgecolors=group.look["color"],
@@ -212,7 +213,7 @@ def _behind(axes: Axes, shown: Estimates, raw: Raw, group: _Group, count: int, b
 
 def _raw_handle(raw: Raw) -> Line2D:
     """Say in the legend what raw means are, and of how many outcomes each."""
-    low, high = raw.table["n"].min(), raw.table["n"].max()
+    low, high = raw.table[raw.count].min(), raw.table[raw.count].max()
     each = f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
     label = f"raw mean of {each} outcome{'s' if high > 1 else ''},\nnot adjusted"
     return Line2D([], [], color=INK, linestyle="none", marker="o", markerfacecolor="none", markersize=5, label=label)

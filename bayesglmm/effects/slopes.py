@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglmm.design import Columns
+from bayesglmm.design import Columns, rows_text
+from bayesglmm.design.reach import reach
 from bayesglmm.effects.asked import Asked, FrameOption, View, ask
 from bayesglmm.effects.average import average, place
 from bayesglmm.effects.contrasts import read_variables
 from bayesglmm.effects.estimates import Estimates, Shown, estimates
 from bayesglmm.effects.rows import Rows, read_rows
 from bayesglmm.effects.wording import beside, set_to
-from bayesglmm.errors import OptionError, listing
+from bayesglmm.errors import DataError, OptionError, listing
 from bayesglmm.fitted import Fitted
 from bayesglmm.formula import Call, column_names, walk
 from bayesglmm.frames import mean_response
@@ -63,6 +64,7 @@ def slopes(
         The rows to average over; None for those of the model.
     at
         Columns to set for all rows, the predictor itself included: one value, or several that each give rows.
+        A grouping factor that is the predictor too stays that of the row while the predictor moves.
     scale
         `"response"` for the mean of the outcome, `"link"` for the linear predictor.
     ci_prob
@@ -82,7 +84,7 @@ def slopes(
     OptionError
         For an unknown name, value or frame, or a predictor that is a factor.
     DataError
-        If new data lack a column or have an unknown level.
+        If new data lack a column or have an unknown level, or a row lies where the mean has no slope.
     """
     asked = ask(fit, frame, scale, ci_prob, seed)
     names = list(read_variables(asked.model, "variables", variables))
@@ -112,9 +114,10 @@ def slopes(
 
 def _slope(asked: Asked, view: View, rows: Rows, columns: Columns, name: str) -> Array:
     """Return the average derivative, shape (s, cells)."""
-    x, low, high = _around(asked.model, name, np.asarray(columns[name], dtype=float))
+    x, low, high = _around(asked.model, name, columns)
+    given = place(asked, view, columns)
     here, below, above = (
-        place(asked, view, Columns({**columns, name: values}, columns.rows)) for values in (x, low, high)
+        place(asked, view, Columns({**columns, name: values}, columns.rows), like=given) for values in (x, low, high)
     )
     width, link = high - low, asked.model.family.link
 
@@ -136,16 +139,34 @@ def _slope(asked: Asked, view: View, rows: Rows, columns: Columns, name: str) ->
     return average(asked, (below, here, above), rows.cell, len(rows.labels), value)
 
 
-def _around(model: Model, name: str, x: Array) -> tuple[Array, Array, Array]:
-    """Return where to differentiate and the two ends of the difference; under bs(…) they stay within its range."""
-    column = np.asarray(model.design.columns[name], dtype=float)
-    half = STEP * float(column.std())
-    trees = (model.formula.common, *model.formula.bars)
+def _around(model: Model, name: str, columns: Columns) -> tuple[Array, Array, Array]:
+    """Return where to differentiate and the two ends of the difference.
+
+    They stay within the range of bs(…), and near the end of a logarithm or root they are as much closer together.
+
+    Raises
+    ------
+    DataError
+        Where the predictor lies at that end, and has no slope.
+    """
+    column, x = np.asarray(model.design.columns[name], dtype=float), np.asarray(columns[name], dtype=float)
+    trees = (model.formula.common, *model.formula.offsets, *(bar.lhs for bar in model.formula.bars))
+    half = STEP * np.minimum(float(column.std()), reach(trees, name, columns))
+    if (half == 0).any():
+        raise DataError(
+            f"the slope along '{name}' is not finite in {rows_text(columns.rows[half == 0].tolist())}, where a "
+            f"logarithm, a root or a quotient of the formula ends; set '{name}' in at=, or leave these rows out"
+        )
     bounded = [node for tree in trees for node in walk(tree) if isinstance(node, Call) and node.function == "bs"]
     if any(name in column_names(node) for node in bounded):
         low, high = column.min(), column.max()
-        x = np.where((x >= low) & (x < low + half), low + half, x)
-        x = np.where((x <= high) & (x > high - half), high - half, x)
+        inside = (x >= low) & (x <= high)
+        x = np.where(inside, np.clip(x, low + half, high - half), x)
+        return (
+            x,
+            np.where(inside, np.maximum(x - half, low), x - half),
+            np.where(inside, np.minimum(x + half, high), x + half),
+        )
     return x, x - half, x + half
 
 
