@@ -277,7 +277,7 @@ def _posterior(posterior: xr.Dataset, old: Draws, chosen: Index, extended: Desig
     variables: dict[Any, Any] = {}
     for name, values in drawn.items():
         ordered = values.transpose("chain", "draw", ...)
-        flat = ordered.values.reshape(-1, *ordered.shape[2:])[chosen]
+        flat = ordered.values.reshape(ordered.shape[0] * ordered.shape[1], *ordered.shape[2:])[chosen]
         variables[name] = (ordered.dims, flat.reshape(ordered.shape))
     coords = {name: values.values for name, values in posterior.coords.items() if name in values.dims}
     for block, was, b in zip(extended.blocks, old.design.blocks, fresh, strict=True):

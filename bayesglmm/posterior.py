@@ -260,7 +260,7 @@ class Fit:
         refuse_unknown("update", [name for name in settings if name not in Sampler.options()], Sampler.options())
         old, given = self.model, self.model.priors.given
         new = old.formula if formula is None else parse(formula)
-        kept = {name: level for name, level in old.design.columns.reference.items() if name in referable(new)}
+        kept = {name: level for name, level in old.design.columns.references.items() if name in referable(new)}
         try:
             model = glmm(
                 new,

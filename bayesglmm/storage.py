@@ -190,7 +190,7 @@ def _pack(columns: Columns) -> tuple[xr.Dataset, list[dict[str, Any]]]:
                 levels = [str(level) for level in levels]
             entry["levels"] = levels
             if name in columns.reference:
-                entry["reference"] = True
+                entry["reference"] = columns.reference[name]
             values: Any = column.codes.astype(np.int32)
         elif column.dtype.kind in "Mm":
             entry["dtype"] = column.dtype.str
@@ -212,9 +212,7 @@ def _unpack(described: list[dict[str, Any]], arrays: xr.Dataset, dropped: int) -
             values[entry["name"]] = pd.Categorical.from_codes(column, categories=pd.Index(levels, dtype=kind))
         else:
             values[entry["name"]] = column.astype(entry["dtype"]) if "dtype" in entry else column
-    reference = {
-        entry["name"]: values[entry["name"]].categories[0] for entry in described if entry.get("reference", False)
-    }
+    reference = {entry["name"]: entry["reference"] for entry in described if "reference" in entry}
     return Columns(values, arrays["rows"].values, dropped, reference)
 
 

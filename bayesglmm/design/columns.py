@@ -30,7 +30,7 @@ class Columns(Mapping[str, Column]):
     dropped
         How many rows went because a value was missing.
     reference
-        The reference levels asked for, by column; each is the first of its column's levels.
+        For each column whose reference level was asked for, and is the first of its levels, where it stood before.
     text
         The columns that were plain text in the data given; none where that is not known any more.
     """
@@ -38,7 +38,7 @@ class Columns(Mapping[str, Column]):
     values_by_name: Mapping[str, Column]
     rows: NDArray[np.int64]
     dropped: int = 0
-    reference: Mapping[str, Any] = field(default_factory=dict)
+    reference: Mapping[str, int] = field(default_factory=dict)
     text: Collection[str] = frozenset()
 
     def __getitem__(self, name: str) -> Column:
@@ -75,11 +75,17 @@ class Columns(Mapping[str, Column]):
         OptionError
             For a level that a column does not have.
         """
-        if not reference:
-            return self
-        values = {name: _led_by(name, self[name], level) for name, level in reference.items()}
-        first = {name: column.categories[0] for name, column in values.items()}
-        return replace(self, values_by_name={**self.values_by_name, **values}, reference={**self.reference, **first})
+        before = {name: self.reference.get(name, 0) for name in reference}
+        values, positions = {}, {}
+        for name, level in reference.items():
+            values[name], positions[name] = _led_by(name, self[name], level, before[name])
+        everything = {**self.values_by_name, **values}
+        return replace(self, values_by_name=everything, reference={**self.reference, **positions})
+
+    @property
+    def references(self) -> dict[str, Any]:
+        """The reference levels asked for, by column."""
+        return {name: pd.Categorical(self[name]).categories[0] for name in self.reference}
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the columns as a DataFrame, indexed by their rows in the data as given."""
@@ -187,15 +193,16 @@ def _pandas_categories(native: Any) -> set[str]:
     return {str(column.get("field_name")) for column in columns if column.get("pandas_type") == "categorical"}
 
 
-def _led_by(name: str, column: Column, level: Any) -> pd.Categorical:
-    """Return a column as labels, a level first."""
+def _led_by(name: str, column: Column, level: Any, before: int) -> tuple[pd.Categorical, int]:
+    """Return a column as labels, a level first, and where that level stood; `before` is where the first one did."""
     labels = factorize(column)
-    (code,) = relabel(pd.Categorical([level]), list(labels.categories))
+    first, *others = labels.categories
+    levels = [*others[:before], first, *others[before:]]
+    (code,) = relabel(pd.Categorical([level]), levels)
     if code < 0:
-        known = [label(one) for one in labels.categories]
+        known = [label(one) for one in levels]
         raise OptionError(f"reference[{name!r}]={level!r} is not a level of '{name}'; {suggest(str(level), known)}")
-    first = labels.categories[code]
-    return labels.reorder_categories([first, *(one for one in labels.categories if one != first)])
+    return labels.reorder_categories([levels[code], *levels[:code], *levels[code + 1 :]]), int(code)
 
 
 def _is_missing(series: nw.Series[Any]) -> NDArray[np.bool_]:
