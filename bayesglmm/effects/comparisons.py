@@ -134,7 +134,8 @@ def _several(
             averages = [_averages(asked, view, rows, plan, point) for view in asked.views]
             for kind, mine, part in zip(kinds, plans, parts, strict=True):
                 each = [_contrasted(one, mine[number], kind) for one in averages]
-                labels = [beside(rows.labels, point, given).assign(contrast=name) for name in mine[number].names]
+                cells = beside(rows.labels, point, given, ("variable", "contrast"))
+                labels = [cells.assign(contrast=name) for name in mine[number].names]
                 table = pd.concat(labels, ignore_index=True).assign(variable=plan.variable)
                 part.append((table[["variable", "contrast", *table.columns[:-2]]], each))
     return [

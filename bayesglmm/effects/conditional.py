@@ -10,7 +10,7 @@ from bayesglmm.effects.asked import Asked, FrameOption, ask
 from bayesglmm.effects.average import means, place
 from bayesglmm.effects.estimates import Estimates, Shown, estimates
 from bayesglmm.effects.raw import raw_means
-from bayesglmm.effects.wording import bounds, column_labels
+from bayesglmm.effects.wording import bounds
 from bayesglmm.errors import OptionError, listing
 from bayesglmm.exposure import is_rate, offset_columns, unit
 from bayesglmm.fitted import Fitted
@@ -59,8 +59,7 @@ def conditional_effects(
     Returns
     -------
     Estimates
-        Labels: `focal`, `by`, columns with several values in `at`, `frame`; one that the table has itself, such as
-        `mean`, gets an underscore. With an offset under the log link
+        Labels: `focal`, `by`, columns with several values in `at`, `frame`. With an offset under the log link
         means are rates, per unit of exp(offset), unless `at` gives the offset's columns; under other
         links the offset's columns are at their mean unless `at` gives them, which the estimand says.
 
@@ -85,14 +84,13 @@ def conditional_effects(
     cell = np.arange(len(points))
     each = [means(asked, place(asked, view, columns, rate=rate), cell, len(cell)) for view in asked.views]
     names = [focal, *([by] if by is not None else []), *chosen.more]
-    called = column_labels(names)
     quantity = asked.quantity + (f" per unit of {unit(asked.model)}" if rate else "")
     note = _note(asked, chosen, rate)
     raw = partial(raw_means, asked.model, chosen, rate) if asked.scale == "response" else None
-    shown = Shown(chosen.shape, quantity, called[focal], bounds=bounds(asked), note=note, raw=raw)
+    shown = Shown(chosen.shape, quantity, focal, bounds=bounds(asked), note=note, raw=raw)
     others = f", by {listing(names[1:])}" if names[1:] else ""
     text = f"{quantity[0].upper()}{quantity[1:]} over {focal}{others}{f'; {note}' if note else ''}."
-    return estimates(asked, [(points[names].rename(columns=called), each)], text, shown, "grid")
+    return estimates(asked, [(points[names], each)], text, shown, "grid")
 
 
 def _observed(asked: Asked) -> tuple[str, ...]:

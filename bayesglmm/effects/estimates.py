@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from bayesglmm.effects.asked import Asked, Over
 from bayesglmm.effects.raw import Raw
-from bayesglmm.effects.wording import TAKEN
 from bayesglmm.errors import OptionError
 from bayesglmm.summaries import interval
 
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Estimates", "Shown", "estimates"]
 
 type Array = NDArray[np.float64]
+
+_TAKEN = frozenset({"frame", "chain", "draw", "mean", "median", "lower", "upper", "p_direction"})
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,6 @@ class Shown:
         The range of the mean.
     frames
         What each frame is called, by its name.
-    columns
-        The columns of the data behind labels that are called otherwise, since the table has such a column itself.
     note
         What else a reader must know, below the picture.
     raw
@@ -62,7 +61,6 @@ class Shown:
     ratio: bool = False
     bounds: tuple[float, float] = (-np.inf, np.inf)
     frames: Mapping[str, str] = field(default_factory=dict)
-    columns: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     raw: Callable[[], Raw] | None = None
 
@@ -188,6 +186,7 @@ def estimates(
     names = [view.name for view in asked.views]
     tables, values = [], []
     for labels, each in parts:
+        _check_labels(labels)
         table = labels.loc[labels.index.repeat(len(names))].reset_index(drop=True)
         tables.append(table.assign(frame=names * len(labels)))
         values.append(np.stack(each, axis=2).reshape(len(each[0]), -1))
@@ -206,8 +205,7 @@ def estimates(
     }
     shaped = flat.reshape(*sizes.values(), -1)
     draws = xr.DataArray(shaped, coords, ("chain", "draw", "row"), attrs=attrs)
-    shown = replace(shown, frames=asked.titles(), columns=_columns(asked, list(map(str, table))))
-    return Estimates(draws, tuple(map(str, table)), sentence, asked.ci_prob, shown)
+    return Estimates(draws, tuple(map(str, table)), sentence, asked.ci_prob, replace(shown, frames=asked.titles()))
 
 
 def _formats(table: pd.DataFrame, labels: Sequence[str], digits: int) -> dict[str, Any]:
@@ -224,7 +222,14 @@ def _significant(value: float, digits: int) -> str:
     return f"{value:.0f}" if "e+" in text and abs(value) < 1e6 else text
 
 
-def _columns(asked: Asked, labels: Sequence[str]) -> dict[str, str]:
-    """Return the columns of the data behind labels that are called otherwise."""
-    changed = [name for name in labels if name not in asked.model.design.columns and name.rstrip("_") in TAKEN]
-    return {name: name.rstrip("_") for name in changed if name.endswith("_")}
+def _check_labels(table: pd.DataFrame) -> None:
+    """Refuse columns whose names the table has for itself.
+
+    Raises
+    ------
+    OptionError
+        Naming them.
+    """
+    taken = [name for name in table if name in _TAKEN or list(table).count(name) > 1]
+    if taken:
+        raise OptionError(f"the table has a column {taken[0]!r} of its own; rename that of the data before the fit")

@@ -89,8 +89,7 @@ def draw(
         raise OptionError(f"lines={lines!r} is not a number of draws; give a whole number from 1")
     if len(shown.shown.frames) > MOST_GROUPS:
         raise OptionError(f"{len(shown.shown.frames)} frames cannot be told apart; draw at most {MOST_GROUPS}")
-    given = dict(labels or {})
-    names = {**given, **{label: given.get(name, name) for label, name in shown.shown.columns.items()}}
+    names = dict(labels or {})
     if raw and shown.shown.raw is None:
         raise OptionError(
             "raw=True draws raw means of the outcome behind conditional_effects(…) on the scale of the response; "

@@ -9,7 +9,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.design import Column
-from bayesglmm.effects.wording import column_labels
 from bayesglmm.errors import OptionError
 from bayesglmm.formula import column_names
 from bayesglmm.grid import FEW, Setting
@@ -68,17 +67,16 @@ def raw_means(model: Model, chosen: Setting, rate: bool) -> Raw:
     base = np.exp(design.offset) if rate else trials
     points = chosen.points()
     names = [str(name) for name in points if name != chosen.focal]
-    called = column_labels([*names, chosen.focal])
-    count = "n" if "n" not in called else "outcomes"
+    count = "outcomes" if "n" in (*names, chosen.focal) else "n"
     combinations = points[names].drop_duplicates().to_dict("records") if names else [{}]
     parts = []
     for labels in combinations:
         rows = np.all([keep, *(_equal(columns[str(name)], value) for name, value in labels.items())], axis=0)
         cells = _cells(columns[chosen.focal], rows, chosen)
         found = [(x, outcome.y[at].sum() / base[at].sum(), trials[at].sum()) for x, at in cells if len(at)]
-        part = pd.DataFrame(found, columns=[called[chosen.focal], "mean", count])
-        parts.append(part.assign(**{called[str(name)]: value for name, value in labels.items()}))
-    table = pd.concat(parts, ignore_index=True)[[*(called[name] for name in names), *parts[0].columns[:3]]]
+        part = pd.DataFrame(found, columns=[chosen.focal, "mean", count])
+        parts.append(part.assign(**{str(name): value for name, value in labels.items()}))
+    table = pd.concat(parts, ignore_index=True)[[*names, chosen.focal, "mean", count]]
     if table.empty:
         raise OptionError("no row of the data has the values that these means are at, so there are no raw means")
     having = "".join(f" with {name} = {value}" for name, value in given.items())

@@ -101,7 +101,7 @@ def slopes(
         for point in product(given):
             columns = rows.where(asked.model.design.columns, point)
             each = [_slope(asked, view, rows, columns, name) for view in asked.views]
-            table = beside(rows.labels, point, given)
+            table = beside(rows.labels, point, given, ("variable",))
             table.insert(0, "variable", name)
             parts.append((table, each))
     text = (

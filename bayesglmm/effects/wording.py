@@ -1,18 +1,15 @@
 """The words that verbs share, for sentences and axes, and the labels of rows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayesglmm.effects.asked import Asked
-from bayesglmm.errors import listing
+from bayesglmm.errors import OptionError, listing
 
-__all__ = ["TAKEN", "beside", "bounds", "column_labels", "number", "set_to"]
-
-TAKEN = frozenset({"frame", "chain", "draw", "mean", "median", "lower", "upper", "p_direction", "variable", "contrast"})
-"""What tables of estimates call their own columns."""
+__all__ = ["beside", "bounds", "number", "set_to"]
 
 
 def set_to(given: Mapping[str, tuple[Any, ...]]) -> str:
@@ -25,22 +22,25 @@ def set_to(given: Mapping[str, tuple[Any, ...]]) -> str:
     )
 
 
-def beside(labels: pd.DataFrame, point: Mapping[str, Any], given: Mapping[str, tuple[Any, ...]]) -> pd.DataFrame:
-    """Return labels with a column for each that takes several values, none called what tables have themselves."""
+def beside(
+    labels: pd.DataFrame,
+    point: Mapping[str, Any],
+    given: Mapping[str, tuple[Any, ...]],
+    taken: Collection[str] = (),
+) -> pd.DataFrame:
+    """Return labels with a column for each that takes several values.
+
+    Raises
+    ------
+    OptionError
+        For a column called as one of `taken`, which the table will have itself.
+    """
     several = {name: [point[name]] * len(labels) for name, values in given.items() if len(values) > 1}
     table = pd.concat([labels, pd.DataFrame(several, index=labels.index)], axis=1)
-    return table.rename(columns=column_labels(map(str, table)))
-
-
-def column_labels(names: Iterable[str]) -> dict[str, str]:
-    """Return what a table calls columns of the data: `mean_` for one called `mean`, which it has itself."""
-    columns, called = list(names), {}
-    for name in columns:
-        label = name
-        while label in TAKEN or (label != name and label in columns):
-            label = f"{label}_"
-        called[name] = label
-    return called
+    for name in taken:
+        if name in table:
+            raise OptionError(f"the table has a column {name!r} of its own; rename that of the data before the fit")
+    return table
 
 
 def number(value: Any) -> str:
