@@ -94,24 +94,31 @@ def crossed(left: Sequence[Product], right: Sequence[Product]) -> list[Product]:
     return union([joined(a, b) for a, b in product(left, right)])
 
 
-def draw_terms(rng: np.random.Generator, atoms: list[Atom], depth: int) -> tuple[str, list[Product]]:
-    """Return the text of terms and what it means."""
+def draw_terms(rng: np.random.Generator, atoms: list[Atom], depth: int, named: set[Atom]) -> tuple[str, list[Product]]:
+    """Return the text of terms and what it means; all that the text names is added to `named`."""
     if depth == 0 or len(atoms) == 1 or rng.random() < 0.2:
         atom = atoms[rng.integers(len(atoms))]
+        named.add(atom)
         return atom.text, [(atom,)]
     operator = rng.choice(["+", "+", ":", "*", "/", "^", "-"])
     if operator == "^":
         some = [atoms[j] for j in rng.permutation(len(atoms))[:3]]
+        named.update(some)
         singles: list[Product] = [(atom,) for atom in some]
         pairs = [joined(a, b) for a, b in combinations(singles, 2)]
         return f"({' + '.join(atom.text for atom in some)})^2", union([*singles, *pairs])
-    left_text, left = draw_terms(rng, atoms, depth - 1)
-    right_text, right = draw_terms(rng, atoms, depth - 1)
-    if operator == "+":
-        return f"({left_text} + {right_text})", union([*left, *right])
+    left_text, left = draw_terms(rng, atoms, depth - 1, named)
+    others: set[Atom] = set()
+    right_text, right = draw_terms(rng, atoms, depth - 1, others)
     if operator == "-":  # what is taken away is there
         rest = [term for term in left if frozenset(term) not in {frozenset(gone) for gone in right}]
-        return f"({left_text} + {right_text} - {right_text})" if rest else left_text, rest or left
+        if not rest:
+            return left_text, left
+        named |= others
+        return f"({left_text} + {right_text} - {right_text})", rest
+    named |= others
+    if operator == "+":
+        return f"({left_text} + {right_text})", union([*left, *right])
     if operator == ":":
         return f"({left_text}):({right_text})", crossed(left, right)
     if operator == "*":
@@ -129,15 +136,29 @@ def indicators(atom: Atom, table: Table, levels: Sequence[Any]) -> dict[Any, Arr
     return {level: np.array([float(value == level) for value in table[atom.column]]) for level in levels}
 
 
-def candidates(term: Product, table: Table, learned: Table) -> dict[str, Array]:
-    """Return every column a term may have, by name: of each factor all levels, or all but its reference."""
+def candidates(term: Product, table: Table) -> dict[str, Array]:
+    """Return every column a term may have, by name.
+
+    Of each factor there are all levels, or all but its reference, or none: a term of which a part is not in the formula
+    is coded as that part and the rest.
+    """
+    factors = [atom for atom in term if atom.is_factor]
+    found = {}
+    for size in range(len(factors) + 1):
+        for left_out in combinations(factors, size):
+            part = tuple(atom for atom in term if atom not in left_out)
+            found |= _products(part, table) if part else {}
+    return found
+
+
+def _products(term: Product, table: Table) -> dict[str, Array]:
     parts: list[list[tuple[str, Array]]] = []
     for atom in term:
         if atom.numbers is not None:
             parts.append(list(atom.numbers(table).items()))
             continue
         assert atom.levels is not None
-        each = indicators(atom, table, atom.levels(learned))
+        each = indicators(atom, table, atom.levels(table))
         full = [(f"{atom.text}[{level}]", values) for level, values in each.items()]
         reduced = [(f"{atom.text}[T.{level}]", values) for level, values in list(each.items())[1:]]
         parts.append(full + reduced)

@@ -34,7 +34,6 @@ class Case:
     frame: pd.DataFrame
     table: Table
     container: str
-    missing: str
 
     @property
     def data(self) -> Any:
@@ -139,9 +138,11 @@ def atoms_of(rng: np.random.Generator, container: str, frame: pd.DataFrame) -> l
     return [choices[name][rng.integers(len(choices[name]))] for name in names]
 
 
-def draw_side(rng: np.random.Generator, atoms: list[Atom], depth: int) -> tuple[str, bool, list[Product]]:
+def draw_side(
+    rng: np.random.Generator, atoms: list[Atom], depth: int, named: set[Atom]
+) -> tuple[str, bool, list[Product]]:
     """Draw terms with or without an intercept, lower orders first."""
-    text, terms = oracle.draw_terms(rng, atoms, depth)
+    text, terms = oracle.draw_terms(rng, atoms, depth, named)
     terms = sorted(terms, key=len)
     match rng.integers(4):
         case 0:
@@ -167,36 +168,25 @@ def draw_case(seed: int) -> Case:
     rng = np.random.default_rng([2026, seed])
     frame, container = draw_frame(rng), str(rng.choice(["pandas", "polars", "arrow", "mapping"]))
     atoms = atoms_of(rng, container, frame)
-    written, intercept, terms = draw_side(rng, atoms, 2) if rng.random() < 0.93 else ("1", True, [])
+    named: set[Atom] = set()
+    written, intercept, terms = draw_side(rng, atoms, 2, named) if rng.random() < 0.93 else ("1", True, [])
     blocks, bars = [], []
     for group in rng.permutation(list(GROUPS))[: rng.choice([0, 1, 1, 2])]:
         if rng.random() < 0.4:
             lhs, with_intercept, lhs_terms = "1", True, []
         else:
-            lhs, with_intercept, lhs_terms = draw_side(rng, atoms[:2], int(rng.integers(2)))
+            lhs, with_intercept, lhs_terms = draw_side(rng, atoms[:2], int(rng.integers(2)), named)
         correlated = bool(rng.random() < 0.7)
         bars.append(f"({lhs} {'|' if correlated else '||'} {group})")
         blocks += [(with_intercept, lhs_terms, names, correlated) for names in GROUPS[group]]
     offset = number("log(w)", np.log, "w") if rng.random() < 0.3 else None
     response = str(rng.choice(["y", "I(2 * y + 1)", "p(s, n)", "cbind(s, m)"]))
     parts = [written, *([f"offset({offset.text})"] if offset else []), *bars]
-    missing = "drop"
-    used = {name for atom in atoms for name in atom.bases} & {"x", "t"}
-    mentioned = [name for name in used if any(name in atom.bases for atom in mentioned_atoms(terms, blocks))]
-    text = f"{response} ~ {' + '.join(parts)}"
-    removed = [name for name in used if name not in mentioned and name_in(text, name, atoms)]
-    complete = frame[~oracle.missing_rows(frame, [*mentioned, *removed])] if mentioned or removed else frame
+    gaps = [name for name in ("x", "t") if any(name in atom.bases for atom in named)]
+    complete = frame[~oracle.missing_rows(frame, gaps)]
     table = {name: complete[name].tolist() for name in complete}
-    return Case(text, intercept, terms, blocks, offset, response, frame, table, container, missing)
-
-
-def mentioned_atoms(terms: Sequence[Product], blocks: Sequence[Any]) -> set[Atom]:
-    return {atom for part in (terms, *(lhs for _, lhs, _, _ in blocks)) for term in part for atom in term}
-
-
-def name_in(text: str, name: str, atoms: Sequence[Atom]) -> bool:
-    """Whether a term that is taken away again names a column."""
-    return any(name in atom.bases and atom.text in text for atom in atoms)
+    text = f"{response} ~ {' + '.join(parts)}"
+    return Case(text, intercept, terms, blocks, offset, response, frame, table, container)
 
 
 # -- the comparison ------------------------------------------------------------------------------
@@ -206,7 +196,7 @@ def check_columns(names: Sequence[str], matrix: Any, intercept: bool, terms: lis
     """Compare columns with products made by hand under their names, and their span with that of all levels."""
     allowed = {"Intercept": np.ones(len(matrix))} if intercept else {}
     for term in terms:
-        allowed |= oracle.candidates(term, table, table)
+        allowed |= oracle.candidates(term, table)
     assert len(set(names)) == len(names)
     for name, column in zip(names, matrix.T, strict=True):
         assert_allclose(column, allowed[name], rtol=1e-9, atol=1e-9 * max(1e-300, np.abs(allowed[name]).max()))

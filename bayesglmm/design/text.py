@@ -27,6 +27,10 @@ _DRESSES = (
 )
 
 
+_BESIDE_NUMBERS = ("a sign of comparison", "a footnote or brackets")
+"""What makes a label of a number, such as the band <5 or the answer (1), unless plain numbers stand beside it."""
+
+
 @dataclass(frozen=True)
 class Spoilt:
     """What stands among numbers that were read as text.
@@ -57,7 +61,7 @@ def spoilt(labels: Sequence[str]) -> Spoilt | None:
     plain = sum(kind == "" for kind in kinds.values())
     units = {kind for kind in kinds.values() if kind.startswith("the unit")}
     for text, kind in kinds.items():
-        if (kind in units and len(units) > 1) or (kind == "a sign of comparison" and not plain):
+        if (kind in units and len(units) > 1) or (kind in _BESIDE_NUMBERS and not plain):
             kinds[text] = "words"
     words = sum(kind == "words" for kind in kinds.values())
     if words and not plain:  # placebo, 5 mg, 10 mg
