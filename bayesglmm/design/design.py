@@ -157,8 +157,7 @@ class Design:
         if not isinstance(data, Columns):
             check_text(formula, columns)
         if reference:
-            check_reference(formula, columns, reference)
-            columns = columns.with_reference(reference)
+            columns = columns.with_reference(check_reference(formula, columns, reference))
         for tree in formula.trees:
             check_labels(tree, columns)
         labels = learn_labels(formula.response, columns)

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -167,8 +168,8 @@ def _check_twins(name: str, labels: tuple[str, ...], its: set[Role], columns: Co
     warnings.warn(f"{text}: each is a level of its own", BayesGLMMWarning, stacklevel=2)
 
 
-def check_reference(formula: Formula, columns: Columns, reference: Mapping[str, Any]) -> None:
-    """Refuse reference levels of what has none.
+def check_reference(formula: Formula, columns: Columns, reference: Mapping[str, Any]) -> dict[str, Any]:
+    """Return reference levels, in Unicode's NFC as names and labels are, or refuse those of what has none.
 
     Raises
     ------
@@ -179,10 +180,11 @@ def check_reference(formula: Formula, columns: Columns, reference: Mapping[str, 
         raise OptionError(
             f'reference={reference!r} is not a mapping of columns to levels, such as {{"treat": "Usual"}}'
         )
+    composed = {normalize("NFC", str(name)): level for name, level in reference.items()}
     used = roles(formula)
     factors = [name for name, its in used.items() if _has_reference(name, its, columns)]
     coded = _coded(formula)
-    for name in reference:
+    for name in composed:
         if name not in factors:
             reason = "is not a factor of the formula" if name in used else "is not a column of the formula"
             if name in used and used[name] <= {"group"}:
@@ -192,6 +194,7 @@ def check_reference(formula: Formula, columns: Columns, reference: Mapping[str, 
             raise OptionError(f"reference has '{name}', which {reason}; {suggest(str(name), factors)}")
         if name in coded:
             raise OptionError(f"reference has '{name}', whose coding {coded[name]}(…) is in the formula; say it once")
+    return {name: normalize("NFC", level) if isinstance(level, str) else level for name, level in composed.items()}
 
 
 def referable(formula: Formula) -> set[str]:
