@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -195,7 +196,7 @@ def _check_family(outcome: Outcome) -> None:
         f'family="{other}" if these are {"outcomes of single trials" if other == "bernoulli" else "counts"}, '
         'or family="gaussian" if gaussian is meant',
         BayesGLMMWarning,
-        stacklevel=3,
+        skip_file_prefixes=(str(Path(__file__).parent),),
     )
 
 

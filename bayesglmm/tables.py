@@ -28,6 +28,7 @@ _SEPARATORS = (",", ";", "\t", "|")
 _LOOKED_AT, _READ_AHEAD = 50, 200_000
 _EXACT = 2**53
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+_EXCEL = re.compile(r"\Asep=.\r?\n")  # a line that tells a spreadsheet what separates cells
 _WHOLE = re.compile(r"[+-]?\d+")
 _AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 
@@ -105,7 +106,7 @@ def _decoded(content: bytes, where: str) -> str:
         raise SpecError(f"'{where}' has zero bytes: UTF-16 without its mark, or no text at all; save it as UTF-8")
     if not text.strip():
         raise SpecError(f"'{where}' cannot be read: it is empty")
-    return text
+    return _EXCEL.sub("", text, count=1)
 
 
 def _separator(text: str) -> str:

@@ -217,6 +217,21 @@ def test_labels_that_differ_in_case_or_accents_get_a_word(one: str, other: str) 
             Design.build(formula, with_column(column))
 
 
+def test_one_number_written_twice_gets_a_word() -> None:
+    values = np.array(["1", "1.0", "2"], dtype=object)[ROW % 3]
+    with pytest.warns(
+        BayesGLMMWarning, match="'a' has levels that differ in the writing of a number alone: '1', '1.0'"
+    ):
+        Design.build("y ~ x + (1 | a)", with_column(values))
+    assert twins(["9007199254740993", "9007199254740992", "7", "007"]) == ((), (("7", "007"),))
+
+
+def test_a_warning_points_at_the_call() -> None:
+    with pytest.warns(BayesGLMMWarning) as caught:
+        bg.glmm("y ~ C(a) + (1 | g)", with_column(np.tile(["Aa", "aA", "AA"], 20)))
+    assert caught[0].filename == __file__
+
+
 def test_labels_that_differ_in_letters_are_levels() -> None:
     assert twins(["a", "b", "aa", "a b", "ab", "е", "e"]) == ((), ())  # Cyrillic and Latin
     assert twins(["", " "]) == ((), ())

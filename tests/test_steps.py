@@ -127,8 +127,18 @@ def test_a_slope_where_a_root_ends_gets_a_word() -> None:
     assert np.isfinite(one.slopes("share", at={"share": 0.5}).flat).all()
 
 
-def test_slopes_stay_within_a_spline() -> None:
-    assert np.isfinite(fit("y ~ bs(x, df=5) + (1 | g)").slopes("x").flat).all()
+@pytest.mark.parametrize("spline", ["bs(x, df=5)", "cr(x, df=4)"])
+def test_slopes_stay_within_a_spline_and_its_knots(spline: str) -> None:
+    """Knots are at quantiles, and the sd of this predictor is thousands of times the distance of the first two."""
+    one = fit(f"y ~ {spline} + (1 | g)")
+    x = np.sort(DATA["x"].to_numpy())
+    width = 1e-6 * x
+    low, high = np.maximum(x - width, x[0]), np.minimum(x + width, x[-1])
+    ends = [one.model.design.on({"x": at}, outcome=False, factors=()).x for at in (low, high)]
+    exact = flat(one, "beta") @ ((ends[1] - ends[0]) / (high - low)[:, None]).T
+    found = one.slopes("x", by="x").flat
+    assert_allclose(found, exact, rtol=1e-3, atol=1e-3 * np.abs(exact).max())
+    assert_allclose(one.slopes("x").flat[:, 0], exact.mean(axis=1), rtol=1e-4)
 
 
 @pytest.mark.parametrize("term", ["bs(share, df=4)", "sqrt(1 - share)", "log(1.01 - share)"])

@@ -39,6 +39,7 @@ WRITTEN = {
     "carriage returns": PLAIN.replace("\n", "\r\n").encode(),
     "blanks around names": PLAIN.replace("größe", " größe ").encode(),
     "quotes": b'"y","gr\xc3\xb6\xc3\x9fe","f"\n"1.5",1,"b"\n2.5,2,a\n-3,4,b\n',
+    "a line for spreadsheets": b"sep=;\r\n" + PLAIN.replace(",", ";").encode(),
     "an empty line first": b"\n" + PLAIN.encode(),
 }
 

@@ -245,7 +245,8 @@ class Design:
 
     def counted(self) -> "Design":
         """Return the design with outcomes and trials that are whole numbers but for rounding as whole numbers."""
-        return self if self.outcome is None else replace(self, outcome=self.outcome.counted())
+        counted = None if self.outcome is None else self.outcome.counted()
+        return self if counted is self.outcome else replace(self, outcome=counted)
 
     def _needed(self, outcome: bool, factors: Iterable[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns new data must have, and those that are read if they are there."""

@@ -47,14 +47,15 @@ class Outcome:
         A number within 2e-7 of its size from a whole number k (at least 1e-6, at most 1e-3) is k: what
         multiplying a proportion by its number of trials leaves, in doubles or in single precision.
         """
+        y = _counted(self.y)
         trials = None if self.trials is None else _counted(self.trials)
-        return replace(self, y=_counted(self.y), trials=trials)
+        return self if y is self.y and trials is self.trials else replace(self, y=y, trials=trials)
 
 
 def _counted(values: NDArray[np.float64]) -> NDArray[np.float64]:
     nearest = np.rint(values)
     close = np.abs(values - nearest) <= np.clip(_ROUNDING * np.abs(nearest), 1e-6, 1e-3)
-    return np.where(close, nearest, values)
+    return values if (nearest == values)[close].all() else np.where(close, nearest, values)
 
 
 def learn_labels(response: Response, columns: Columns) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 from unicodedata import normalize
 
@@ -12,11 +13,13 @@ from bayesglmm.design.columns import Columns
 from bayesglmm.design.convert import rows_text
 from bayesglmm.design.evaluate import is_boolean
 from bayesglmm.design.levels import label
-from bayesglmm.design.text import FEW_LEVELS, Spoilt, gaps, spoilt, twins
+from bayesglmm.design.text import FEW_LEVELS, Spoilt, gaps, is_number, spoilt, twins
 from bayesglmm.errors import BayesGLMMWarning, DataError, OptionError, listing, suggest
 from bayesglmm.formula import FUNCTIONS, Binary, Call, Formula, Name, Node, Text, column_names, walk
 
 __all__ = ["Role", "check_reference", "check_text", "referable", "roles"]
+
+_PACKAGE = str(Path(__file__).parents[1])
 
 type Role = Literal["response", "plain", "number", "coded", "compared", "group"]
 """A plain predictor or response is what its type makes of it; what stands in C(…) is a factor whatever its type."""
@@ -117,11 +120,9 @@ def _check_numbers(name: str, labels: tuple[str, ...], its: set[Role], columns: 
             f"number of them first, such as days since a start, or write C({name}) if each is a category"
         )
     if found.uniform and len(labels) <= FEW_LEVELS and "number" not in its and "response" not in its:
-        warnings.warn(
+        _warn(
             f"'{name}' is text whose labels are all numbers ({_quoted(labels[:3])} …) and is taken as a factor of "
-            f"{len(labels)} levels; convert it to numbers for a slope, or write C({name}) if a factor is meant",
-            BayesGLMMWarning,
-            stacklevel=2,
+            f"{len(labels)} levels; convert it to numbers for a slope, or write C({name}) if a factor is meant"
         )
         return
     raise DataError(_spoilt_text(name, labels, found, its, columns))
@@ -158,14 +159,24 @@ def _check_twins(name: str, labels: tuple[str, ...], its: set[Role], columns: Co
         )
     if not folded:
         return
+    how = "the writing of a number" if all(map(is_number, folded[0])) else "case or accents"
     text = (
-        f"'{name}' has levels that differ in case or accents alone: {'; '.join(_quoted(same) for same in folded[:4])} "
+        f"'{name}' has levels that differ in {how} alone: {'; '.join(_quoted(same) for same in folded[:4])} "
         f"({_where(folded[0][1:], name, columns)} for the latter)"
     )
     if name in columns.text and its & {"plain", "number", "response"}:
         declare = f"write C({name})" if "plain" in its else "make a categorical column of it"
         raise DataError(f"{text}; give them one label in the data, or {declare} if they are meant to differ")
-    warnings.warn(f"{text}: each is a level of its own", BayesGLMMWarning, stacklevel=2)
+    _warn(f"{text}: each is a level of its own")
+
+
+def _how(same: tuple[str, ...]) -> str:
+    """Say what labels differ in."""
+    return (
+        "the writing of a number"
+        if all(text[-1:].isdigit() or text[-1:] == "." for text in same)
+        else "case or accents"
+    )
 
 
 def check_reference(formula: Formula, columns: Columns, reference: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,6 +233,11 @@ def _has_reference(name: str, its: set[Role], columns: Columns) -> bool:
     if "response" in its:
         return labelled and not is_boolean(columns[name])
     return "number" not in its and ("coded" in its or "plain" in its) and (labelled or "plain" not in its)
+
+
+def _warn(text: str) -> None:
+    """Warn where the package was called."""
+    warnings.warn(text, BayesGLMMWarning, skip_file_prefixes=(_PACKAGE,))
 
 
 def _where(labels: tuple[str, ...], name: str, columns: Columns) -> str:

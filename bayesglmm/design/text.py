@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import category, normalize
 
-__all__ = ["FEW_LEVELS", "Spoilt", "gaps", "spoilt", "twins"]
+__all__ = ["FEW_LEVELS", "Spoilt", "gaps", "is_number", "spoilt", "twins"]
 
 FEW_LEVELS = 10
 """Numbers as text are taken for the levels of a factor, with a warning, where there are at most so many."""
 
 _NUMBER = re.compile(r"[+\-−]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_WRITTEN = re.compile(r"(?P<sign>[+\-−]?)(?P<whole>\d+)(?:\.(?P<part>\d*))?")
 _RANGE = re.compile(r"\d[\d.]*\s*(?:-|–|—|to)\s*\d[\d.]*\+?")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?")
 _GAPS = frozenset(
@@ -85,7 +86,7 @@ def gaps(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def twins(labels: Sequence[str]) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
-    """Return sets of labels that differ in blanks alone, and sets that differ in case, accents or both besides."""
+    """Return sets of labels that differ in blanks alone, and sets that differ in case, accents or zeros besides."""
     spaced: dict[str, list[str]] = {}
     folded: dict[str, list[str]] = {}
     for text in labels:
@@ -94,6 +95,11 @@ def twins(labels: Sequence[str]) -> tuple[tuple[tuple[str, ...], ...], tuple[tup
         folded.setdefault(_folded(text), []).append(text)
     blanks = tuple(tuple(same) for same in spaced.values() if len(same) > 1)
     return blanks, tuple(tuple(spaced[text][0] for text in same) for same in folded.values() if len(same) > 1)
+
+
+def is_number(text: str) -> bool:
+    """Whether a label is a plain number."""
+    return _NUMBER.fullmatch(text) is not None
 
 
 def _kind(text: str) -> str:
@@ -130,7 +136,10 @@ def _unspaced(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """Return a label in small letters without accents."""
+    """Return a label in small letters without accents, a number without the zeros that add nothing."""
+    if match := _WRITTEN.fullmatch(text):
+        whole, part = match["whole"].lstrip("0") or "0", (match["part"] or "").rstrip("0")
+        return f"{'-' if match['sign'] in ('-', '−') else ''}{whole}{'.' if part else ''}{part}"
     if text.isascii():
         return text.lower()
     apart = normalize("NFD", text)

@@ -32,7 +32,8 @@ __all__ = ["STEP", "slopes"]
 type Array = NDArray[np.float64]
 
 STEP = 1e-4
-"""Half the width of a central difference, in standard deviations of the predictor in the data of the model."""
+"""Half the width of a central difference, in standard deviations of the predictor in the data of the model; under a
+spline in widths of the tenth of the data around it, and near the end of a logarithm in distances to that."""
 
 
 def slopes(
@@ -76,8 +77,9 @@ def slopes(
     -------
     Estimates
         Labels: `variable`, the columns of `by`, columns with several values in `at`, `frame`; per unit of the
-        predictor. Relative error below 1e-6, to the curvature of the mean within 1e-4 sd of the predictor. Under
-        `bs(…)`, which ends with the data, the two ends are that much further in.
+        predictor. Relative error below 1e-6, to the curvature of the mean within 1e-4 sd of the predictor (under a
+        spline within 1e-4 of the tenth of the data it lies in). Under `bs(…)`, which ends with the data, the two
+        ends are that much further in.
 
     Raises
     ------
@@ -151,14 +153,18 @@ def _around(model: Model, name: str, columns: Columns) -> tuple[Array, Array, Ar
     """
     column, x = np.asarray(model.design.columns[name], dtype=float), np.asarray(columns[name], dtype=float)
     trees = (model.formula.common, *model.formula.offsets, *(bar.lhs for bar in model.formula.bars))
-    half = STEP * np.minimum(float(column.std()), reach(trees, name, columns))
+    splines = [
+        node for tree in trees for node in walk(tree) if isinstance(node, Call) and node.function in ("bs", "cr")
+    ]
+    splines = [node for node in splines if name in column_names(node)]
+    size = _local(column, x) if splines else float(column.std())
+    half = STEP * np.minimum(size, reach(trees, name, columns))
     if (half == 0).any():
         raise DataError(
             f"the slope along '{name}' is not finite in {rows_text(columns.rows[half == 0].tolist())}, where a "
             f"logarithm, a root or a quotient of the formula ends; set '{name}' in at=, or leave these rows out"
         )
-    bounded = [node for tree in trees for node in walk(tree) if isinstance(node, Call) and node.function == "bs"]
-    if any(name in column_names(node) for node in bounded):
+    if any(node.function == "bs" for node in splines):
         low, high = column.min(), column.max()
         inside = (x >= low) & (x <= high)
         x = np.where(inside, np.clip(x, low + half, high - half), x)
@@ -168,6 +174,15 @@ def _around(model: Model, name: str, columns: Columns) -> tuple[Array, Array, Ar
             np.where(inside, np.minimum(x + half, high), x + half),
         )
     return x, x - half, x + half
+
+
+def _local(column: Array, x: Array) -> Array:
+    """Return the width of the tenth of the data that each value lies in, at most their sd: knots are as close there."""
+    edges = np.unique(np.quantile(column, np.linspace(0, 1, 11)))
+    if len(edges) < 2:
+        return np.full(len(x), float(column.std()))
+    cell = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
+    return np.minimum(np.diff(edges)[cell], float(column.std()))
 
 
 def _probit(eta: Array, v: Array, d_eta: Array, d_v: Array) -> Array:
