@@ -593,7 +593,7 @@ ELSEWHERE = {
     "y ~ as.numeric(g)": "as.numeric() is a function of R; convert the column",
     "y ~ x + (1 | as.factor(g))": "write C(x), or factor(x)",
     "y ~ splines.ns(x, 3)": "write cr(x, df=4)",
-    "y ~ age.at.base": "attribute access is not read; if a column's name holds a dot, write it in backticks: `age.at.base`",
+    "y ~ age.at.base": "if a column's name holds a dot, write it in backticks: `age.at.base`",
     "y ~ x + (1 | Trt.name)": "in backticks: `Trt.name`",
     "y ~ log(age.at)": "in backticks: `age.at`",
     "y ~ x.": "in backticks: `x.`",

@@ -170,15 +170,6 @@ def _check_twins(name: str, labels: tuple[str, ...], its: set[Role], columns: Co
     _warn(f"{text}: each is a level of its own")
 
 
-def _how(same: tuple[str, ...]) -> str:
-    """Say what labels differ in."""
-    return (
-        "the writing of a number"
-        if all(text[-1:].isdigit() or text[-1:] == "." for text in same)
-        else "case or accents"
-    )
-
-
 def check_reference(formula: Formula, columns: Columns, reference: Mapping[str, Any]) -> dict[str, Any]:
     """Return reference levels, in Unicode's NFC as names and labels are, or refuse those of what has none.
 

@@ -69,7 +69,8 @@ def spoilt(labels: Sequence[str]) -> Spoilt | None:
         kinds = {text: "words" if kind in units else kind for text, kind in kinds.items()}
         words = sum(kind == "words" for kind in kinds.values())
     absent = sum(kind == "marks of missing values" for kind in kinds.values())
-    if len(kinds) - absent - words <= words:
+    numbers = len(kinds) - absent - words
+    if numbers <= words or (numbers == 1 and not plain):
         return _dates(labels)
     odd = tuple(text for text, kind in kinds.items() if kind)
     what = tuple(dict.fromkeys(kind for kind in kinds.values() if kind))
