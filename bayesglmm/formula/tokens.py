@@ -110,7 +110,7 @@ def _dotted(text: str, at: int) -> str:
     if whole in _OF_R:
         return f"{whole}() is a function of R; {_OF_R[whole]}"
     if last in FUNCTIONS:
-        return f"functions are called by their own names; write {last}(…) for {whole}(…)"
+        return f"attribute access is not read, and functions go by their own names; write {last}(…) for {whole}(…)"
     return f"{whole}() is not a function of formulas; make the column in the data first"
 
 
