@@ -141,6 +141,7 @@ def _fit(spec: "Spec", data: object, *, quiet: bool) -> "Fit":
         link=spec.link,
         priors=spec.priors,
         missing=spec.missing,
+        reference=spec.reference,
         progress=not quiet,
         **asdict(spec.sampler),
     )

@@ -136,6 +136,7 @@ def _extended(model: Model, observed: object) -> tuple[Design, Design]:
     if not model.design.blocks:
         raise OptionError("given= holds outcomes of new groups, and the model has no groups; leave it out")
     design = model.design.on(observed)
+    design = design if model.family.kind == "continuous" else design.counted()
     factors = [factor for block in model.design.blocks for factor in block.grouping.group.factors]
     needed = column_names(*model.formula.response.trees, *factors)
     absent = [name for name in needed if name not in design.columns]
@@ -276,7 +277,7 @@ def _posterior(posterior: xr.Dataset, old: Draws, chosen: Index, extended: Desig
     variables: dict[Any, Any] = {}
     for name, values in drawn.items():
         ordered = values.transpose("chain", "draw", ...)
-        flat = ordered.values.reshape(-1, *ordered.shape[2:])[chosen]
+        flat = ordered.values.reshape(ordered.shape[0] * ordered.shape[1], *ordered.shape[2:])[chosen]
         variables[name] = (ordered.dims, flat.reshape(ordered.shape))
     coords = {name: values.values for name, values in posterior.coords.items() if name in values.dims}
     for block, was, b in zip(extended.blocks, old.design.blocks, fresh, strict=True):

@@ -35,6 +35,7 @@ __all__ = [
     "StorageError",
     "choose",
     "listing",
+    "refuse_unknown",
     "suggest",
 ]
 
@@ -143,6 +144,37 @@ def choose[T: str](option: str, value: T, allowed: Sequence[T]) -> T:
     if isinstance(value, str) and value in allowed:
         return value
     raise OptionError(f"{option}={value!r} is not an option; {suggest(str(value), allowed)}")
+
+
+def refuse_unknown(function: str, given: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse arguments that a function does not have.
+
+    Raises
+    ------
+    OptionError
+        Naming the first of them, what to write instead where other packages have it, and those there are.
+    """
+    for name in given:
+        instead = _ELSEWHERE.get(name)
+        raise OptionError(f"{function} has no argument {name}=; {instead or suggest(name, known, limit=30)}")
+
+
+_ELSEWHERE = {
+    "weights": "rows have no weights: write successes among trials as p(s, n), an exposure as offset(log(exposure)), "
+    "and repeat rows that stand for several",
+    "offset": "write it in the formula: offset(log(exposure))",
+    "trials": "write it in the formula: p(successes, trials)",
+    "random": "write random effects in the formula: (1 | group)",
+    "iter": "set draws= (kept in each chain) and tune= (warm-up)",
+    "warmup": "set tune=",
+    "prior": "set priors=",
+    "adapt_delta": "set target_accept=",
+    "control": "set target_accept= and max_treedepth=",
+    "contrasts": 'write C(x, Sum()) or C(x, Treatment("level")) in the formula, or set reference=',
+    "subset": "filter the rows of the data first",
+    "na_action": 'set missing="drop" or missing="error"',
+}
+"""What other packages have as an argument, and how it is said here."""
 
 
 def _with_caret(reason: str, text: str, position: int | None) -> str:

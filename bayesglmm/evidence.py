@@ -262,6 +262,8 @@ def _by_bridge(target: Target, drawn: Array, chains: int, rng: np.random.Generat
 
 def _by_importance(target: Target, start: Array, size: int, rng: np.random.Generator) -> Measured:
     """Return the log marginal likelihood by importance sampling from a t about the mode, drawn twice."""
+    if not start.shape[1]:  # nothing is left to integrate over
+        return Measured(float(target(start[:1])[0]), 0.0)
     proposal, found = _about_mode(target, start.mean(axis=0), start.std(axis=0)), Measured(-np.inf, np.inf)
     for _ in range(3):
         at = proposal.draw(rng, size)

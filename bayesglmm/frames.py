@@ -172,7 +172,7 @@ class Draws:
             if variable.sizes[dim] != len(expected) or list(map(str, there)) != list(map(str, expected)):
                 raise OptionError(f"'{name}' of the posterior has another '{dim}' than the model: it is of another fit")
         values = variable.transpose("chain", "draw", *labels).values
-        return np.asarray(values, dtype=np.float64).reshape(-1, *values.shape[2:])
+        return np.asarray(values, dtype=np.float64).reshape(self.size, *values.shape[2:])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """Grids over predictors: the values of the focal column, the groups, and what the other predictors are held at."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -75,7 +75,14 @@ def product(values: Mapping[str, tuple[Any, ...]]) -> list[dict[str, Any]]:
     return [dict(zip(values, each, strict=True)) for each in itertools.product(*values.values())]
 
 
-def setting(model: Model, focal: str, by: str | None, at: Mapping[str, Any] | None = None) -> Setting:
+def setting(
+    model: Model,
+    focal: str,
+    by: str | None,
+    at: Mapping[str, Any] | None = None,
+    *,
+    observed: Collection[str] = (),
+) -> Setting:
     """Choose the points of a grid.
 
     Parameters
@@ -88,6 +95,8 @@ def setting(model: Model, focal: str, by: str | None, at: Mapping[str, Any] | No
         A predictor whose values are the groups; None for no groups.
     at
         Values to use instead, by column: one, or several that each make a point.
+    observed
+        Columns whose values between those of the data mean nothing: levels that the data must have.
 
     Raises
     ------
@@ -111,7 +120,7 @@ def setting(model: Model, focal: str, by: str | None, at: Mapping[str, Any] | No
     if is_factor(model.design, focal):
         shape: Literal["curve", "points", "labels"] = "labels"
     else:
-        shape = "points" if len(distinct) <= FEW else "curve"
+        shape = "points" if len(distinct) <= FEW or focal in observed else "curve"
     values = np.array(distinct, dtype=object if shape == "labels" else None)
     if shape == "curve" and focal not in given:
         values = np.linspace(values.min(), values.max(), _POINTS)

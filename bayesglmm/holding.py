@@ -1,5 +1,6 @@
 """What predictors are held at where others vary, and a baseline with one step of each predictor from it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayesglmm.design import Column, Columns, Design
-from bayesglmm.errors import choose
+from bayesglmm.errors import DataError, choose
 from bayesglmm.formula import Call, Name, Node, Text, column_names, render, walk
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 type Step = Literal["sd", "unit"]
+type Point = tuple[str, str | None, Any]
+"""The text of a step, its column and its value there; None for the baseline."""
 
 STEPS: tuple[Step, ...] = ("sd", "unit")
 """By how much a number goes up: a standard deviation of its column, or one."""
@@ -86,8 +89,9 @@ def steps(design: Design, step: str = "sd") -> Steps:
         The design.
     step
         By how much a number goes up from its mean: `"sd"` of its column, or one `"unit"`. A factor goes from its
-        reference to each other level, an indicator from the lower of its two values to the upper. The columns of
-        offsets are at their means.
+        reference to each other level, an indicator from the lower of its two values to the upper. Where the formula
+        has no value above, as beyond the end of a spline, a number goes down, or to an end of the data. The columns
+        of offsets are at their means.
 
     Raises
     ------
@@ -96,15 +100,40 @@ def steps(design: Design, step: str = "sd") -> Steps:
     """
     choose("step", step, STEPS)
     held = tuple(hold(design, name) for name in predictors(design))
-    points: list[tuple[str, str | None, Any]] = [("baseline", None, None)]
+    points: list[Point] = [("baseline", None, None)]
     for one in held:
         if one.how == "mean":
-            size = 1.0 if step == "unit" else float(np.std(np.asarray(design.columns[one.name], dtype=float), ddof=1))
-            how = "1 sd" if step == "sd" else "1 unit"
-            points.append((f"{one.name}: + {size:.3g} ({how})", one.name, one.value + size))
+            points.append(_numeric_step(design, held, one, step))
         else:
             others = [level for level in levels(design, one.name) if level != one.value]
             points += [(f"{one.name}: {one.value} → {level}", one.name, level) for level in others]
+    return Steps(held, tuple(label for label, _, _ in points), _rows(design, held, points))
+
+
+def _numeric_step(design: Design, held: Sequence[Held], one: Held, step: str) -> Point:
+    """Return a step up; down, or to an end of the data, where the formula has no value above."""
+    column = np.asarray(design.columns[one.name], dtype=float)
+    size, how = (1.0, "1 unit") if step == "unit" else (float(np.std(column, ddof=1)), "1 sd")
+    up = (f"{one.name}: + {size:.3g} ({how})", one.name, one.value + size)
+    down = (f"{one.name}: − {size:.3g} ({how} down)", one.name, one.value - size)
+    ends = [
+        (f"{one.name}: + {column.max() - one.value:.3g} (to its largest)", one.name, float(column.max())),
+        (f"{one.name}: − {one.value - column.min():.3g} (to its least)", one.name, float(column.min())),
+    ]
+    return next((point for point in (up, down, *ends) if _has_value(design, held, point)), up)
+
+
+def _has_value(design: Design, held: Sequence[Held], point: Point) -> bool:
+    """Whether the columns of the design can be made at a point: a spline ends with its data, a logarithm at 0."""
+    try:
+        design.on(_rows(design, held, [point]), outcome=False, factors=())
+    except DataError:
+        return False
+    return True
+
+
+def _rows(design: Design, held: Sequence[Held], points: Sequence[Point]) -> Columns:
+    """Return points as new data, the columns of offsets at their means."""
     old = design.columns
     values = {
         one.name: as_column(old[one.name], [value if name == one.name else one.value for _, name, value in points])
@@ -113,7 +142,7 @@ def steps(design: Design, step: str = "sd") -> Steps:
     for name in column_names(*design.formula.offsets):
         if name not in values:
             values[name] = np.full(len(points), np.mean(np.asarray(old[name], dtype=float)))
-    return Steps(held, tuple(label for label, _, _ in points), Columns(values, np.arange(len(points))))
+    return Columns(values, np.arange(len(points)))
 
 
 def predictors(design: Design) -> tuple[str, ...]:

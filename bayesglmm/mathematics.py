@@ -4,16 +4,16 @@ from html import escape
 
 from bayesglmm.design import BlockDesign, Design
 from bayesglmm.families import Family
-from bayesglmm.formula import render
+from bayesglmm.formula import Call, Name, render
 from bayesglmm.priors import Priors
 from bayesglmm.text import plain
 
-__all__ = ["describe", "describe_html", "prior_rows", "size"]
+__all__ = ["describe", "describe_html", "notes", "prior_rows", "size"]
 
 
 def describe(design: Design, family: Family, priors: Priors) -> str:
     """Return the model as text: distribution, linear predictor, random effects, priors, size."""
-    lines = [_title(family), *(f"  {line}" for line in _equations(design, family)), "priors"]
+    lines = [_title(family), *(f"  {line}" for line in [*_equations(design, family), *notes(design)]), "priors"]
     rows = prior_rows(design, priors)
     wide = max(len(name) for name, _, _ in rows)
     long = max(len(prior) for _, prior, _ in rows)
@@ -23,7 +23,7 @@ def describe(design: Design, family: Family, priors: Priors) -> str:
 
 def describe_html(design: Design, family: Family, priors: Priors) -> str:
     """Return the model as a fragment of HTML, everything from the user's data escaped."""
-    equations = "<br>".join(escape(line) for line in _equations(design, family))
+    equations = "<br>".join(escape(line) for line in [*_equations(design, family), *notes(design)])
     body = "".join(
         f"<tr><td>{escape(name)}</td><td>{escape(prior)}</td><td>{escape(origin)}</td></tr>"
         for name, prior, origin in prior_rows(design, priors)
@@ -54,6 +54,34 @@ def prior_rows(design: Design, priors: Priors) -> list[tuple[str, str, str]]:
             rows.append((f"corr_{block.name}", str(assigned.prior), assigned.origin))
     rows += [(name, str(a.prior), a.origin) for name, a in priors.parameters.items()]
     return [(plain(name), prior, plain(origin)) for name, prior, origin in rows]
+
+
+def notes(design: Design) -> list[str]:
+    """Say which levels the factors are compared with, and why a block is not called what its factor is called."""
+    lines = []
+    if design.references:
+        lines.append(
+            f"reference levels: {', '.join(f'{factor} = {level}' for factor, level in design.references.items())}"
+        )
+    for position, block in enumerate(design.blocks):
+        factor = ":".join(_plain(one) for one in block.grouping.group.factors)
+        if block.name == factor:
+            continue
+        before = [other for other in design.blocks[:position] if other.factor == block.factor]
+        if before:
+            why = f"it is block {len(before) + 1} on {factor}"
+        elif block.name == f"{factor}_":
+            why = f"'{factor}' is the name of something else in every posterior"
+        else:
+            why = "names in the posterior are letters, digits, '_' and '.'"
+        lines.append(f"effects of {factor} are called b_{block.name} and sd_{block.name}, since {why}")
+    return lines
+
+
+def _plain(factor: Name | Call) -> str:
+    """Return the column that a grouping factor is, with or without C(…), or its text."""
+    inner = factor.args[0] if isinstance(factor, Call) else factor
+    return inner.name if isinstance(inner, Name) else render(inner)
 
 
 def size(design: Design) -> str:

@@ -1,13 +1,16 @@
 """`Model`: formula, family, priors and design, checked together; everything else is a function of them."""
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from bayesglmm import graph, implied, prior_predictive
 from bayesglmm.design import Design, Outcome
-from bayesglmm.errors import DataError, ResponseError, listing
+from bayesglmm.errors import BayesGLMMWarning, DataError, ResponseError, listing, refuse_unknown
 from bayesglmm.families import Family, get_family
 from bayesglmm.formula import Formula, parse, render
 from bayesglmm.holding import Step
@@ -18,7 +21,17 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
-__all__ = ["Model", "glmm"]
+__all__ = ["LEFT_OUT", "Model", "glmm"]
+
+
+class _LeftOut(str):
+    """The name of the family that is taken where none was given."""
+
+    __slots__ = ()
+
+
+LEFT_OUT = _LeftOut("gaussian")
+"""The default of `family=`: the gaussian family, and that nobody asked for it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +54,11 @@ class Model:
     family: Family
     priors: Priors
     design: Design
+
+    def __post_init__(self) -> None:
+        """Take for whole numbers what is whole but for rounding, where outcomes are counts."""
+        if self.family.kind != "continuous":
+            object.__setattr__(self, "design", self.design.counted())
 
     def __str__(self) -> str:
         """Return the model's mathematics and every prior with where it comes from."""
@@ -98,11 +116,13 @@ class Model:
 def glmm(
     formula: str | Formula,
     data: Any,
-    family: str | Family = "gaussian",
+    family: str | Family = LEFT_OUT,
     *,
     link: str | None = None,
     priors: Any = None,
     missing: Literal["error", "drop"] = "error",
+    reference: Mapping[str, Any] | None = None,
+    **unknown: Any,
 ) -> Model:
     """Build a model without sampling it.
 
@@ -113,13 +133,19 @@ def glmm(
     data
         Any eager dataframe that narwhals reads (pandas, polars, pyarrow …), or a mapping of columns.
     family
-        The name of a family, or a `Family`.
+        The name of a family, or a `Family`. Left out, it is `"gaussian"`, with a warning where the response looks
+        like another's.
     link
         The name of one of the family's links; None for its first.
     priors
         Priors by class, coefficient or block, or the name of a preset; see `Priors.build`.
     missing
         `"error"` refuses missing values, `"drop"` leaves their rows out and says how many.
+    reference
+        The reference levels of factors, by column, such as `{"treat": "Usual"}`; of a text response the label that
+        is not the event. Else the first in alphabetical order, or in the order a categorical type declares.
+    unknown
+        Taken only to be refused with a word.
 
     Returns
     -------
@@ -128,13 +154,23 @@ def glmm(
     Raises
     ------
     BayesGLMMError
-        If the formula, the data, the family or a prior cannot be what they say.
+        If the formula, the data, the family or a prior cannot be what they say, or an argument is not one of these.
+
+    Warns
+    -----
+    BayesGLMMWarning
+        For numbers taken as labels, levels that differ in case alone, and a family that was not given.
     """
+    refuse_unknown("glmm", unknown, _ARGUMENTS)
     parsed = formula if isinstance(formula, Formula) else parse(formula)
     chosen = get_family(family, link)
-    design = Design.build(parsed, data, missing=missing)
+    design = Design.build(parsed, data, missing=missing, reference=reference)
+    if chosen.kind != "continuous":
+        design = design.counted()
     outcome = design.outcome
     assert outcome is not None
+    if isinstance(family, _LeftOut):
+        _check_family(outcome)
     chosen.check(outcome.name, outcome.y, outcome.trials, outcome.levels, design.columns.rows)
     _check_outcome(outcome, chosen)
     _check_offset(design, chosen)
@@ -142,6 +178,26 @@ def glmm(
     model = Model(parsed, chosen, Priors.build(priors, design, chosen), design)
     graph.check_names(model)
     return model
+
+
+_ARGUMENTS = ("formula", "data", "family", "link", "priors", "missing", "reference")
+
+
+def _check_family(outcome: Outcome) -> None:
+    """Warn where the family was left out and the response looks like that of another."""
+    if outcome.trials is not None or outcome.levels is not None:
+        return  # refused by the family, with a word
+    whole = bool((outcome.y == np.floor(outcome.y)).all())
+    if not whole or outcome.y.min() != 0:
+        return
+    looks, other = ("is 0 or 1", "bernoulli") if outcome.y.max() <= 1 else ("holds whole numbers from 0 on", "poisson")
+    warnings.warn(
+        f"no family was given, so gaussian was taken, and the response '{outcome.name}' {looks}: pass "
+        f'family="{other}" if these are {"outcomes of single trials" if other == "bernoulli" else "counts"}, '
+        'or family="gaussian" if gaussian is meant',
+        BayesGLMMWarning,
+        skip_file_prefixes=(str(Path(__file__).parent),),
+    )
 
 
 _FURTHEST = 100.0
@@ -180,11 +236,20 @@ def _check_groups(design: Design, family: Family) -> None:
     for block in design.blocks:
         if design.formula.response.outcome in block.grouping.group.factors:
             raise DataError(f"'{block.factor}' is the response and a grouping factor at once; group by another column")
+    outcome = design.outcome
+    assert outcome is not None
+    alone = [block for block in design.blocks if "Intercept" in block.columns and len(block.levels) == design.n]
+    single = family.kind == "binary" or (outcome.trials is not None and bool((outcome.trials == 1).all()))
+    if alone and single:
+        raise DataError(
+            f"every row is a group of its own in '{alone[0].factor}', and single outcomes of 0 or 1 say nothing of the "
+            "spread between groups: their standard deviation would be that of its prior, and the coefficients would "
+            "follow it; drop the block or group the rows"
+        )
     if not any(parameter.name == "sigma" for parameter in family.parameters):
         return
-    for block in design.blocks:
-        if "Intercept" in block.columns and len(block.levels) == design.n:
-            raise DataError(
-                f"every row is a group of its own in '{block.factor}': under the {family.name} family the spread "
-                "between groups cannot be told from the residual; drop the block or group the rows"
-            )
+    if alone:
+        raise DataError(
+            f"every row is a group of its own in '{alone[0].factor}': under the {family.name} family the spread "
+            "between groups cannot be told from the residual; drop the block or group the rows"
+        )

@@ -26,13 +26,14 @@ from bayesglmm import (
     summaries,
 )
 from bayesglmm.checks import Check
+from bayesglmm.design.roles import referable
 from bayesglmm.effects import Comparison, ContrastOption, Estimates, FrameOption, Scale
-from bayesglmm.errors import OptionError, PriorError, suggest
+from bayesglmm.errors import PriorError, refuse_unknown
 from bayesglmm.families import Family
-from bayesglmm.formula import Formula
+from bayesglmm.formula import Formula, parse
 from bayesglmm.frames import Frame
-from bayesglmm.mathematics import size
-from bayesglmm.model import Model, glmm
+from bayesglmm.mathematics import notes, size
+from bayesglmm.model import LEFT_OUT, Model, glmm
 from bayesglmm.sampling import Backend, Sampler, sample
 from bayesglmm.separation import Separation
 from bayesglmm.tables import block, html, plain_table
@@ -238,6 +239,7 @@ class Fit:
         link: str | None = None,
         priors: Any = None,
         missing: Literal["error", "drop"] = "error",
+        reference: Mapping[str, Any] | None = None,
         progress: bool = True,
         **settings: Any,
     ) -> "Fit":
@@ -245,10 +247,10 @@ class Fit:
 
         Parameters
         ----------
-        formula, data, family, link, priors, missing, progress
+        formula, data, family, link, priors, missing, reference, progress
             As in `bayesglmm.fit`. Data not given are the columns used before. Priors not given are those
             that were: defaults are computed anew for what has changed. A family given without a link
-            has its first.
+            has its first. Reference levels given before stay those of factors that are still there.
         settings
             Settings of `bayesglmm.Sampler` to change.
 
@@ -257,18 +259,19 @@ class Fit:
         BayesGLMMError
             As `bayesglmm.fit`; a prior given before for what is no longer there is one of the reasons.
         """
-        unknown = [name for name in settings if name not in Sampler.options()]
-        if unknown:
-            raise OptionError(f"'{unknown[0]}' is no setting of the sampler; {suggest(unknown[0], Sampler.options())}")
+        refuse_unknown("update", [name for name in settings if name not in Sampler.options()], Sampler.options())
         old, given = self.model, self.model.priors.given
+        new = old.formula if formula is None else parse(formula)
+        kept = {name: level for name, level in old.design.columns.references.items() if name in referable(new)}
         try:
             model = glmm(
-                old.formula if formula is None else formula,
+                new,
                 old.design.columns if data is None else data,
                 old.family if family is None else family,
                 link=link,
                 priors={"preset": old.priors.preset, **given} if priors is None else priors,
                 missing=missing,
+                reference={**kept, **(reference or {})},
             )
         except PriorError as error:
             if priors is not None or not given:
@@ -315,6 +318,7 @@ class Fit:
         lines = [
             f"{self.model.formula}",
             f"{family.name} family, {family.link.name} link; {size(self.model.design)}",
+            *notes(self.model.design),
             f"{chains} chains of {kept:,} draws from {source} ({how})",
             f"{what} on the scale of the {family.link.name} link; 95 % equal-tailed intervals",
             *[f"{finding.message} (see .separation)" for finding in self.check().findings if not finding.failure],
@@ -325,11 +329,12 @@ class Fit:
 def fit(
     formula: str | Formula,
     data: Any,
-    family: str | Family = "gaussian",
+    family: str | Family = LEFT_OUT,
     *,
     link: str | None = None,
     priors: Any = None,
     missing: Literal["error", "drop"] = "error",
+    reference: Mapping[str, Any] | None = None,
     progress: bool = True,
     draws: int = 1000,
     tune: int | None = None,
@@ -340,17 +345,20 @@ def fit(
     max_treedepth: int = 10,
     prior_only: bool = False,
     backend: Backend = "auto",
+    **unknown: Any,
 ) -> Fit:
     """Fit a generalized linear mixed model.
 
     Parameters
     ----------
-    formula, data, family, link, priors, missing
+    formula, data, family, link, priors, missing, reference
         As in `bayesglmm.glmm`.
     progress
         Whether to show a progress bar.
     draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend
         As in `bayesglmm.Sampler`.
+    unknown
+        Taken only to be refused with a word.
 
     Returns
     -------
@@ -375,8 +383,10 @@ def fit(
     >>> f = bg.fit("count ~ trt*time + offset(log(weeks)) + (1 + time | id)", seizure,
     ...            family="poisson", seed=1, progress=False)  # doctest: +SKIP
     """
+    known = ("formula", "data", "family", "link", "priors", "missing", "reference", "progress", *Sampler.options())
+    refuse_unknown("fit", unknown, known)
     sampler = Sampler(draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend)
-    model = glmm(formula, data, family, link=link, priors=priors, missing=missing)
+    model = glmm(formula, data, family, link=link, priors=priors, missing=missing, reference=reference)
     return _sampled(model, sampler, progress)
 
 

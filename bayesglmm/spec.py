@@ -1,12 +1,13 @@
 """`read_spec(path) -> Spec`: a study in one TOML file, read wholly or refused."""
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bayesglmm import datasets
+from bayesglmm.datafiles import SUFFIXES, read_table
 from bayesglmm.errors import OptionError, SpecError, choose, listing, suggest
 from bayesglmm.grid import setting
 from bayesglmm.model import Model, glmm
@@ -37,6 +38,11 @@ class Spec:
         As in `bayesglmm.glmm`.
     description
         What was studied and how the coefficients read.
+    reference
+        The reference levels of factors, by column, as in `bayesglmm.glmm`.
+    na_values
+        What cells of a CSV file say that are missing, beside empty ones; None for the usual marks, such as NA, in
+        columns of numbers.
     sampler
         How to sample.
     figures
@@ -56,6 +62,8 @@ class Spec:
     priors: Mapping[str, Any] | str | None = None
     missing: Literal["error", "drop"] = "error"
     description: str = ""
+    reference: Mapping[str, Any] = field(default_factory=dict)
+    na_values: tuple[str, ...] | None = None
     sampler: Sampler = field(default_factory=Sampler)
     figures: tuple[str, ...] | None = None
     focal: str | None = None
@@ -80,7 +88,8 @@ class Spec:
         SpecError
             If there is no such data set or file, or it cannot be read.
         """
-        return read_data(self.data, self.path.parent) if data is None else read_data(data, Path())
+        source, folder = (self.data, self.path.parent) if data is None else (data, Path())
+        return read_data(source, folder, self.na_values)
 
     def model(self, data: Any = None) -> Model:
         """Build the model, and see that the figures can be drawn from it.
@@ -102,6 +111,7 @@ class Spec:
             link=self.link,
             priors=self.priors,
             missing=self.missing,
+            reference=self.reference,
         )
         self._check(built)
         return built
@@ -158,8 +168,8 @@ def read_spec(path: str | Path) -> Spec:
     return spec
 
 
-def read_data(data: str | Path, folder: Path) -> "pd.DataFrame":
-    """Read a shipped data set by its name, or a CSV or Parquet file relative to a folder.
+def read_data(data: str | Path, folder: Path, na_values: Sequence[str] | None = None) -> "pd.DataFrame":
+    """Read a shipped data set by its name, or a CSV or Parquet file relative to a folder: see `bayesglmm.datafiles`.
 
     Raises
     ------
@@ -169,25 +179,14 @@ def read_data(data: str | Path, folder: Path) -> "pd.DataFrame":
     if str(data) in datasets.names():
         return datasets.load(str(data))
     file = folder / data
-    if file.suffix.lower() not in (".csv", ".parquet"):
+    if file.suffix.lower() not in SUFFIXES:
         raise SpecError(
             f"data={str(data)!r} is neither a shipped data set nor the path of a .csv or .parquet file; "
             f"{suggest(str(data), datasets.names())}"
         )
     if not file.is_file():
         raise SpecError(f"data={str(data)!r}: there is no file '{file}'")
-    try:
-        return _read(file)
-    except ImportError as error:
-        raise SpecError(f"'{file}': reading Parquet needs pyarrow; install it, or save the data as CSV") from error
-    except (ValueError, OSError) as error:
-        raise SpecError(f"'{file}' cannot be read: {error}") from error
-
-
-def _read(file: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    return pd.read_csv(file) if file.suffix.lower() == ".csv" else pd.read_parquet(file)
+    return read_table(file, na_values)
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -279,6 +278,21 @@ def _labels(where: str, value: Any) -> dict[str, str]:
     return {key: _text(f"{where}.{key}", text) for key, text in value.items()}
 
 
+def _reference(where: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise SpecError(f"{where} is a table of levels by column, [reference], not {_kind(value)}")
+    for key, level in value.items():
+        if not isinstance(level, str | int | float):
+            raise SpecError(f"{where}.{key} is the label of a level, not {_kind(level)}")
+    return value
+
+
+def _na_values(where: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(mark, str) for mark in value):
+        raise SpecError(f'{where} is a list of texts such as ["NA", "."], not {_kind(value)}')
+    return tuple(value)
+
+
 def _kind(value: Any) -> str:
     """Name what a TOML value is."""
     if value == "":
@@ -291,6 +305,8 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("title", "description", "data", "formula", "family", "link", "focal", "by"), _text),
     "priors": _priors,
     "missing": _missing,
+    "reference": _reference,
+    "na_values": _na_values,
     "sampler": _sampler,
     "figures": _figures,
     "labels": _labels,

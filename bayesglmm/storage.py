@@ -189,6 +189,8 @@ def _pack(columns: Columns) -> tuple[xr.Dataset, list[dict[str, Any]]]:
             if not kinds <= {str, int, float, bool}:
                 levels = [str(level) for level in levels]
             entry["levels"] = levels
+            if name in columns.reference:
+                entry["reference"] = columns.reference[name]
             values: Any = column.codes.astype(np.int32)
         elif column.dtype.kind in "Mm":
             entry["dtype"] = column.dtype.str
@@ -210,7 +212,8 @@ def _unpack(described: list[dict[str, Any]], arrays: xr.Dataset, dropped: int) -
             values[entry["name"]] = pd.Categorical.from_codes(column, categories=pd.Index(levels, dtype=kind))
         else:
             values[entry["name"]] = column.astype(entry["dtype"]) if "dtype" in entry else column
-    return Columns(values, arrays["rows"].values, dropped)
+    reference = {entry["name"]: entry["reference"] for entry in described if "reference" in entry}
+    return Columns(values, arrays["rows"].values, dropped, reference)
 
 
 def _pack_priors(priors: Priors) -> dict[str, Any]:

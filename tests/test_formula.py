@@ -578,3 +578,38 @@ def test_code_is_refused_wherever_it_stands(code: str, place: str) -> None:
 )
 def test_stateless_is_what_a_row_knows_by_itself(text: str, stateless: bool) -> None:
     assert is_stateless(parse(f"y ~ {text}").common) is stateless
+
+
+# -- what other packages write ---------------------------------------------------------------------
+
+ELSEWHERE = {
+    "y ~ .": "a dot does not stand for all other columns; name the predictors",
+    "y ~ . - x": "a dot does not stand for all other columns",
+    "y ~ (.)^2": "a dot does not stand for all other columns",
+    "y ~ np.log(x)": "write log(…) for np.log(…)",
+    "y ~ numpy.sqrt(x) + z": "write sqrt(…) for numpy.sqrt(…)",
+    "y ~ np.cbrt(x)": "np.cbrt() is not a function of formulas; make the column in the data first",
+    "y ~ as.factor(g)": "as.factor() is a function of R; write C(x), or factor(x)",
+    "y ~ as.numeric(g)": "as.numeric() is a function of R; convert the column",
+    "y ~ x + (1 | as.factor(g))": "write C(x), or factor(x)",
+    "y ~ splines.ns(x, 3)": "write cr(x, df=4)",
+    "y ~ age.at.base": "if a column's name holds a dot, write it in backticks: `age.at.base`",
+    "y ~ x + (1 | Trt.name)": "in backticks: `Trt.name`",
+    "y ~ log(age.at)": "in backticks: `age.at`",
+    "y ~ x.": "in backticks: `x.`",
+    "y ~ .x": "in backticks: `.x`",
+    "s | trials(n) ~ x": "a response with trials is written p(s, n)",
+    "s | trials( total ) ~ x + (1 | g)": "a response with trials is written p(s, total)",
+    "s.u | trials(n) ~ x": "in backticks: `s.u`",
+    "y | weights(w) ~ x": "rows have no weights",
+    "y | rate(t) ~ x": "offset(log(t))",
+    "y | mi() ~ x": "nothing stands behind the response",
+    "y ~ s(x)": "a natural cubic spline is cr(x, df=4)",
+    "y ~ ln(x)": "the natural logarithm is log(x)",
+}
+
+
+@pytest.mark.parametrize(("text", "said"), ELSEWHERE.items())
+def test_what_other_packages_write_is_answered_with_what_to_write(text: str, said: str) -> None:
+    with pytest.raises(FormulaError, match=re.escape(said)):
+        parse(text)

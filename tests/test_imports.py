@@ -15,7 +15,7 @@ LAYERS = (
     ("text",),
     ("names", "tables"),
     ("errors", "ranks", "special", "versions"),
-    ("formula", "firth"),
+    ("formula", "firth", "datafiles"),
     ("design", "links", "datasets", "progress"),
     ("families",),
     ("priors",),

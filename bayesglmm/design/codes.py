@@ -24,7 +24,7 @@ from bayesglmm.formula import (
     render,
 )
 
-__all__ = ["Coder", "as_factor", "level_codes"]
+__all__ = ["Coder", "as_factor", "level_codes", "reference_level"]
 
 
 class Coder:
@@ -105,10 +105,9 @@ class Coder:
     def _contrast(self, coding: Call, alias: str) -> str:
         if coding.function == "Sum":
             return "contr.sum()"
-        given = [*coding.args, *(value for _, value in coding.keywords)]
-        if not given:
+        reference = _named(coding)
+        if reference is None:
             return "contr.treatment()"
-        reference = given[0].value if isinstance(given[0], Text) else render(given[0])
         labels = [label(level) for level in self.levels[alias]]
         if reference not in labels:
             written = render(self.inputs[alias])
@@ -137,6 +136,21 @@ def as_factor(node: Node, columns: Columns) -> pd.Categorical:
     """Return a column, or what stands inside C(…), as a factor."""
     inner = node.args[0] if isinstance(node, Call) else node
     return factorize(evaluate(inner, columns, columns.n))
+
+
+def reference_level(factor: Name | Call, columns: Columns) -> str:
+    """Return the level a factor is compared with: the one its coding names, else the first."""
+    named = _named(factor.args[1]) if isinstance(factor, Call) and len(factor.args) > 1 else None
+    return label(as_factor(factor, columns).categories[0]) if named is None else named
+
+
+def _named(coding: Node) -> str | None:
+    """Return the reference that a Treatment coding names, if it names one."""
+    assert isinstance(coding, Call)
+    given = [*coding.args, *(value for _, value in coding.keywords)]
+    if not given:
+        return None
+    return given[0].value if isinstance(given[0], Text) else render(given[0])
 
 
 def level_codes(alias: str, levels: Sequence[Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """The columns a formula names, read from any dataframe into numpy and pandas arrays."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unicodedata import normalize
 
@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesglmm.errors import DataError, choose, listing, suggest
+from bayesglmm.design.convert import Column, convert, is_text, rows_text
+from bayesglmm.design.levels import factorize, label, relabel
+from bayesglmm.errors import DataError, OptionError, choose, listing, suggest
 
 __all__ = ["Column", "Columns", "rows_text"]
-
-type Column = NDArray[Any] | pd.Categorical
-"""Numbers (float64, int64), dates (datetime64), or labels (a Categorical without unused levels)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +29,17 @@ class Columns(Mapping[str, Column]):
         (n,) positions of the rows in the data as given, counting from 0.
     dropped
         How many rows went because a value was missing.
+    reference
+        For each column whose reference level was asked for, and is the first of its levels, where it stood before.
+    text
+        The columns that were plain text in the data given; none where that is not known any more.
     """
 
     values_by_name: Mapping[str, Column]
     rows: NDArray[np.int64]
     dropped: int = 0
+    reference: Mapping[str, int] = field(default_factory=dict)
+    text: Collection[str] = frozenset()
 
     def __getitem__(self, name: str) -> Column:
         """Return a column."""
@@ -57,7 +62,30 @@ class Columns(Mapping[str, Column]):
         """Return the columns named, in that order."""
         names = list(names)
         _check_present(names, list(self))
-        return Columns({name: self[name] for name in names}, self.rows, self.dropped)
+        reference = {name: level for name, level in self.reference.items() if name in names}
+        return replace(self, values_by_name={name: self[name] for name in names}, reference=reference)
+
+    def with_reference(self, reference: Mapping[str, Any]) -> "Columns":
+        """Return the columns with the levels named first among the levels of theirs.
+
+        Numbers become labels, since only a factor has a reference.
+
+        Raises
+        ------
+        OptionError
+            For a level that a column does not have.
+        """
+        before = {name: self.reference.get(name, 0) for name in reference}
+        values, positions = {}, {}
+        for name, level in reference.items():
+            values[name], positions[name] = _led_by(name, self[name], level, before[name])
+        everything = {**self.values_by_name, **values}
+        return replace(self, values_by_name=everything, reference={**self.reference, **positions})
+
+    @property
+    def references(self) -> dict[str, Any]:
+        """The reference levels asked for, by column."""
+        return {name: pd.Categorical(self[name]).categories[0] for name in self.reference}
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the columns as a DataFrame, indexed by their rows in the data as given."""
@@ -102,14 +130,10 @@ class Columns(Mapping[str, Column]):
         rows = np.flatnonzero(keep).astype(np.int64)
         if not keep.all():  # before any conversion: whole numbers with gaps would pass through floats
             series = {name: s.filter(keep.tolist()) for name, s in series.items()}
-        values = {name: _in_nfc(_convert(name, s, rows)) for name, s in series.items()}
-        return cls(values, rows, len(frame) - len(rows))
-
-
-def rows_text(rows: Iterable[int]) -> str:
-    """Word a list of row positions."""
-    positions = list(rows)
-    return f"row{'s' if len(positions) != 1 else ''} {listing(positions, 6)} (counting from 0)"
+        declared = _pandas_categories(frame.to_native())
+        values = {name: convert(name, s, rows, spelt[name] in declared) for name, s in series.items()}
+        text = frozenset(name for name, s in series.items() if is_text(s, spelt[name] in declared))
+        return cls(values, rows, len(frame) - len(rows), {}, text)
 
 
 def _check_present(wanted: Iterable[str], present: Sequence[str]) -> None:
@@ -162,16 +186,23 @@ def _spellings(names: Iterable[str]) -> dict[str, str]:
     return spelt
 
 
-def _in_nfc(column: Column) -> Column:
-    """Return labels in their composed form; two spellings of one label are one level."""
-    if not isinstance(column, pd.Categorical):
-        return column
-    levels = [normalize("NFC", level) if isinstance(level, str) else level for level in column.categories]
-    if levels == list(column.categories):
-        return column
-    distinct = list(dict.fromkeys(levels))
-    codes = np.array([distinct.index(level) for level in levels])[column.codes]
-    return pd.Categorical.from_codes(codes, categories=pd.Index(distinct, dtype=object))
+def _pandas_categories(native: Any) -> set[str]:
+    """Return the columns of an Arrow table that were categories in pandas, whose order counts there."""
+    described = getattr(getattr(native, "schema", None), "pandas_metadata", None)
+    columns = described.get("columns", []) if isinstance(described, Mapping) else []
+    return {str(column.get("field_name")) for column in columns if column.get("pandas_type") == "categorical"}
+
+
+def _led_by(name: str, column: Column, level: Any, before: int) -> tuple[pd.Categorical, int]:
+    """Return a column as labels, a level first, and where that level stood; `before` is where the first one did."""
+    labels = factorize(column)
+    first, *others = labels.categories
+    levels = [*others[:before], first, *others[before:]]
+    (code,) = relabel(pd.Categorical([level]), levels)
+    if code < 0:
+        known = [label(one) for one in levels]
+        raise OptionError(f"reference[{name!r}]={level!r} is not a level of '{name}'; {suggest(str(level), known)}")
+    return labels.reorder_categories([levels[code], *levels[:code], *levels[code + 1 :]]), int(code)
 
 
 def _is_missing(series: nw.Series[Any]) -> NDArray[np.bool_]:
@@ -198,84 +229,3 @@ def _complete(absent: Mapping[str, NDArray[np.bool_]], n: int, missing: str) -> 
     if not keep.any():
         raise DataError(f"every row has a missing value ({counted}); nothing is left to fit")
     return keep
-
-
-def _convert(name: str, series: nw.Series[Any], rows: NDArray[np.int64]) -> Column:
-    """Return a column without missing values as numbers, dates or labels."""
-    dtype = series.dtype
-    if dtype.is_temporal() and dtype != nw.Time:
-        return _utc(series).to_numpy()
-    if dtype in (nw.Categorical, nw.Enum):
-        return _categories(series)
-    values = series.to_numpy()
-    if dtype == nw.Boolean:
-        return _booleans(values)
-    if dtype.is_integer():
-        return _whole(name, values)
-    if dtype.is_float() or dtype == nw.Decimal:
-        return _finite(name, values.astype(np.float64), rows)
-    if dtype == nw.String:
-        return _labels(values)
-    return _from_objects(name, values, rows)
-
-
-def _utc(series: nw.Series[Any]) -> nw.Series[Any]:
-    """Return times on one clock, since numpy has no time zones."""
-    if getattr(series.dtype, "time_zone", None) is None:
-        return series
-    return series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-
-
-def _categories(series: nw.Series[Any]) -> pd.Categorical:
-    """Return labels in the order their type declares, sorted where it declares none."""
-    native = series.to_native()
-    values = series.to_numpy()
-    if isinstance(native, pd.Series):
-        levels = list(native.cat.categories)
-    elif isinstance(series.dtype, nw.Enum):
-        levels = list(series.dtype.categories)
-    elif getattr(getattr(native, "type", None), "ordered", False):  # an ordered dictionary of Arrow
-        levels = native.unify_dictionaries().chunk(0).dictionary.to_pylist()
-    else:
-        return _labels(values)
-    return pd.Categorical(values, categories=pd.Index(levels)).remove_unused_categories()
-
-
-def _booleans(values: NDArray[Any]) -> pd.Categorical:
-    return pd.Categorical(values.astype(bool), categories=[False, True]).remove_unused_categories()
-
-
-def _whole(name: str, values: NDArray[Any]) -> NDArray[np.int64]:
-    limits = np.iinfo(np.int64)
-    if len(values) and not limits.min <= int(values.min()) <= int(values.max()) <= limits.max:
-        raise DataError(
-            f"column '{name}' holds whole numbers beyond ±2^63; rescale it, or make text of it for a factor"
-        )
-    return values.astype(np.int64)
-
-
-def _finite(name: str, values: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    bad = rows[~np.isfinite(values)]
-    if len(bad):
-        raise DataError(f"column '{name}' is infinite in {rows_text(bad)}; remove or recode these values")
-    return values
-
-
-def _labels(values: NDArray[Any]) -> pd.Categorical:
-    codes, levels = pd.factorize(np.asarray(values, dtype=object), sort=True)
-    return pd.Categorical.from_codes(codes, categories=pd.Index(levels, dtype=object))
-
-
-def _from_objects(name: str, values: NDArray[Any], rows: NDArray[np.int64]) -> Column:
-    """Read a column of Python objects, if they are all of one kind."""
-    kinds = {type(value) for value in values}
-    if kinds <= {bool, np.bool_}:
-        return _booleans(values)
-    if all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds):
-        return _whole(name, values)
-    if all(issubclass(kind, str) for kind in kinds):
-        return _labels(values)
-    if all(issubclass(kind, int | float | np.integer | np.floating) and kind is not bool for kind in kinds):
-        return _finite(name, values.astype(np.float64), rows)
-    found = listing(sorted(kind.__name__ for kind in kinds))
-    raise DataError(f"column '{name}' holds objects of type {found}; convert it to numbers or to text first")

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Literal
 
@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayesglmm.design.codes import reference_level
 from bayesglmm.design.columns import Column, Columns
 from bayesglmm.design.evaluate import check_labels, numbers
 from bayesglmm.design.groups import Grouping
 from bayesglmm.design.matrix import Encoder
 from bayesglmm.design.outcome import Outcome, learn_labels, read_outcome
 from bayesglmm.design.rank import check_rank
+from bayesglmm.design.roles import check_reference, check_text
 from bayesglmm.errors import DataError, listing
 from bayesglmm.formula import FUNCTIONS, Call, Formula, Name, column_names, parse, render
 
@@ -117,7 +119,14 @@ class Design:
         return self._common.terms.intercept
 
     @classmethod
-    def build(cls, formula: Formula | str, data: Any, *, missing: Literal["error", "drop"] = "error") -> "Design":
+    def build(
+        cls,
+        formula: Formula | str,
+        data: Any,
+        *,
+        missing: Literal["error", "drop"] = "error",
+        reference: Mapping[str, Any] | None = None,
+    ) -> "Design":
         """Learn a design from data.
 
         Parameters
@@ -129,6 +138,9 @@ class Design:
         missing
             `"error"` refuses missing values and counts them by column; `"drop"` leaves their rows
             out and `design.columns.dropped` says how many.
+        reference
+            The reference levels of factors, by column, and the level of a text response that is no event. Else it is
+            the first in alphabetical order (by code point), or in the order that a categorical type declares.
 
         Raises
         ------
@@ -136,15 +148,21 @@ class Design:
             If the text is not understood.
         DataError
             If the data cannot be what the formula says.
+        OptionError
+            If `reference` names what is no factor, or no level of it.
         """
         formula = parse(formula)
         columns = Columns.read(data, formula.columns, missing=missing)
+        _check_widths(formula, columns)
+        if not isinstance(data, Columns):
+            check_text(formula, columns)
+        if reference:
+            columns = columns.with_reference(check_reference(formula, columns, reference))
         for tree in formula.trees:
             check_labels(tree, columns)
         labels = learn_labels(formula.response, columns)
         outcome = read_outcome(formula.response, columns, labels)
         _check_predictors(formula, columns)
-        _check_widths(formula, columns)
         common, x = Encoder.learn(formula.terms, columns)
         check_rank(x, common.names, "the population-level part")
         blocks, encoders = [], []
@@ -183,23 +201,26 @@ class Design:
         outcome
             Whether to read the response, if it is there; what is not read may hold anything.
         factors
-            The grouping factors to read, if they are there; None for all.
+            The grouping factors to read, if they are there; None for all. The index of any other is −1, also where
+            its column is a predictor too.
 
         Raises
         ------
         DataError
             For an absent predictor, a missing value, or a level of a predictor that is not known.
         """
+        factors = None if factors is None else tuple(factors)
         needed, optional = self._needed(outcome, factors)
         columns = Columns.read(data, needed, missing=missing, optional=optional)
         answered = outcome and all(name in columns for name in column_names(*self.formula.response.trees))
         answer = read_outcome(self.formula.response, columns, self._labels) if answered else None
+        wanted = {block.factor for block in self.blocks} if factors is None else set(factors)
         blocks = tuple(
             BlockDesign(
                 block.name,
                 block.columns,
                 encoder.apply(columns),
-                block.grouping.index(columns),
+                block.grouping.index(columns) if block.factor in wanted else np.full(columns.n, -1),
                 block.levels,
                 block.correlated,
                 block.grouping,
@@ -210,6 +231,22 @@ class Design:
         offset = _offset(self.formula, columns)
         learned = (self._common, self._lhs, self._labels)
         return Design(self.formula, answer, x, self.coef, offset, blocks, columns, *learned)
+
+    @property
+    def references(self) -> dict[str, str]:
+        """The level that each factor coded by differences is compared with, by factor as written."""
+        names = [*self.coef, *(name for block in self.blocks for name in block.columns)]
+        found = {}
+        for terms in (self._common.terms, *(encoder.terms for encoder in self._lhs)):
+            for factor in dict.fromkeys(factor for term in terms.terms for factor in term.factors):
+                if any(f"{render(factor)}[T." in name for name in names):
+                    found[render(factor)] = reference_level(factor, self.columns)
+        return found
+
+    def counted(self) -> "Design":
+        """Return the design with outcomes and trials that are whole numbers but for rounding as whole numbers."""
+        counted = None if self.outcome is None else self.outcome.counted()
+        return self if counted is self.outcome else replace(self, outcome=counted)
 
     def _needed(self, outcome: bool, factors: Iterable[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns new data must have, and those that are read if they are there."""

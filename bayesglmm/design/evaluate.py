@@ -8,11 +8,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.design.columns import Column, Columns, rows_text
+from bayesglmm.design.convert import EXACT
 from bayesglmm.design.levels import label
 from bayesglmm.errors import DataError, listing
 from bayesglmm.formula import Binary, Call, Name, Node, Number, Text, Unary, render, walk
 
-__all__ = ["check_labels", "evaluate", "is_boolean", "numbers"]
+__all__ = ["check_labels", "evaluate", "is_boolean", "numbers", "value"]
 
 _FUNCTIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "log": np.log,
@@ -49,7 +50,7 @@ def numbers(node: Node, columns: Columns, n: int) -> NDArray[np.float64]:
         If a column is not numeric, or the result is not finite somewhere.
     """
     with np.errstate(all="ignore"):
-        values = np.broadcast_to(_numeric(node, columns), (n,)).astype(np.float64)
+        values = np.broadcast_to(value(node, columns), (n,)).astype(np.float64)
     bad = columns.rows[~np.isfinite(values)]
     if len(bad):
         raise DataError(
@@ -85,23 +86,24 @@ def check_labels(tree: Node, columns: Columns) -> None:
                     )
 
 
-def _numeric(node: Node, columns: Columns) -> Any:
+def value(node: Node, columns: Columns) -> Any:
+    """Return the value of a stateless expression as numbers, or one number; it may be infinite or undefined."""
     match node:
         case Number():
             return node.value
         case Name(name):
             return _as_numbers(name, columns[name])
         case Unary(operand):
-            return -_numeric(operand, columns)
+            return -value(operand, columns)
         case Binary("==" | "!=" as operator, left, right) if _labelled(left, right, columns):
             column, wanted = _column_and_label(left, right, columns)
             equal = np.array([label(level) == wanted for level in column.categories])[column.codes]
             return (equal if operator == "==" else ~equal).astype(np.float64)
         case Binary(operator, left, right):
-            result = _OPERATORS[operator](_numeric(left, columns), _numeric(right, columns))
+            result = _OPERATORS[operator](value(left, columns), value(right, columns))
             return np.asarray(result, dtype=np.float64)
         case Call(function, (inner,)):
-            return _FUNCTIONS[function](_numeric(inner, columns))
+            return _FUNCTIONS[function](value(inner, columns))
         case _:
             raise DataError(f"'{render(node)}' is not arithmetic")
 
@@ -116,6 +118,12 @@ def _as_numbers(name: str, column: Column) -> NDArray[np.float64]:
     if column.dtype.kind in "Mm":
         raise DataError(
             f"column '{name}' holds dates or times; make a number of them first, such as days since a start"
+        )
+    if column.dtype.kind == "i" and ((column > EXACT) | (column < -EXACT)).any():
+        largest = column[np.abs(column.astype(np.float64)).argmax()]
+        raise DataError(
+            f"column '{name}' holds whole numbers beyond 2^53, such as {largest}, which a double rounds; rescale it "
+            f"(subtract a constant, or use larger units), or write C({name}) if each is a category"
         )
     return column.astype(np.float64)
 

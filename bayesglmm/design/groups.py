@@ -12,7 +12,7 @@ from bayesglmm.design.columns import Columns, rows_text
 from bayesglmm.design.evaluate import evaluate
 from bayesglmm.design.levels import factorize, label, relabel
 from bayesglmm.errors import DataError, listing
-from bayesglmm.formula import Call, Name, Term, column_names, render
+from bayesglmm.formula import Call, Name, Node, Term, column_names, render
 
 __all__ = ["Grouping"]
 
@@ -48,6 +48,8 @@ class Grouping:
         DataError
             For fractional labels, or a single level.
         """
+        for factor in group.factors:
+            _check_whole(factor, columns)
         factors = [_labels(factor, columns) for factor in group.factors]
         codes = np.column_stack([factor.codes.astype(np.int64) for factor in factors])
         observed, index = np.unique(codes, axis=0, return_inverse=True)
@@ -102,18 +104,28 @@ class Grouping:
 
 
 def _labels(factor: Name | Call, columns: Columns) -> pd.Categorical:
-    """Return a factor's values as labels; a plain column of fractions is no grouping factor."""
-    inner = factor.args[0] if isinstance(factor, Call) and factor.function in ("factor", "C") else factor
-    column = evaluate(inner, columns, columns.n)
-    if inner is factor and not isinstance(column, pd.Categorical) and column.dtype.kind == "f":
-        bad = column != np.floor(column)
-        if bad.any():
-            raise DataError(
-                f"grouping factor '{render(factor)}' holds fractions ({listing(column[bad][:3])} in "
-                f"{rows_text(columns.rows[bad])}); groups are labelled by text or whole numbers: write "
-                f"factor({render(factor)}) if every distinct value is a group"
-            )
-    return factorize(column)
+    """Return a factor's values as labels."""
+    return factorize(evaluate(_inner(factor), columns, columns.n))
+
+
+def _check_whole(factor: Name | Call, columns: Columns) -> None:
+    """Refuse a plain column of fractions: it is no grouping factor."""
+    if not isinstance(factor, Name):
+        return
+    column = columns[factor.name]
+    if isinstance(column, pd.Categorical) or column.dtype.kind != "f":
+        return
+    bad = column != np.floor(column)
+    if bad.any():
+        raise DataError(
+            f"grouping factor '{render(factor)}' holds fractions ({listing(column[bad][:3])} in "
+            f"{rows_text(columns.rows[bad])}) and has {len(np.unique(column))} distinct values; groups are labelled by "
+            f"text or whole numbers: write factor({render(factor)}) if every distinct value is a group"
+        )
+
+
+def _inner(factor: Name | Call) -> Node:
+    return factor.args[0] if isinstance(factor, Call) and factor.function in ("factor", "C") else factor
 
 
 def _label(level: tuple[Any, ...]) -> Any:

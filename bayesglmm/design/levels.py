@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesglmm.design.columns import Column
+from bayesglmm.design.convert import Column
 
 __all__ = ["factorize", "label", "relabel"]
 

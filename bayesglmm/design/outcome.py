@@ -1,6 +1,6 @@
 """The response as numbers: a column, two columns of counts, or labels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from bayesglmm.formula import Response
 __all__ = ["Outcome", "learn_labels", "read_outcome"]
 
 _BOOLEAN = ("False", "True")
+
+_ROUNDING = 2e-7
+"""The relative error of a product of two numbers of single precision, with room."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,22 @@ class Outcome:
     y: NDArray[np.float64]
     trials: NDArray[np.float64] | None = None
     levels: tuple[str, ...] | None = None
+
+    def counted(self) -> "Outcome":
+        """Return whole numbers in the place of numbers that are whole but for rounding.
+
+        A number within 2e-7 of its size from a whole number k (at least 1e-6, at most 1e-3) is k: what
+        multiplying a proportion by its number of trials leaves, in doubles or in single precision.
+        """
+        y = _counted(self.y)
+        trials = None if self.trials is None else _counted(self.trials)
+        return self if y is self.y and trials is self.trials else replace(self, y=y, trials=trials)
+
+
+def _counted(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    nearest = np.rint(values)
+    close = np.abs(values - nearest) <= np.clip(_ROUNDING * np.abs(nearest), 1e-6, 1e-3)
+    return values if (nearest == values)[close].all() else np.where(close, nearest, values)
 
 
 def learn_labels(response: Response, columns: Columns) -> tuple[str, ...] | None:

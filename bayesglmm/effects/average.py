@@ -50,7 +50,15 @@ class Place:
         return np.hstack(parts)
 
 
-def place(asked: Asked, view: View, columns: Columns, *, rate: bool = False, apart: bool = False) -> Place:
+def place(
+    asked: Asked,
+    view: View,
+    columns: Columns,
+    *,
+    rate: bool = False,
+    apart: bool = False,
+    like: Place | None = None,
+) -> Place:
     """Put rows into a frame.
 
     Parameters
@@ -65,13 +73,18 @@ def place(asked: Asked, view: View, columns: Columns, *, rate: bool = False, apa
         Whether each label of a factor in the frame `"new_group"` is a new group of its own, as in
         `bayesglmm.predictions.predict`. Else all rows lie in one: the average over many new groups would have the
         spread neither of one group nor of the population.
+    like
+        The same rows in the same frame, whose groups these rows are in, whatever their columns say; None to read them.
 
     Raises
     ------
     DataError
         As `Design.on`, and for a group that the frame `"group"` does not know.
     """
-    design = asked.model.design.on(columns, outcome=False, factors=asked.factors)
+    design = asked.model.design.on(columns, outcome=False, factors=asked.factors if like is None else ())
+    if like is not None:
+        pairs = zip(design.blocks, like.design.blocks, strict=True)
+        design = replace(design, blocks=tuple(replace(block, index=known.index) for block, known in pairs))
     if rate:
         design = replace(design, offset=np.zeros(design.n))
     rng = np.random.default_rng(asked.seed)

@@ -20,7 +20,7 @@ from bayesglmm.effects.contrasts import Contrast, ContrastOption, read_contrasts
 from bayesglmm.effects.estimates import Estimates, Shown, estimates
 from bayesglmm.effects.rows import Rows, read_rows
 from bayesglmm.effects.wording import beside, set_to
-from bayesglmm.errors import OptionError, choose, listing
+from bayesglmm.errors import DataError, OptionError, choose, listing
 from bayesglmm.fitted import Fitted
 from bayesglmm.grid import fixed, product
 
@@ -134,7 +134,8 @@ def _several(
             averages = [_averages(asked, view, rows, plan, point) for view in asked.views]
             for kind, mine, part in zip(kinds, plans, parts, strict=True):
                 each = [_contrasted(one, mine[number], kind) for one in averages]
-                labels = [beside(rows.labels, point, given).assign(contrast=name) for name in mine[number].names]
+                cells = beside(rows.labels, point, given, ("variable", "contrast"))
+                labels = [cells.assign(contrast=name) for name in mine[number].names]
                 table = pd.concat(labels, ignore_index=True).assign(variable=plan.variable)
                 part.append((table[["variable", "contrast", *table.columns[:-2]]], each))
     changed = [*given, *(plan.variable for plan in plans[0])]
@@ -176,7 +177,14 @@ def _averages(asked: Asked, view: View, rows: Rows, plan: Contrast, point: Mappi
     for value in plan.values:
         new = np.asarray(rows.columns[name], dtype=float) + value if plan.is_step else value
         columns = rows.where(like, {**point, name: new})
-        found.append(means(asked, place(asked, view, columns), rows.cell, k))
+        try:
+            where = place(asked, view, columns)
+        except DataError as error:
+            raise DataError(
+                f"with {plan} the mean cannot be found: {error}. Compare values that it has: "
+                f"variables={{{name!r}: [low, high]}}, or a smaller step"
+            ) from error
+        found.append(means(asked, where, rows.cell, k))
     return np.stack(found)
 
 

@@ -14,8 +14,9 @@ from bayesglmm.effects.wording import bounds
 from bayesglmm.errors import OptionError, listing
 from bayesglmm.exposure import is_rate, offset_columns, unit
 from bayesglmm.fitted import Fitted
-from bayesglmm.formula import render
+from bayesglmm.formula import column_names, render
 from bayesglmm.grid import Setting, setting
+from bayesglmm.holding import levels
 from bayesglmm.text import named
 
 __all__ = ["conditional_effects"]
@@ -47,7 +48,8 @@ def conditional_effects(
     at
         Predictors, offsets or grouping factors to fix, by column: one value, or several that each give rows.
         What is not fixed is held at the reference level of a factor, the lower of two values, the mean of others.
-        The frame `"group"` needs the group: `at={"id": 3}`.
+        The frame `"group"` needs the group: `at={"id": 3}`; over a predictor that is the grouping factor too the mean
+        is at its observed levels.
     scale
         `"response"` for the mean of the outcome, `"link"` for the linear predictor.
     ci_prob
@@ -70,7 +72,14 @@ def conditional_effects(
         If the frame `"group"` lacks its group.
     """
     asked = ask(fit, frame, scale, ci_prob, seed)
-    chosen = setting(asked.model, focal, by, at)
+    observed = _observed(asked)
+    chosen = setting(asked.model, focal, by, at, observed=observed)
+    for held in chosen.held:
+        if held.name in observed and held.how == "mean":
+            raise OptionError(
+                f"frame 'group' needs an observed level of '{held.name}', a predictor too that would be held at its "
+                f"mean; give it: at={{{held.name!r}: {levels(asked.model.design, held.name)[0]!r}}}"
+            )
     rate = _per_unit(asked, at or {})
     columns, points = chosen.rows(asked.model), chosen.points()
     cell = np.arange(len(points))
@@ -83,6 +92,13 @@ def conditional_effects(
     others = f", by {listing(map(named, names[1:]))}" if names[1:] else ""
     text = f"{quantity[0].upper()}{quantity[1:]} over {named(focal)}{others}{f'; {note}' if note else ''}."
     return estimates(asked, [(points[names], each)], text, shown, "grid")
+
+
+def _observed(asked: Asked) -> tuple[str, ...]:
+    """List the columns of grouping factors whose observed levels some frame needs."""
+    blocks = asked.model.design.blocks
+    needed = [block for block in blocks if any(view.blocks[block.name] == "group" for view in asked.views)]
+    return column_names(*(factor for block in needed for factor in block.grouping.group.factors))
 
 
 def _per_unit(asked: Asked, at: Mapping[str, Any]) -> bool:

@@ -215,7 +215,7 @@ def _behind(axes: Axes, shown: Estimates, raw: Raw, group: _Group, count: int, b
     axes.scatter(
         x,
         table["mean"],
-        s=_RAW_AREAS[0] + _RAW_AREAS[1] * table["n"] / raw.table["n"].max(),
+        s=_RAW_AREAS[0] + _RAW_AREAS[1] * table[raw.count] / raw.table[raw.count].max(),
         marker=group.marker,
         facecolors="none",
         edgecolors=group.look["color"],
@@ -229,7 +229,7 @@ def _behind(axes: Axes, shown: Estimates, raw: Raw, group: _Group, count: int, b
 
 def _raw_handle(raw: Raw) -> Line2D:
     """Say in the legend what raw means are, and of how many outcomes each."""
-    low, high = raw.table["n"].min(), raw.table["n"].max()
+    low, high = raw.table[raw.count].min(), raw.table[raw.count].max()
     each = f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
     label = f"raw mean of {each} outcome{'s' if high > 1 else ''},\nnot adjusted"
     return Line2D([], [], color=INK, linestyle="none", marker="o", markerfacecolor="none", markersize=5, label=label)

@@ -32,10 +32,13 @@ class Raw:
         scale; under an exposure the sum of counts per unit of it), `n` outcomes (of trials: their number).
     note
         Which outcomes these are.
+    count
+        The column of the numbers of outcomes, `n` unless the data have one of that name.
     """
 
     table: pd.DataFrame
     note: str
+    count: str = "n"
 
 
 def raw_means(model: Model, chosen: Setting, rate: bool) -> Raw:
@@ -64,20 +67,21 @@ def raw_means(model: Model, chosen: Setting, rate: bool) -> Raw:
     base = np.exp(design.offset) if rate else trials
     points = chosen.points()
     names = [str(name) for name in points if name != chosen.focal]
+    count = "outcomes" if "n" in (*names, chosen.focal) else "n"
     combinations = points[names].drop_duplicates().to_dict("records") if names else [{}]
     parts = []
     for labels in combinations:
         rows = np.all([keep, *(_equal(columns[str(name)], value) for name, value in labels.items())], axis=0)
         cells = _cells(columns[chosen.focal], rows, chosen)
         found = [(x, outcome.y[at].sum() / base[at].sum(), trials[at].sum()) for x, at in cells if len(at)]
-        part = pd.DataFrame(found, columns=[chosen.focal, "mean", "n"])
+        part = pd.DataFrame(found, columns=[chosen.focal, "mean", count])
         parts.append(part.assign(**{str(name): value for name, value in labels.items()}))
-    table = pd.concat(parts, ignore_index=True)[[*names, chosen.focal, "mean", "n"]]
+    table = pd.concat(parts, ignore_index=True)[[*names, chosen.focal, "mean", count]]
     if table.empty:
         raise OptionError("no row of the data has the values that these means are at, so there are no raw means")
     having = "".join(f" with {name} = {value}" for name, value in given.items())
-    which = f"of {table['n'].sum():,.0f} outcomes{having}"
-    return Raw(table, f"raw means: {which}, over the groups and other predictors they have, not adjusted")
+    which = f"of {table[count].sum():,.0f} outcomes{having}"
+    return Raw(table, f"raw means: {which}, over the groups and other predictors they have, not adjusted", count)
 
 
 def _labels(model: Model, name: str) -> bool:

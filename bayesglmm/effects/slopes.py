@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglmm.design import Columns
+from bayesglmm.design import Columns, rows_text
+from bayesglmm.design.reach import reach
 from bayesglmm.effects.asked import Asked, FrameOption, View, ask
 from bayesglmm.effects.average import average, place
 from bayesglmm.effects.contrasts import read_variables
 from bayesglmm.effects.estimates import Estimates, Shown, estimates
 from bayesglmm.effects.rows import Rows, read_rows
 from bayesglmm.effects.wording import beside, set_to
-from bayesglmm.errors import OptionError, listing
+from bayesglmm.errors import DataError, OptionError, listing
 from bayesglmm.fitted import Fitted
 from bayesglmm.formula import Call, column_names, walk
 from bayesglmm.frames import mean_response
@@ -32,7 +33,8 @@ __all__ = ["STEP", "slopes"]
 type Array = NDArray[np.float64]
 
 STEP = 1e-4
-"""Half the width of a central difference, in standard deviations of the predictor in the data of the model."""
+"""Half the width of a central difference, in standard deviations of the predictor in the data of the model; under a
+spline in widths of the tenth of the data around it, and near the end of a logarithm in distances to that."""
 
 
 def slopes(
@@ -64,6 +66,7 @@ def slopes(
         The rows to average over; None for those of the model.
     at
         Columns to set for all rows, the predictor itself included: one value, or several that each give rows.
+        A grouping factor that is the predictor too stays that of the row while the predictor moves.
     scale
         `"response"` for the mean of the outcome, `"link"` for the linear predictor.
     ci_prob
@@ -75,15 +78,16 @@ def slopes(
     -------
     Estimates
         Labels: `variable`, the columns of `by`, columns with several values in `at`, `frame`; per unit of the
-        predictor. Relative error below 1e-6, to the curvature of the mean within 1e-4 sd of the predictor. Under
-        `bs(…)`, which ends with the data, the two ends are that much further in.
+        predictor. Relative error below 1e-6, to the curvature of the mean within 1e-4 sd of the predictor (under a
+        spline within 1e-4 of the tenth of the data it lies in). Under `bs(…)`, which ends with the data, the two
+        ends are that much further in.
 
     Raises
     ------
     OptionError
         For an unknown name, value or frame, or a predictor that is a factor.
     DataError
-        If new data lack a column or have an unknown level.
+        If new data lack a column or have an unknown level, or a row lies where the mean has no slope.
     """
     asked = ask(fit, frame, scale, ci_prob, seed)
     names = list(read_variables(asked.model, "variables", variables))
@@ -100,7 +104,7 @@ def slopes(
         for point in product(given):
             columns = rows.where(asked.model.design.columns, point)
             each = [_slope(asked, view, rows, columns, name) for view in asked.views]
-            table = beside(rows.labels, point, given)
+            table = beside(rows.labels, point, given, ("variable",))
             table.insert(0, "variable", name)
             parts.append((table, each))
     shown_names = listing(map(named, names))
@@ -114,9 +118,10 @@ def slopes(
 
 def _slope(asked: Asked, view: View, rows: Rows, columns: Columns, name: str) -> Array:
     """Return the average derivative, shape (s, cells)."""
-    x, low, high = _around(asked.model, name, np.asarray(columns[name], dtype=float))
+    x, low, high = _around(asked.model, name, columns)
+    given = place(asked, view, columns)
     here, below, above = (
-        place(asked, view, Columns({**columns, name: values}, columns.rows)) for values in (x, low, high)
+        place(asked, view, Columns({**columns, name: values}, columns.rows), like=given) for values in (x, low, high)
     )
     width, link = high - low, asked.model.family.link
 
@@ -138,17 +143,48 @@ def _slope(asked: Asked, view: View, rows: Rows, columns: Columns, name: str) ->
     return average(asked, (below, here, above), rows.cell, len(rows.labels), value)
 
 
-def _around(model: Model, name: str, x: Array) -> tuple[Array, Array, Array]:
-    """Return where to differentiate and the two ends of the difference; under bs(…) they stay within its range."""
-    column = np.asarray(model.design.columns[name], dtype=float)
-    half = STEP * float(column.std())
-    trees = (model.formula.common, *model.formula.bars)
-    bounded = [node for tree in trees for node in walk(tree) if isinstance(node, Call) and node.function == "bs"]
-    if any(name in column_names(node) for node in bounded):
+def _around(model: Model, name: str, columns: Columns) -> tuple[Array, Array, Array]:
+    """Return where to differentiate and the two ends of the difference.
+
+    They stay within the range of bs(…), and near the end of a logarithm or root they are as much closer together.
+
+    Raises
+    ------
+    DataError
+        Where the predictor lies at that end, and has no slope.
+    """
+    column, x = np.asarray(model.design.columns[name], dtype=float), np.asarray(columns[name], dtype=float)
+    trees = (model.formula.common, *model.formula.offsets, *(bar.lhs for bar in model.formula.bars))
+    splines = [
+        node for tree in trees for node in walk(tree) if isinstance(node, Call) and node.function in ("bs", "cr")
+    ]
+    splines = [node for node in splines if name in column_names(node)]
+    size = _local(column, x) if splines else float(column.std())
+    half = STEP * np.minimum(size, reach(trees, name, columns))
+    if (half == 0).any():
+        raise DataError(
+            f"the slope along '{name}' is not finite in {rows_text(columns.rows[half == 0].tolist())}, where a "
+            f"logarithm, a root or a quotient of the formula ends; set '{name}' in at=, or leave these rows out"
+        )
+    if any(node.function == "bs" for node in splines):
         low, high = column.min(), column.max()
-        x = np.where((x >= low) & (x < low + half), low + half, x)
-        x = np.where((x <= high) & (x > high - half), high - half, x)
+        inside = (x >= low) & (x <= high)
+        x = np.where(inside, np.clip(x, low + half, high - half), x)
+        return (
+            x,
+            np.where(inside, np.maximum(x - half, low), x - half),
+            np.where(inside, np.minimum(x + half, high), x + half),
+        )
     return x, x - half, x + half
+
+
+def _local(column: Array, x: Array) -> Array:
+    """Return the width of the tenth of the data that each value lies in, at most their sd: knots are as close there."""
+    edges = np.unique(np.quantile(column, np.linspace(0, 1, 11)))
+    if len(edges) < 2:
+        return np.full(len(x), float(column.std()))
+    cell = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
+    return np.minimum(np.diff(edges)[cell], float(column.std()))
 
 
 def _probit(eta: Array, v: Array, d_eta: Array, d_v: Array) -> Array:

@@ -1,13 +1,13 @@
 """The words that verbs share, for sentences and axes, and the labels of rows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayesglmm.effects.asked import Asked
-from bayesglmm.errors import listing
+from bayesglmm.errors import OptionError, listing
 from bayesglmm.text import named
 
 __all__ = ["beside", "bounds", "number", "set_to"]
@@ -23,10 +23,25 @@ def set_to(given: Mapping[str, tuple[Any, ...]]) -> str:
     )
 
 
-def beside(labels: pd.DataFrame, point: Mapping[str, Any], given: Mapping[str, tuple[Any, ...]]) -> pd.DataFrame:
-    """Return labels with a column for each that takes several values."""
+def beside(
+    labels: pd.DataFrame,
+    point: Mapping[str, Any],
+    given: Mapping[str, tuple[Any, ...]],
+    taken: Collection[str] = (),
+) -> pd.DataFrame:
+    """Return labels with a column for each that takes several values.
+
+    Raises
+    ------
+    OptionError
+        For a column called as one of `taken`, which the table will have itself.
+    """
     several = {name: [point[name]] * len(labels) for name, values in given.items() if len(values) > 1}
-    return pd.concat([labels, pd.DataFrame(several, index=labels.index)], axis=1)
+    table = pd.concat([labels, pd.DataFrame(several, index=labels.index)], axis=1)
+    for name in taken:
+        if name in table:
+            raise OptionError(f"the table has a column {name!r} of its own; rename that of the data before the fit")
+    return table
 
 
 def number(value: Any) -> str:

@@ -9,6 +9,15 @@ __all__ = ["check_call", "is_stateless"]
 _SPECIAL = {"offset": ("expression",), "p": ("successes", "trials"), "cbind": ("successes", "failures")}
 _MOST = 100
 
+_INSTEAD = {
+    "ns": "a natural cubic spline is cr(x, df=4)",
+    "s": "there are no penalised smooths; a natural cubic spline is cr(x, df=4)",
+    "te": "there are no penalised smooths; a natural cubic spline is cr(x, df=4)",
+    "ln": "the natural logarithm is log(x)",
+    "np": "functions are called by their own names, such as log(x)",
+}
+"""What other packages call otherwise."""
+
 
 def is_stateless(node: Node) -> bool:
     """Whether the value of an expression for a row depends on that row alone."""
@@ -43,6 +52,8 @@ def _check_arguments(call: Call, text: str) -> None:
     known: dict[str, Function] = {**FUNCTIONS, **CONTRASTS}
     if call.function not in known:
         names = suggest(call.function, [*FUNCTIONS, "offset"], limit=40)
+        if call.function in _INSTEAD:
+            names = f"{_INSTEAD[call.function]}; known: {listing([*FUNCTIONS, 'offset'], limit=40)}"
         reason = f"{call.function}() is not a function of formulas: {names}. Make the column in the data first"
         raise FormulaError(reason, text, call.at)
     function = known[call.function]

@@ -11,9 +11,12 @@ argument   = arithmetic | key "=" constant
 arithmetic = the usual, with comparisons, over names, numbers, strings and calls
 """
 
+import re
+
+from bayesglmm.errors import FormulaError
 from bayesglmm.formula.calls import check_call
 from bayesglmm.formula.cursor import COMPARISONS, Cursor
-from bayesglmm.formula.nodes import Bar, Binary, Call, Name, Node, Number, Text, Unary
+from bayesglmm.formula.nodes import Bar, Binary, Call, Name, Node, Number, Text, Unary, render
 from bayesglmm.formula.tokens import Token
 
 __all__ = ["Reader"]
@@ -31,6 +34,8 @@ class Reader(Cursor):
         if self.at_operator("~"):
             raise self.fail("the left-hand side is empty; name the response before '~'")
         left = self._response()
+        if self.at_operator("|"):
+            raise self._addition(render(left))
         if not self.at_operator("~"):
             if self.at_end():
                 raise self.fail("there is no '~'; write response ~ predictors")
@@ -42,6 +47,23 @@ class Reader(Cursor):
         if not self.at_end():
             raise self.unexpected("the terms end before")
         return left, right
+
+    def _addition(self, outcome: str) -> FormulaError:
+        """Word an error for what other packages write behind a bar after the response."""
+        bar = self.take()
+        term = self.token.text
+        match = re.match(r"\s*\w+\s*\(\s*([^()]*?)\s*\)", self.text[self.token.at :])
+        inner = match[1] if match else "…"
+        instead = {
+            "trials": f"a response with trials is written p({outcome}, {inner})",
+            "vint": f"a response with trials is written p({outcome}, {inner})",
+            "rate": f"a rate is written with an offset: {outcome} ~ … + offset(log({inner}))",
+            "weights": f"rows have no weights; successes among trials are written p({outcome}, trials)",
+        }
+        return self.fail(
+            instead.get(term, "nothing stands behind the response; a bar makes a block of random effects: (1 | group)"),
+            bar.at,
+        )
 
     def _response(self) -> Node:
         node = self._sum()

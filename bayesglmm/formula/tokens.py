@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bayesglmm.errors import FormulaError
+from bayesglmm.formula.functions import FUNCTIONS
 
 __all__ = ["Token", "is_plain_name", "scan"]
 
@@ -26,7 +27,6 @@ _PATTERN = re.compile(
 _PLAIN = re.compile(r"[^\W\d]\w*")
 
 _REMEDIES = {
-    ".": "attribute access is not read; if a column's name holds a dot, write it in backticks: `a.b`",
     "[": "subscripts are not read; make the column in the data first",
     "]": "subscripts are not read; make the column in the data first",
     "%": "%in% and %% are not read; write a:b, or make the column in the data first",
@@ -78,7 +78,7 @@ def scan(text: str) -> tuple[Token, ...]:
     while at < len(text):
         match = _PATTERN.match(text, at)
         if match is None:
-            remedy = _REMEDIES.get(text[at], "remove it")
+            remedy = _dotted(text, at) if text[at] == "." else _REMEDIES.get(text[at], "remove it")
             raise FormulaError(f"{text[at]!r} has no meaning in a formula: {remedy}", text, at)
         if match.lastgroup != "space":
             tokens.append(_token(match, text, at))
@@ -90,6 +90,44 @@ def scan(text: str) -> tuple[Token, ...]:
         )
     tokens.append(Token("end", "", len(text)))
     return tuple(tokens)
+
+
+def _dotted(text: str, at: int) -> str:
+    """Say what to write for a dot: it stands for all columns, or in a function's name, or in a column's."""
+    before, after = _BEFORE_DOT.search(text[:at]), _AFTER_DOT.match(text[at:])
+    if before is None and after is None:
+        return (
+            "a dot does not stand for all other columns; name the predictors, so that a new column in the data is not "
+            "one by accident"
+        )
+    if before is None or after is None:
+        name = f"{before.group()}." if before else after["name"] if after else "."
+        return f"if it is in a column's name, write that in backticks: `{name}`"
+    whole = before.group() + after["name"]
+    last = whole.rpartition(".")[2]
+    if not after["call"]:
+        return f"attribute access is not read; if a column's name holds a dot, write it in backticks: `{whole}`"
+    if whole in _OF_R:
+        return f"{whole}() is a function of R; {_OF_R[whole]}"
+    if last in FUNCTIONS:
+        return f"attribute access is not read, and functions go by their own names; write {last}(…) for {whole}(…)"
+    return f"{whole}() is not a function of formulas; make the column in the data first"
+
+
+_BEFORE_DOT = re.compile(r"[^\W\d]\w*$")
+_AFTER_DOT = re.compile(r"(?P<name>(?:\.\w+)+)(?P<call>\s*\()?")
+
+_OF_R = {
+    "as.factor": "write C(x), or factor(x)",
+    "as.ordered": "write C(x), or declare the order of the levels in the data",
+    "as.character": "write C(x)",
+    "as.numeric": "convert the column in the data first",
+    "as.integer": "convert the column in the data first",
+    "as.logical": 'write I(x == "level")',
+    "is.na": "make an indicator in the data first",
+    "splines.ns": "write cr(x, df=4), a natural cubic spline",
+}
+"""What is written here for functions of R whose names hold a dot."""
 
 
 def is_plain_name(name: str) -> bool:
