@@ -85,7 +85,7 @@ def check_separation(
 
 def applies(family: Family) -> bool:
     """Return whether a likelihood may rise to its supremum at infinity under a family and its link."""
-    return family.kind in ("binary", "trials") or (family.kind == "count" and family.link.name == "log")
+    return family.kind in ("binary", "trials") or (family.kind == "count" and family.link.multiplicative)
 
 
 def sides(model: Model) -> tuple[Mask, Mask]:
