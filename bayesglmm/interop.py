@@ -37,7 +37,7 @@ from bayesglmm.priors import (
     Uniform,
 )
 
-__all__ = ["from_bambi"]
+__all__ = ["from_bambi", "is_bambi"]
 
 type Array = NDArray[np.float64]
 
@@ -96,12 +96,13 @@ def from_bambi(bambi_model: Any, data: Any = None, *, correlated: bool = False) 
     return replace(model, priors=Priors.build(given, model.design, model.family))
 
 
-def _is_bambis(value: Any) -> bool:
+def is_bambi(value: Any) -> bool:
+    """Whether a value is one of Bambi's, without importing Bambi."""
     return type(value).__module__.partition(".")[0] == "bambi"
 
 
 def _check_kind(bambi_model: Any) -> None:
-    if not _is_bambis(bambi_model) or not hasattr(bambi_model, "response_term"):
+    if not is_bambi(bambi_model) or not hasattr(bambi_model, "response_term"):
         raise OptionError(f"from_bambi takes a bambi.Model, not {type(bambi_model).__name__}")
     if bambi_model.potentials:
         raise OptionError(
@@ -165,7 +166,7 @@ _FAMILIES = {
 
 def _family(family: Any) -> tuple[Family, Mapping[str, str]]:
     counterpart = _FAMILIES.get(type(family).__name__)
-    if counterpart is None or not _is_bambis(family):
+    if counterpart is None or not is_bambi(family):
         raise FamilyError(
             f"Bambi's family '{family.name}' has no counterpart here; known: "
             f"{listing(other.name for other in _FAMILIES.values())}"

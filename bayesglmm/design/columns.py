@@ -59,6 +59,33 @@ class Columns(Mapping[str, Column]):
         _check_present(names, list(self))
         return Columns({name: self[name] for name in names}, self.rows, self.dropped)
 
+    def widened(self, data: Any, names: Iterable[str], *, missing: str = "error") -> "Columns":
+        """Return columns of the table that these were read from, on the same rows.
+
+        Parameters
+        ----------
+        data
+            The table.
+        names
+            The columns wanted, among them some of these.
+        missing
+            As in `read`, of the columns that are new.
+
+        Raises
+        ------
+        DataError
+            As `read`, and if the table is no longer what it was.
+        """
+        frame, names = _frame(data), list(names)
+        _check_present(names, list(_spellings(frame.columns)))
+        fits = len(frame) > int(self.rows.max())
+        read = Columns.read(frame[self.rows.tolist()].to_native(), names, missing=missing) if fits else None
+        if read is None or any(not _equal(read[name], self[name], read.rows) for name in names if name in self):
+            raise DataError(
+                "the table that the model was made from has been changed since; pass the one to use as data="
+            )
+        return Columns(read.values_by_name, self.rows[read.rows], self.dropped + read.dropped)
+
     def to_pandas(self) -> pd.DataFrame:
         """Return the columns as a DataFrame, indexed by their rows in the data as given."""
         return pd.DataFrame({name: pd.Series(self[name], index=self.rows) for name in self}, index=self.rows)
@@ -104,6 +131,13 @@ class Columns(Mapping[str, Column]):
             series = {name: s.filter(keep.tolist()) for name, s in series.items()}
         values = {name: _in_nfc(_convert(name, s, rows)) for name, s in series.items()}
         return cls(values, rows, len(frame) - len(rows))
+
+
+def _equal(new: Column, old: Column, rows: NDArray[np.int64]) -> bool:
+    """Whether a column read again is what it was in these rows."""
+    if isinstance(new, pd.Categorical) != isinstance(old, pd.Categorical):
+        return False
+    return bool(np.array_equal(np.asarray(new), np.asarray(old)[rows]))
 
 
 def rows_text(rows: Iterable[int]) -> str:
