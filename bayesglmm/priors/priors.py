@@ -32,7 +32,7 @@ class Priors:
     preset
         Whose defaults the rest came from.
     given
-        What the user said: path to string form, which rebuilds the same priors on the same data.
+        What the user said, prior by path, which rebuilds the same priors on the same data.
     intercept
         Prior of the intercept; None without one.
     centred
@@ -49,7 +49,7 @@ class Priors:
     """
 
     preset: Preset
-    given: Mapping[Path, str]
+    given: Mapping[Path, Prior]
     intercept: Assigned | None
     centred: bool
     slopes: tuple[Assigned, ...]
@@ -80,7 +80,7 @@ class Priors:
         assigner = _Assigner(preset, wanted, design, family)
         return cls(
             preset=preset,
-            given={path: str(prior) for path, prior in assigner.wanted.items()},
+            given=dict(assigner.wanted),
             intercept=assigner.intercept(),
             centred=_INTERCEPT not in assigner.wanted,
             slopes=assigner.slopes(),
@@ -93,6 +93,13 @@ class Priors:
     def improper(self) -> tuple[int, ...]:
         """The positions among the slopes whose prior is improper."""
         return tuple(j for j, assigned in enumerate(self.slopes) if not assigned.prior.proper)
+
+    @property
+    def own(self) -> tuple[Prior, ...]:
+        """The priors that are functions of the user's."""
+        several = [*self.slopes, *(one for block in self.sd.values() for one in block), *self.parameters.values()]
+        several += [] if self.intercept is None else [self.intercept]
+        return tuple(dict.fromkeys(assigned.prior for assigned in several if assigned.prior.own))
 
     @property
     def proper(self) -> bool:
@@ -181,7 +188,8 @@ _INTERCEPT = ("coef", "Intercept")
 
 _REMEDIES = {
     "real": "give a distribution of a single number, such as normal(0, 2.5)",
-    "positive": "it is above zero: give half_normal, half_student_t, half_cauchy, exponential, gamma, lognormal …",
+    "positive": "it is above zero: give half_normal, half_student_t, half_cauchy, exponential, gamma, lognormal …, or "
+    "variance(…) or precision(…) of one",
     "correlation": "give lkj(eta)",
 }
 
