@@ -4,19 +4,21 @@ A formula means what its numbers are: every column, group, offset and outcome is
 own, and a difference is an error. Nothing of Bambi is imported; the model is read as it is.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from bayesglmm.design import BlockDesign, Design
+from bayesglmm.design import BlockDesign, Columns, Design
+from bayesglmm.design.levels import label
 from bayesglmm.errors import DataError, FamilyError, FormulaError, OptionError, PriorError, listing
 from bayesglmm.families import Family, get_family
-from bayesglmm.formula import Bar, Formula, Number, parse
+from bayesglmm.formula import Bar, Binary, Call, Formula, Name, Node, Number, Text, Unary, column_names, parse
+from bayesglmm.idiom import translate
 from bayesglmm.model import Model, glmm
 from bayesglmm.priors import (
     Beta,
@@ -82,10 +84,11 @@ def from_bambi(bambi_model: Any, data: Any = None, *, correlated: bool = False) 
     >>> from_bambi(bmb.Model("y ~ x + (x | id)", data), data)  # doctest: +SKIP
     """
     _check_kind(bambi_model)
-    formula = _formula(bambi_model, correlated)
-    family, parameters = _family(bambi_model.family)
+    missing: Literal["error", "drop"] = "drop" if bambi_model.dropna else "error"
     data = bambi_model.data if data is None else data
-    model = glmm(formula, data, family, missing="drop" if bambi_model.dropna else "error")
+    formula = _with_references(_formula(bambi_model, correlated), bambi_model.data, data, missing)
+    family, parameters = _family(bambi_model.family)
+    model = glmm(formula, data, family, missing=missing)
     component = bambi_model.parameters[bambi_model.family.likelihood.parent]
     _check_rows(bambi_model.response_term, component, model.design)
     given = {
@@ -124,14 +127,56 @@ def _formula(bambi_model: Any, correlated: bool) -> Formula:
     for kind in ("censored", "constrained", "truncated", "weighted"):
         if getattr(bambi_model.response_term, f"is_{kind}"):
             raise FormulaError(f"a {kind} response has no counterpart here", text, 0)
-    formula = parse(_response(text))
+    formula = parse(translate(text, lambda name: _quoted(_levels(bambi_model.data[name])[0])))
     return replace(formula, bars=tuple(_bar(bar, correlated) for bar in formula.bars))
 
 
-def _response(text: str) -> str:
-    """Write Bambi's other forms of a response as the one read here: `prop(y, n)` and `y['level']`."""
-    text = re.sub(r"^\s*(prop|proportion)\s*\(", "p(", text)
-    return re.sub(r"^(\s*(?:\w+|`[^`]+`))\s*\[[^\]]*\]", r"\1", text)
+def _levels(column: Any) -> list[Any]:
+    """Return the levels of a column as Bambi has them: sorted, but for an ordered categorical, which says itself."""
+    if getattr(column.dtype, "ordered", False):
+        return list(column.cat.categories)
+    return sorted(column.dropna().unique().tolist())
+
+
+def _quoted(level: Any) -> str:
+    return f'"{level}"' if isinstance(level, str) else str(level)
+
+
+def _with_references(formula: Formula, theirs: Any, data: Any, missing: Literal["error", "drop"]) -> Formula:
+    """Say of each factor whose first level is another one to Bambi which level the others are compared with."""
+    columns, given = Columns.read(data, formula.columns, missing=missing), {}
+    for name in column_names(formula.common, *(bar.lhs for bar in formula.bars)):
+        column = columns[name]
+        if isinstance(column, pd.Categorical) and name in theirs:
+            first = label(_levels(theirs[name])[0])
+            if first != label(column.categories[0]):
+                given[name] = Call("C", (Name(name), Call("Treatment", (Text(first),))))
+    if not given:
+        return formula
+    bars = tuple(replace(bar, lhs=_put(bar.lhs, given)) for bar in formula.bars)
+    return replace(formula, common=_put(formula.common, given), bars=bars)
+
+
+def _put(node: Node, given: Mapping[str, Call]) -> Node:
+    """Write factors with their reference, where they stand as terms or in C(…) without one."""
+    match node:
+        case Name(name) if name in given:
+            return given[name]
+        case Call("C" | "factor", (Name(name),)) if name in given:
+            return given[name]
+        case Call("C", (Name(name), Call("Treatment", (), ()))) if name in given:
+            return given[name]
+        case Call("C", (Name(name), Call("Sum"))) if name in given:
+            raise DataError(
+                f"Bambi sorts the levels of '{name}', the data have them in another order: under Sum coding another level "
+                "is left out; sort the categories of the column"
+            )
+        case Binary(_, left, right):
+            return replace(node, left=_put(left, given), right=_put(right, given))
+        case Unary(operand):
+            return replace(node, operand=_put(operand, given))
+        case _:
+            return node
 
 
 def _bar(bar: Bar, correlated: bool) -> Bar:

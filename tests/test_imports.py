@@ -13,7 +13,7 @@ PACKAGE = Path(bg.__file__).parent
 
 LAYERS = (
     ("errors", "ranks", "special", "versions"),
-    ("averaging", "formula", "firth"),
+    ("averaging", "formula", "firth", "idiom"),
     ("design", "links", "datasets", "progress"),
     ("families",),
     ("priors",),
