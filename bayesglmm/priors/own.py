@@ -115,11 +115,11 @@ class Custom(Prior, entered=False):
 
     @cached_property
     def log_constant(self) -> float:
-        """What the function lacks to integrate to one."""
+        """What the function lacks to integrate to one: to 1e-9, and to 1e-4 where the density has kinks."""
         terms = self._grid.log_terms
         whole, half = np.logaddexp.reduce(terms), np.logaddexp.reduce(terms[::2]) + math.log(2)
         ends = max(terms[0], terms[-1])
-        if not np.isfinite(whole) or not abs(whole - half) < 1e-6 or ends > whole + math.log(1e-9):
+        if not np.isfinite(whole) or not abs(whole - half) < 1e-4 or ends > whole + math.log(1e-9):
             raise PriorError(
                 f"{self}: its density does not integrate over ({self.lower:g}, {self.upper:g}) to a number that can be "
                 "found; is it proper, and are these its bounds?"

@@ -87,6 +87,10 @@ class Power(Prior, entered=False):
         ends = [_end(end, 1 / self.power) for end in self.of.bounds]
         return min(ends), max(ends)
 
+    def suits(self, kind: Kind) -> bool:
+        """Whether it is for a parameter of this kind: for one above zero."""
+        return kind == "positive"
+
     def to_pymc(self) -> dict[str, np.float64]:
         """Return the arguments of the PyMC distribution of the power."""
         return self.of.to_pymc()
