@@ -25,7 +25,6 @@ _PIECE = re.compile(
     r"""
       (?P<skipped>`[^`]*` | "[^"]*" | '[^']*')
     | (?P<call>(?<![\w.])(?:(?P<module>np|numpy)\s*\.\s*)?(?P<name>[A-Za-z_]\w*)\s*\()
-    | (?P<attribute>(?<![\w.])(?:np|numpy)\s*\.\s*\w+)
     | (?P<open>\{) | (?P<close>\})
     """,
     re.VERBOSE,
@@ -65,8 +64,6 @@ def _written(part: str, text: str, first: Callable[[str], str]) -> str:
             found.append(match.group())
         elif match["open"] or match["close"]:
             found.append("I(" if match["open"] else ")")
-        elif match["attribute"]:
-            raise _no_counterpart(match["attribute"], text)
         else:
             end = _closing(part, at, text)
             arguments = [_written(argument, text, first) for argument in _arguments(part[at:end])]
@@ -85,8 +82,12 @@ def _call(match: re.Match[str], arguments: Sequence[str], text: str, first: Call
             return f"I(({arguments[0]})^({_POWERS[name]}))"
         if name == "power" and len(arguments) == 2:
             return f"I(({arguments[0]})^({arguments[1]}))"
+        if name == "exp2" and len(arguments) == 1:
+            return f"I(2^({arguments[0]}))"
         raise _no_counterpart(f"np.{name}", text)
     match name:
+        case "exp2" if len(arguments) == 1:
+            return f"I(2^({arguments[0]}))"
         case "scale" | "standardize" if len(arguments) == 1:
             return f"scale({arguments[0]}, ddof=0)"  # Bambi divides by n
         case "T" if 1 <= len(arguments) <= 2:
@@ -131,6 +132,6 @@ def _arguments(inner: str) -> list[str]:
 
 
 def _no_counterpart(name: str, text: str) -> FormulaError:
-    known = listing([f"np.{known}" for known in (*_NUMPY, *_POWERS, "power")], 20)
+    known = listing([f"np.{known}" for known in (*_NUMPY, *_POWERS, "power", "exp2")], 20)
     at = max(text.find(name), text.find(name.rpartition(".")[2]), 0)
     return FormulaError(f"{name} has no counterpart here; read are {known}. Make the column in the data first", text, at)

@@ -63,10 +63,10 @@ def update(formula: Formula, text: str | Formula) -> Formula:
     bars: list[Bar] = []
     for sign, part in _parts(right):
         if isinstance(part, Bar):
-            if "." in column_names(part):
-                raise FormulaError("a dot inside a block stands for nothing; write the block out", text, part.at)
+            _check_written(part, text)
             _change_bars(bars, sign, part, text)
         elif isinstance(part, Call) and part.function == "offset":
+            _check_written(part, text)
             _change_offsets(offsets, sign, part.args[0], text)
         else:
             if _mentions(part) and sign == "+":
@@ -75,6 +75,11 @@ def update(formula: Formula, text: str | Formula) -> Formula:
             common = _change_terms(common, sign, _put(part, formula.common), text)
     changed = replace(formula, common=common or Number("1"), offsets=tuple(offsets), bars=tuple(bars))
     return parse(f"{response} ~ {str(changed).removeprefix(f'{formula.response} ~ ')}")
+
+
+def _check_written(part: Bar | Call, text: str) -> None:
+    if "." in column_names(part):
+        raise FormulaError("a dot inside a block or an offset stands for nothing; write it out", text, part.at)
 
 
 def _parts(tree: Node) -> Iterator[tuple[str, Node]]:
