@@ -28,6 +28,7 @@ __all__ = [
     "NORMAL",
     "QUADRATIC",
     "REACH",
+    "SETTLED",
     "SHIFT",
     "Averaging",
     "Closed",
@@ -131,6 +132,9 @@ class Undefined:
 
     reason: str
 
+
+SETTLED = Settled()
+"""What a link is averaged by that says nothing."""
 
 type Averaging = Closed | Latent | Settled | Undefined
 

@@ -134,4 +134,6 @@ def _arguments(inner: str) -> list[str]:
 def _no_counterpart(name: str, text: str) -> FormulaError:
     known = listing([f"np.{known}" for known in (*_NUMPY, *_POWERS, "power", "exp2")], 20)
     at = max(text.find(name), text.find(name.rpartition(".")[2]), 0)
-    return FormulaError(f"{name} has no counterpart here; read are {known}. Make the column in the data first", text, at)
+    return FormulaError(
+        f"{name} has no counterpart here; read are {known}. Make the column in the data first", text, at
+    )

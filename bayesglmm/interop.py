@@ -168,8 +168,8 @@ def _put(node: Node, given: Mapping[str, Call]) -> Node:
             return given[name]
         case Call("C", (Name(name), Call("Sum"))) if name in given:
             raise DataError(
-                f"Bambi sorts the levels of '{name}', the data have them in another order: under Sum coding another level "
-                "is left out; sort the categories of the column"
+                f"Bambi sorts the levels of '{name}', the data have them in another order: under Sum coding another "
+                "level is left out; sort the categories of the column"
             )
         case Binary(_, left, right):
             return replace(node, left=_put(left, given), right=_put(right, given))

@@ -21,9 +21,9 @@ from bayesglmm.averaging import (
     LOGISTIC,
     NORMAL,
     QUADRATIC,
+    SETTLED,
     SHIFT,
     Averaging,
-    Settled,
     Undefined,
 )
 from bayesglmm.errors import FamilyError, suggest
@@ -92,8 +92,8 @@ class Link:
     probit_slope
         c of g⁻¹(η) ≈ Φ(c η), which some approximate averages by.
     reading
-        What averaging over random effects does to the mean, in sentences for a report; `{factors}` and `{columns}` stand
-        for those of the model. Empty for what holds of every link.
+        What averaging over random effects does to the mean, in sentences for a report; `{factors}` and `{columns}`
+        stand for those of the model. Empty for what holds of every link.
 
     References
     ----------
@@ -109,7 +109,7 @@ class Link:
     text: str
     rows: Callable[[int, Pointer, Pointer, Pointer, Pointer, Pointer], None]
     tensor_log_odds: Callable[[Any], Any] = _no_log_odds
-    averaging: Averaging = Settled()
+    averaging: Averaging = SETTLED
     unit: float | None = None
     additive: bool = False
     multiplicative: bool = False

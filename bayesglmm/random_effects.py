@@ -321,8 +321,8 @@ def _meanings(fit: Fitted, columns: list[str], kind: EffectKind, scale: EffectSc
             found.append("group's mean where all predictors and offsets are 0")
         elif level or ratio is None:
             raise OptionError(
-                f"'{column}' has no meaning of its own on the response scale under the {link.name} link; use scale='link', "
-                "or predict(frame='group')"
+                f"'{column}' has no meaning of its own on the response scale under the {link.name} link; use "
+                "scale='link', or predict(frame='group')"
             )
         elif kind == "coefficients":
             found.append(f"group's own {ratio}{_AT_ZERO}")

@@ -22,6 +22,9 @@ __all__ = ["shared_covariance"]
 
 type Array = NDArray[np.float64]
 
+_VALUES = 2**20
+"""How many means are held at once where each node of the trapezoid needs one."""
+
 
 def shared_covariance(link: Link, eta: ArrayLike, shared: ArrayLike, own: ArrayLike = 0.0) -> Array:
     """Return the covariance of the means of two who share random effects, elementwise; response scale, squared.
@@ -76,11 +79,33 @@ def _chunk(link: Link, eta: Array, s: Array, own: Array) -> Array:
         return _variance(link, eta, s, own, REACH, half)
     unit = link.range == "unit"
     apart = np.ones_like(eta) if unit else np.asarray(link.inverse(eta + s) - link.inverse(eta - s))
+    reach = REACH if unit else FARTHEST
+
+    def variance(half: int, which: NDArray[np.int64]) -> Array:
+        if not own.any():
+            return _variance(link, eta[which], s[which], own[which], reach, half)
+        return _variance_of_means(link, eta[which], s[which], own[which], reach, half)
+
     return settle(
-        lambda steps, which: _variance(link, eta[which], s[which], own[which], REACH if unit else FARTHEST, steps),
-        1e-4 * np.square(apart),
+        variance,
+        1e-3 * np.square(apart),
         f"the covariance under the {link.name} link does not settle as it is refined; its inverse is not smooth",
+        close=1e-8,
     )
+
+
+def _variance_of_means(link: Link, eta: Array, s: Array, own: Array, reach: float, half: int) -> Array:
+    """Return the variance where each node needs a mean over b, which is itself refined: many nodes at once."""
+    z = np.linspace(-reach, reach, 2 * half + 1)
+    weights = np.exp(-np.square(z) / 2)
+    weights /= weights.sum()
+    rows = max(1, _VALUES // len(z))
+    found = []
+    for start in range(0, len(eta), rows):
+        part = slice(start, start + rows)
+        value = mean_over_b(link, eta[part, None] + s[part, None] * z, own[part, None])
+        found.append(np.square(value - (value @ weights)[:, None]) @ weights)
+    return np.concatenate(found)
 
 
 def _variance(link: Link, eta: Array, s: Array, own: Array, reach: float, half: int) -> Array:

@@ -1,4 +1,4 @@
-"""Priors on a variance or a precision and densities of one's own: scipy, quadrature, the graph, the compiled density."""
+"""Priors on a variance or a precision, densities of one's own: scipy, quadrature, the graph, the compiled density."""
 
 import math
 from collections.abc import Callable
@@ -196,10 +196,10 @@ def test_the_compiled_density_of_ones_own_is_the_graphs(tensor: bool) -> None:
         slope=lambda x: -2 * (x - 1.0) / (1 + (x - 1.0) ** 2),
         tensor=(lambda x: -pt.log1p((x - 1.0) ** 2)) if tensor else None,
     )
-    above = custom(
-        half_cauchy, bounds=(0, math.inf), tensor=(lambda x: -pt.log1p((x / 2.0) ** 2)) if tensor else None
+    above = custom(half_cauchy, bounds=(0, math.inf), tensor=(lambda x: -pt.log1p((x / 2.0) ** 2)) if tensor else None)
+    between = custom(
+        lambda x: math.log(x * (3.0 - x)), bounds=(0, 3), tensor=(lambda x: pt.log(x * (3 - x))) if tensor else None
     )
-    between = custom(lambda x: math.log(x * (3.0 - x)), bounds=(0, 3), tensor=(lambda x: pt.log(x * (3 - x))) if tensor else None)
     priors = {"slopes": smooth, "sd": above, "sigma": between}
     agree(glmm("y ~ x + w + (1 + x | g)", table("gaussian"), "gaussian", priors=priors))
 
@@ -209,7 +209,9 @@ def test_a_density_of_ones_own_may_be_of_a_variance() -> None:
     prior = Variance(own)
     assert str(prior) == "variance(custom(rate 1))"
     at = np.array([0.3, 1.0, 2.0])
-    np.testing.assert_allclose(log_density(prior, at), log_density(parse_prior("variance(exponential(1))"), at), rtol=1e-9)
+    np.testing.assert_allclose(
+        log_density(prior, at), log_density(parse_prior("variance(exponential(1))"), at), rtol=1e-9
+    )
     agree(glmm("y ~ x + (1 | g)", table("gaussian"), "gaussian", priors={"sd": prior}))
 
 

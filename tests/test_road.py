@@ -102,7 +102,7 @@ def test_a_column_that_is_nowhere_is_named(fit: bg.Fit) -> None:
 
 def test_a_loaded_fit_says_that_it_lacks_the_table(fit: bg.Fit, tmp_path: Any) -> None:
     loaded = bg.load(fit.save(tmp_path / "fit"))
-    with pytest.raises(DataError, match="columns age were not part.*after load; pass data="):
+    with pytest.raises(DataError, match=r"columns age were not part.*after load; pass data="):
         loaded.update("~ . + age")
     again = loaded.update("~ . + age", data=seizure(), progress=False)
     assert again.posterior.equals(fit.update("~ . + age", progress=False).posterior)

@@ -74,9 +74,7 @@ class _Density:
 
     @classmethod
     def of(cls, prior: Prior) -> "_Density":
-        return (
-            cls(prior.logpdf, True, prior.slope, str(prior)) if isinstance(prior, Custom) else cls(prior.density)
-        )
+        return cls(prior.logpdf, True, prior.slope, str(prior)) if isinstance(prior, Custom) else cls(prior.density)
 
     def kernel(self) -> Callable[..., float]:
         if not self.own:

@@ -148,4 +148,3 @@ def _around(model: Model, name: str, x: Array) -> tuple[Array, Array, Array]:
         x = np.where((x >= low) & (x < low + half), low + half, x)
         x = np.where((x <= high) & (x > high - half), high - half, x)
     return x, x - half, x + half
-

@@ -71,7 +71,5 @@ GAUSSIAN = Family(
     constant=lambda y, trials: -0.5 * math.log(2 * math.pi) * trials,
     merge=Merge(_pairs),
     effect={"log": "ratio of means"},
-    residual=Residual(
-        lambda parameters: np.square(parameters["sigma"]), "σ²", under=lambda link: link.additive
-    ),
+    residual=Residual(lambda parameters: np.square(parameters["sigma"]), "σ²", under=lambda link: link.additive),
 )

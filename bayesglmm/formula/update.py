@@ -1,7 +1,7 @@
 """`update(formula, text) -> Formula`: R's way of changing a formula, `"~ . + age"`, `"log(y) ~ . - x:z - (1 | g)"`.
 
-A dot stands for what was on its side of the tilde. On the right it brings the blocks and offsets along, and a sum goes on
-from it: `+` adds a term, an offset or a block, `-` takes one away that is there.
+A dot stands for what was on its side of the tilde. On the right it brings the blocks and offsets along, and a sum goes
+on from it: `+` adds a term, an offset or a block, `-` takes one away that is there.
 """
 
 import re
@@ -122,9 +122,13 @@ def _change_terms(common: Node | None, sign: str, part: Node, text: str) -> Node
 
 def _written(terms: Terms) -> Node:
     """Write terms out as a sum."""
-    products = [reduce(lambda left, right: Binary(":", left, right), term.factors) for term in terms.terms]
-    first = [] if terms.intercept and products else [Number("1" if terms.intercept else "0")]
-    return reduce(lambda left, right: Binary("+", left, right), [*first, *products])
+    products: list[Node] = []
+    for term in terms.terms:
+        factors: tuple[Node, ...] = term.factors
+        products.append(reduce(lambda left, right: Binary(":", left, right), factors))
+    if not terms.intercept or not products:
+        products.insert(0, Number("1" if terms.intercept else "0"))
+    return reduce(lambda left, right: Binary("+", left, right), products)
 
 
 def _change_bars(bars: list[Bar], sign: str, bar: Bar, text: str) -> None:

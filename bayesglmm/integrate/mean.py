@@ -41,7 +41,7 @@ CHUNK = 8_192
 """Elements worked on at once: few enough that the temporaries of a core stay in its cache."""
 
 FAR, FARTHEST = 12.0, 30.0
-"""Where the refined trapezoid cuts the normal distribution: for probabilities down to 1e-18, and for means that grow."""
+"""Where the refined trapezoid ends: for probabilities down to 1e-18, and for means that may grow."""
 
 _FEWEST, _MOST = 32, 2**15
 """Steps on either side of 0 that the refined trapezoid begins with, and ends with."""
@@ -132,7 +132,9 @@ def link_of_mean(link: Link, eta: ArrayLike, v: ArrayLike) -> Array:
     return np.asarray(np.where(v == 0, eta, out))
 
 
-def settle(refined: Callable[[int, NDArray[np.int64]], Array], floor: Array, complaint: str) -> Array:
+def settle(
+    refined: Callable[[int, NDArray[np.int64]], Array], floor: Array, complaint: str, close: float = _SETTLED
+) -> Array:
     """Return values (n,) that halving a step no longer changes.
 
     Parameters
@@ -143,6 +145,8 @@ def settle(refined: Callable[[int, NDArray[np.int64]], Array], floor: Array, com
         (n,) what changes are measured by where the values are nearer to 0.
     complaint
         What to say where they do not settle.
+    close
+        How much of themselves they may change by; their error is about the square of it.
 
     Raises
     ------
@@ -158,7 +162,7 @@ def settle(refined: Callable[[int, NDArray[np.int64]], Array], floor: Array, com
         finer = refined(steps, left)
         moved = np.abs(finer - out[left])
         out[left] = finer
-        left = left[~(moved <= _SETTLED * np.maximum(np.abs(finer), floor[left]))]
+        left = left[~(moved <= close * np.maximum(np.abs(finer), floor[left]))]
     return out
 
 

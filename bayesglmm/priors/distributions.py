@@ -1,7 +1,7 @@
 """Prior distributions as frozen values: one entry each, with its support and its PyMC form."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any, ClassVar, Literal
@@ -121,7 +121,7 @@ class Prior:
         return self.text
 
     @property
-    def alike(self) -> Hashable:
+    def alike(self) -> object:
         """What priors share that differ in numbers alone: one random variable has them all."""
         return type(self)
 

@@ -1,7 +1,7 @@
 """`custom(logpdf)`: a prior whose density is a function of the user's own."""
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -61,7 +61,7 @@ class Custom(Prior, entered=False):
         return f"custom_{''.join(c if c.isalnum() else '_' for c in self.label)}"
 
     @property
-    def alike(self) -> Hashable:
+    def alike(self) -> object:
         """Itself: another is another function."""
         return self
 
@@ -212,8 +212,8 @@ def custom(
         The derivative of `logpdf`; None for differences of fourth order, whose relative error is below 1e-8 where
         `logpdf` bends no more sharply than at its mode.
     draw
-        From a generator and a shape, draws; None for draws by the distribution function on a grid. Priors are drawn from
-        by `prior_predictive` and `implied_priors`.
+        From a generator and a shape, draws; None for draws by the distribution function on a grid. Priors are drawn
+        from by `prior_predictive` and `implied_priors`.
     tensor
         The same log density of a PyTensor variable, which `backend="numpyro"` needs; the PyMC graph calls `logpdf`
         itself without one.

@@ -1,7 +1,7 @@
 """Priors on a variance or a precision: a distribution of the square, or of the inverse square, of a parameter."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -62,7 +62,7 @@ class Power(Prior, entered=False):
         return f"{self.text}_{self.of.name}"
 
     @property
-    def alike(self) -> Hashable:
+    def alike(self) -> object:
         """What priors share that differ in numbers alone."""
         return type(self), self.of.alike
 

@@ -100,12 +100,12 @@ def _level(y: Array, offset: Array, family: Family) -> float:
         return float(np.mean(y - offset))
     if link.multiplicative and not family.in_units_of_response:
         return float(np.log(np.sum(y) or 0.5) - np.logaddexp.reduce(offset))
-    mean = np.mean(y)
+    mean = float(np.mean(y))
     if link.range == "positive" and family.in_units_of_response:
-        mean = np.maximum(mean, _spread(y) / 10)
+        mean = max(mean, _spread(y) / 10)
     elif link.range == "positive":
         mean = mean or 0.5 / len(y)
-    return float(link.link(mean) - np.mean(offset))
+    return float(link.link(np.array(mean)) - np.mean(offset))
 
 
 def _brms(y: Array, offset: Array, family: Family) -> tuple[float, float]:

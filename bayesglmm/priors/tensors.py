@@ -70,7 +70,7 @@ def _tensor(prior: Custom) -> Callable[[Any], Any]:
     return prior.tensor if prior.tensor is not None else _Called(prior, slope=False)
 
 
-class _Called(Op):
+class _Called(Op):  # type: ignore[misc]  # PyTensor has no types
     """A user's log density, or its derivative, of every number of a tensor."""
 
     __props__ = ("prior", "slope")

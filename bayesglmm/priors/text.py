@@ -1,4 +1,4 @@
-"""The string form of a prior: `"normal(0, 2.5)"`, `"half_student_t(nu=3, mu=0, sigma=1)"`, `"variance(gamma(1, 2))"`."""
+"""The string form of a prior: `"normal(0, 2.5)"`, `"half_normal(sigma=1)"`, `"variance(inv_gamma(1, 2))"`."""
 
 import re
 from typing import Any
