@@ -61,8 +61,10 @@ def from_bambi(bambi_model: Any, data: Any = None, *, correlated: bool = False) 
     Returns
     -------
     Model
-        With Bambi's formula, family, link and priors. Aliases and the choice between centred and
-        non-centred parameterisations are not part of a model and stay behind.
+        With Bambi's formula, family, link and priors: NumPy's functions, braces, `scale` by n and codings are
+        written as formulas here have them, and factors whose levels Bambi sorts with the level it compares with.
+        Aliases and the choice between centred and non-centred parameterisations are not part of a model and stay
+        behind.
 
     Raises
     ------
@@ -127,7 +129,15 @@ def _formula(bambi_model: Any, correlated: bool) -> Formula:
     for kind in ("censored", "constrained", "truncated", "weighted"):
         if getattr(bambi_model.response_term, f"is_{kind}"):
             raise FormulaError(f"a {kind} response has no counterpart here", text, 0)
-    formula = parse(translate(text, lambda name: _quoted(_levels(bambi_model.data[name])[0])))
+
+    def first(name: str) -> str:
+        if name not in bambi_model.data:
+            raise FormulaError(
+                f"binary({name}) has no counterpart here; write the level, or make the column first", text, 0
+            )
+        return _quoted(_levels(bambi_model.data[name])[0])
+
+    formula = parse(translate(text, first))
     return replace(formula, bars=tuple(_bar(bar, correlated) for bar in formula.bars))
 
 
@@ -148,8 +158,9 @@ def _with_references(formula: Formula, theirs: Any, data: Any, missing: Literal[
     for name in column_names(formula.common, *(bar.lhs for bar in formula.bars)):
         column = columns[name]
         if isinstance(column, pd.Categorical) and name in theirs:
-            first = label(_levels(theirs[name])[0])
-            if first != label(column.categories[0]):
+            ours = [label(level) for level in column.categories]
+            first = next((level for level in map(label, _levels(theirs[name])) if level in ours), ours[0])
+            if first != ours[0]:
                 given[name] = Call("C", (Name(name), Call("Treatment", (Text(first),))))
     if not given:
         return formula

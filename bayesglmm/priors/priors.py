@@ -67,8 +67,9 @@ class Priors:
             A preset's name; or a mapping with the keys `"preset"`, `"intercept"`, `"slopes"`, `"sd"`,
             `"correlation"`, a family parameter, a coefficient's name, or a block: `'sd["id"]'`,
             `'sd["id"]["time"]'`, nested mappings doing the same. A coefficient whose name is also one
-            of the others is written `'coef["sd"]'`. Values are priors or their string form. The most
-            specific wins.
+            of the others is written `'coef["sd"]'`. Values are priors or their string form; what is above
+            zero may have `"variance(…)"` or `"precision(…)"` around the prior of its square or inverse square,
+            and a density of your own is made by `bayesglmm.priors.custom`. The most specific wins.
 
         Raises
         ------
