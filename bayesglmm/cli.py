@@ -14,7 +14,6 @@ from bayesglmm.errors import BayesGLMMError, FigureError
 from bayesglmm.text import plain
 
 if TYPE_CHECKING:
-    from bayesglmm.posterior import Fit
     from bayesglmm.spec import Spec
 
 __all__ = ["main"]
@@ -93,16 +92,17 @@ class _Version(argparse.Action):
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
     from bayesglmm.report import Wanted, prepare, write_results
     from bayesglmm.spec import read_spec
 
     spec = _overridden(read_spec(arguments.spec), arguments)
-    data = spec.load_data(arguments.data)
-    model = spec.model(data)  # refuses what cannot work before anything is sampled
+    model = spec.model(spec.load_data(arguments.data))  # refuses what cannot work before anything is sampled
     wanted = Wanted(spec.drawn(model), spec.focal, spec.by, spec.labels, spec.title, spec.description)
     folder = arguments.out if arguments.out is not None else Path("results") / spec.name
     prepare(folder)
-    fitted = _fit(spec, data, quiet=arguments.quiet)
+    fitted = model.fit(progress=not arguments.quiet, **asdict(spec.sampler))
     if not arguments.quiet:
         _say(f"{fitted}\n")
     undrawn = None
@@ -127,24 +127,6 @@ def _overridden(spec: "Spec", arguments: argparse.Namespace) -> "Spec":
 
     given = {name: getattr(arguments, name) for name in ("seed", "draws", "chains", "cores")}
     return replace(spec, sampler=replace(spec.sampler, **{k: v for k, v in given.items() if v is not None}))
-
-
-def _fit(spec: "Spec", data: object, *, quiet: bool) -> "Fit":
-    from dataclasses import asdict
-
-    from bayesglmm import posterior
-
-    return posterior.fit(
-        spec.formula,
-        data,
-        spec.family,
-        link=spec.link,
-        priors=spec.priors,
-        missing=spec.missing,
-        reference=spec.reference,
-        progress=not quiet,
-        **asdict(spec.sampler),
-    )
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -34,9 +34,6 @@ METHODS: tuple[Method, ...] = ("exact", "zeger", "none")
 
 _DIRECTION = {"conditional": "p_direction", "marginal": "marginal_p_direction"}
 
-ZEGER = 16 * np.sqrt(3) / (15 * np.pi)
-"""The logistic distribution function is near Φ(c x) for this c."""
-
 
 def coefficients(
     fit: Fitted, *, exponentiate: bool = False, ci_prob: float = 0.95, method: str = "exact"
@@ -126,17 +123,17 @@ def marginal_draws(draws: Draws, family: Family, method: Method = "exact") -> Ar
         As `coefficients`.
     """
     design, link, beta = draws.design, family.link, draws.beta
-    if method == "zeger" and link.name != "logit":
+    if method == "zeger" and link.probit_slope is None:
         raise OptionError(
             f"method='zeger' approximates averages under the logit link and is not defined for the {link.name} link; "
             "use method='exact'"
         )
-    if not design.blocks or link.name == "identity":
+    if not design.blocks or link.additive:
         return beta
-    if link.name == "inverse":
+    if not link.averages:
         raise OptionError(
-            "the mean under the inverse link has no average over Gaussian random effects, so there are no marginal "
-            "coefficients; method='none' gives the conditional ones, and the log link has both"
+            f"the mean under the {link.name} link has no average over Gaussian random effects, so there are no "
+            "marginal coefficients; method='none' gives the conditional ones, and the log link has both"
         )
     rows, weights = distinct_rows(design)
     covariances = [draws.covariance(block) for block in design.blocks]
@@ -153,7 +150,9 @@ def marginal_draws(draws: Draws, family: Family, method: Method = "exact") -> Ar
 
 def _averaged(link: Link, eta: Array, v: Array, method: Method) -> Array:
     """Return the linear predictor of the population's mean, shape (s, n)."""
-    return eta / np.sqrt(1 + ZEGER**2 * v) if method == "zeger" else link_of_mean(link, eta, v)
+    if method == "zeger" and link.probit_slope is not None:
+        return np.asarray(eta / np.sqrt(1 + link.probit_slope**2 * v))
+    return link_of_mean(link, eta, v)
 
 
 def _projection(x: Array, weights: Array) -> Array:
@@ -165,8 +164,7 @@ def _projection(x: Array, weights: Array) -> Array:
 
 def _quantity(family: Family, exponentiate: bool) -> str:
     """Name what the table holds."""
-    link = family.link.name
-    ratio = family.effect.get(link)
+    link, ratio = family.link.name, family.ratio
     if not exponentiate:
         return f"log {ratio}" if ratio else f"coefficient, {link} link"
     if ratio is None:
@@ -183,14 +181,14 @@ def _attrs(
     fit: Fitted, quantity: str, exponentiated: bool, method: Method, ci_prob: float
 ) -> dict[Hashable | None, object]:
     """Return what the table says about itself."""
-    design, link = fit.model.design, fit.model.family.link.name
+    design, link = fit.model.design, fit.model.family.link
     factors = listing(dict.fromkeys(block.factor for block in design.blocks))
     attrs: dict[Hashable | None, object] = {
         "quantity": quantity,
         "frame": "conditional: typical (b = 0)" if factors else NO_GROUPS,
         "point": "posterior median",
         "ci_prob": ci_prob,
-        "link": link,
+        "link": link.name,
     }
     if exponentiated and design.has_intercept:
         attrs["intercept"] = "exp(Intercept) is no ratio: the odds, rate or mean where all predictors are 0"
@@ -204,8 +202,8 @@ def _attrs(
         return attrs
     if not factors:
         attrs["marginal"] = f"the same: {NO_GROUPS}"
-    elif link == "identity":
-        attrs["marginal"] = f"population (averaged over {factors}): the same under the identity link"
+    elif link.additive:
+        attrs["marginal"] = f"population (averaged over {factors}): the same under the {link.name} link"
     elif method == "zeger":
         attrs["marginal"] = f"population (averaged over {factors}): Zeger-Liang-Albert approximation, not exact"
     else:

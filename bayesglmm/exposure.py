@@ -8,7 +8,7 @@ __all__ = ["is_rate", "offset_columns", "unit"]
 
 def is_rate(model: Model) -> bool:
     """Return whether the mean is proportional to exp(offset): then it can be shown per unit of it."""
-    return bool(model.formula.offsets) and model.family.link.name == "log"
+    return bool(model.formula.offsets) and model.family.link.multiplicative
 
 
 def unit(model: Model) -> str:

@@ -214,14 +214,14 @@ def _variable(name: str, priors: Sequence[Prior], dims: tuple[str, ...]) -> Any:
 
     if not dims:
         return priors[0].in_pymc(name, priors[0].to_pymc())
-    kinds = list(dict.fromkeys(type(prior) for prior in priors))
+    kinds = list(dict.fromkeys(prior.alike for prior in priors))
     if len(kinds) == 1:
-        return kinds[0].in_pymc(name, _vectors(priors), dims=dims)
+        return priors[0].in_pymc(name, _vectors(priors), dims=dims)
     pieces, order = [], []
     for kind in kinds:
-        positions = [j for j, prior in enumerate(priors) if type(prior) is kind]
+        positions = [j for j, prior in enumerate(priors) if prior.alike == kind]
         chosen = [priors[j] for j in positions]
-        pieces.append(kind.in_pymc(f"{name}_{kind.text}", _vectors(chosen), shape=len(chosen)))
+        pieces.append(chosen[0].in_pymc(f"{name}_{chosen[0].name}", _vectors(chosen), shape=len(chosen)))
         order.extend(positions)
     return pm.Deterministic(name, pt.concatenate(pieces)[np.argsort(order)], dims=dims)
 

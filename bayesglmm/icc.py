@@ -20,6 +20,7 @@ from bayesglmm.families import Family
 from bayesglmm.fitted import Fitted
 from bayesglmm.frames import Draws, chunks, distinct_rows, linear_predictor, variance_over_b
 from bayesglmm.integrate import mean_over_b
+from bayesglmm.links import LINKS
 from bayesglmm.shared import shared_covariance
 from bayesglmm.summaries import interval
 
@@ -30,9 +31,6 @@ type IccScale = Literal["latent", "response"]
 
 SCALES: tuple[IccScale, ...] = ("latent", "response")
 """Of the linear predictor with the residual of a latent variable, or of the outcome itself."""
-
-_LATENT = {"logit": (np.pi**2 / 3, "π²/3"), "probit": (1.0, "1"), "cloglog": (np.pi**2 / 6, "π²/6")}
-"""Variance of the latent variable whose threshold is crossed, by link."""
 
 
 def icc(fit: Fitted, new_data: object = None, *, scale: str = "latent", ci_prob: float = 0.95) -> pd.DataFrame:
@@ -139,8 +137,10 @@ def _response(
 ) -> tuple[dict[str, Array], Array, Array]:
     """Return the covariances by factor, that of all factors and the variance of an outcome, each (s,)."""
     link = family.link
-    if link.name == "inverse":
-        raise OptionError("the mean under the inverse link has no average over Gaussian random effects, so no variance")
+    if not link.averages:
+        raise OptionError(
+            f"the mean under the {link.name} link has no average over Gaussian random effects, so no variance"
+        )
     coefficients = _quadratic(family, draws.parameters(family))
     between = {name: np.zeros(draws.size) for name in factors}
     everything, within = np.zeros(draws.size), np.zeros(draws.size)
@@ -189,26 +189,26 @@ def _quadratic(family: Family, parameters: Mapping[str, Array]) -> tuple[Array, 
 
 def _latent_residual(draws: Draws, family: Family) -> Array:
     """Return the variance of the residual on the latent scale, (s,) or a number for all draws."""
-    link = family.link.name
-    if family.kind in ("binary", "trials") and link in _LATENT:
-        return np.full(draws.size, _LATENT[link][0])
-    if family.name == "gaussian" and link == "identity":
-        return np.square(draws.parameters(family)["sigma"][:, 0])
-    if link == "cauchit":
-        raise OptionError("the latent variable of the cauchit link has no variance; use scale='response'")
-    raise OptionError(
-        f"the {family.name} family with the {link} link has no residual on the latent scale: that is defined for the "
-        f"gaussian family with the identity link and for binary outcomes with the links {listing(_LATENT)}; "
-        "use scale='response'"
-    )
+    found = family.latent_residual
+    if found is not None:
+        return found(draws.parameters(family), draws.size)
+    link = family.link
+    if family.kind in ("binary", "trials"):
+        reason = link.latent_text or f"the {link.name} link does not say what variance its latent variable has"
+    else:
+        reason = (
+            f"the {family.name} family with the {link.name} link has no residual on the latent scale: that is defined "
+            "for the gaussian family with the identity link and for binary outcomes with the links "
+            f"{listing(name for name, other in LINKS.items() if other.latent_variance is not None)}"
+        )
+    raise OptionError(f"{reason}; use scale='response'")
 
 
 def _attrs(family: Family, scale: IccScale, observed: bool, ci_prob: float) -> dict[Hashable | None, object]:
     """Return what the table says about itself."""
     rows = "the observed rows" if observed else "the rows given"
-    link = family.link.name
     if scale == "latent":
-        residual = f"{_LATENT[link][1]} ({link} link)" if link in _LATENT else "σ²"
+        residual = family.latent_text
         estimand = f"zᵀGz of a factor / (zᵀGz of all + residual), averaged over {rows} before dividing"
     else:
         residual = f"variance of an outcome of the {family.name} family given b, averaged over b"

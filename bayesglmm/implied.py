@@ -32,8 +32,6 @@ from bayesglmm.text import plain
 __all__ = ["ImpliedPriors", "implied_priors"]
 
 type Array = NDArray[np.float64]
-LATENT = {"logit": np.pi**2 / 3, "probit": 1.0, "cloglog": np.pi**2 / 6}
-"""The variance of the latent outcome of a link, given the linear predictor."""
 
 _EXTREME = 0.01
 _FAR = 1000.0
@@ -143,9 +141,10 @@ def implied_priors(
 
 
 def _frames(model: Parts) -> tuple[Frame, ...]:
+    averages = model.family.link.averages
     if not model.design.blocks:
-        return ("typical",) if model.family.link.name == "inverse" else ("population",)
-    return ("typical", "new_group") if model.family.link.name == "inverse" else ("typical", "population", "new_group")
+        return ("population",) if averages else ("typical",)
+    return ("typical", "population", "new_group") if averages else ("typical", "new_group")
 
 
 def _means(model: Parts, read: Draws, design: Design, frame: Frame, rng: np.random.Generator) -> Array:
@@ -186,11 +185,9 @@ def _groups(model: Parts, read: Draws, design: Design) -> dict[str, Array]:
     low, high = (mean_response(link, eta + sign * reach, None) for sign in (-1, 1))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         found = {"spread": high / low if link.range == "positive" else high - low}
-    residual: Any = LATENT.get(link.name) if model.family.kind in ("binary", "trials") else None
-    if model.family.name == "gaussian" and link.name == "identity":
-        residual = np.square(read.parameters(model.family)["sigma"][:, 0])
+    residual = model.family.latent_residual
     if residual is not None:
-        found["icc"] = v / (v.sum(axis=0) + residual)
+        found["icc"] = v / (v.sum(axis=0) + residual(read.parameters(model.family), read.size))
     return found
 
 

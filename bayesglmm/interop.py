@@ -4,19 +4,21 @@ A formula means what its numbers are: every column, group, offset and outcome is
 own, and a difference is an error. Nothing of Bambi is imported; the model is read as it is.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from bayesglmm.design import BlockDesign, Design
+from bayesglmm.design import BlockDesign, Columns, Design
+from bayesglmm.design.levels import label
 from bayesglmm.errors import DataError, FamilyError, FormulaError, OptionError, PriorError, listing
 from bayesglmm.families import Family, get_family
-from bayesglmm.formula import Bar, Formula, Number, parse
+from bayesglmm.formula import Bar, Binary, Call, Formula, Name, Node, Number, Text, Unary, column_names, parse
+from bayesglmm.idiom import translate
 from bayesglmm.model import Model, glmm
 from bayesglmm.priors import (
     Beta,
@@ -37,7 +39,7 @@ from bayesglmm.priors import (
     Uniform,
 )
 
-__all__ = ["from_bambi"]
+__all__ = ["from_bambi", "is_bambi"]
 
 type Array = NDArray[np.float64]
 
@@ -59,8 +61,10 @@ def from_bambi(bambi_model: Any, data: Any = None, *, correlated: bool = False) 
     Returns
     -------
     Model
-        With Bambi's formula, family, link and priors. Aliases and the choice between centred and
-        non-centred parameterisations are not part of a model and stay behind.
+        With Bambi's formula, family, link and priors: NumPy's functions, braces, `scale` by n and codings are
+        written as formulas here have them, and factors whose levels Bambi sorts with the level it compares with.
+        Aliases and the choice between centred and non-centred parameterisations are not part of a model and stay
+        behind.
 
     Raises
     ------
@@ -82,10 +86,11 @@ def from_bambi(bambi_model: Any, data: Any = None, *, correlated: bool = False) 
     >>> from_bambi(bmb.Model("y ~ x + (x | id)", data), data)  # doctest: +SKIP
     """
     _check_kind(bambi_model)
-    formula = _formula(bambi_model, correlated)
-    family, parameters = _family(bambi_model.family)
+    missing: Literal["error", "drop"] = "drop" if bambi_model.dropna else "error"
     data = bambi_model.data if data is None else data
-    model = glmm(formula, data, family, missing="drop" if bambi_model.dropna else "error")
+    formula = _with_references(_formula(bambi_model, correlated), bambi_model.data, data, missing)
+    family, parameters = _family(bambi_model.family)
+    model = glmm(formula, data, family, missing=missing)
     component = bambi_model.parameters[bambi_model.family.likelihood.parent]
     _check_rows(bambi_model.response_term, component, model.design)
     given = {
@@ -96,12 +101,13 @@ def from_bambi(bambi_model: Any, data: Any = None, *, correlated: bool = False) 
     return replace(model, priors=Priors.build(given, model.design, model.family))
 
 
-def _is_bambis(value: Any) -> bool:
+def is_bambi(value: Any) -> bool:
+    """Whether a value is one of Bambi's, without importing Bambi."""
     return type(value).__module__.partition(".")[0] == "bambi"
 
 
 def _check_kind(bambi_model: Any) -> None:
-    if not _is_bambis(bambi_model) or not hasattr(bambi_model, "response_term"):
+    if not is_bambi(bambi_model) or not hasattr(bambi_model, "response_term"):
         raise OptionError(f"from_bambi takes a bambi.Model, not {type(bambi_model).__name__}")
     if bambi_model.potentials:
         raise OptionError(
@@ -123,14 +129,65 @@ def _formula(bambi_model: Any, correlated: bool) -> Formula:
     for kind in ("censored", "constrained", "truncated", "weighted"):
         if getattr(bambi_model.response_term, f"is_{kind}"):
             raise FormulaError(f"a {kind} response has no counterpart here", text, 0)
-    formula = parse(_response(text))
+
+    def first(name: str) -> str:
+        if name not in bambi_model.data:
+            raise FormulaError(
+                f"binary({name}) has no counterpart here; write the level, or make the column first", text, 0
+            )
+        return _quoted(_levels(bambi_model.data[name])[0])
+
+    formula = parse(translate(text, first))
     return replace(formula, bars=tuple(_bar(bar, correlated) for bar in formula.bars))
 
 
-def _response(text: str) -> str:
-    """Write Bambi's other forms of a response as the one read here: `prop(y, n)` and `y['level']`."""
-    text = re.sub(r"^\s*(prop|proportion)\s*\(", "p(", text)
-    return re.sub(r"^(\s*(?:\w+|`[^`]+`))\s*\[[^\]]*\]", r"\1", text)
+def _levels(column: Any) -> list[Any]:
+    """Return the levels of a column as Bambi has them: sorted, but for an ordered categorical, which says itself."""
+    if getattr(column.dtype, "ordered", False):
+        return list(column.cat.categories)
+    return sorted(column.dropna().unique().tolist())
+
+
+def _quoted(level: Any) -> str:
+    return f'"{level}"' if isinstance(level, str) else str(level)
+
+
+def _with_references(formula: Formula, theirs: Any, data: Any, missing: Literal["error", "drop"]) -> Formula:
+    """Say of each factor whose first level is another one to Bambi which level the others are compared with."""
+    columns, given = Columns.read(data, formula.columns, missing=missing), {}
+    for name in column_names(formula.common, *(bar.lhs for bar in formula.bars)):
+        column = columns[name]
+        if isinstance(column, pd.Categorical) and name in theirs:
+            ours = [label(level) for level in column.categories]
+            first = next((level for level in map(label, _levels(theirs[name])) if level in ours), ours[0])
+            if first != ours[0]:
+                given[name] = Call("C", (Name(name), Call("Treatment", (Text(first),))))
+    if not given:
+        return formula
+    bars = tuple(replace(bar, lhs=_put(bar.lhs, given)) for bar in formula.bars)
+    return replace(formula, common=_put(formula.common, given), bars=bars)
+
+
+def _put(node: Node, given: Mapping[str, Call]) -> Node:
+    """Write factors with their reference, where they stand as terms or in C(…) without one."""
+    match node:
+        case Name(name) if name in given:
+            return given[name]
+        case Call("C" | "factor", (Name(name),)) if name in given:
+            return given[name]
+        case Call("C", (Name(name), Call("Treatment", (), ()))) if name in given:
+            return given[name]
+        case Call("C", (Name(name), Call("Sum"))) if name in given:
+            raise DataError(
+                f"Bambi sorts the levels of '{name}', the data have them in another order: under Sum coding another "
+                "level is left out; sort the categories of the column"
+            )
+        case Binary(_, left, right):
+            return replace(node, left=_put(left, given), right=_put(right, given))
+        case Unary(operand):
+            return replace(node, operand=_put(operand, given))
+        case _:
+            return node
 
 
 def _bar(bar: Bar, correlated: bool) -> Bar:
@@ -165,7 +222,7 @@ _FAMILIES = {
 
 def _family(family: Any) -> tuple[Family, Mapping[str, str]]:
     counterpart = _FAMILIES.get(type(family).__name__)
-    if counterpart is None or not _is_bambis(family):
+    if counterpart is None or not is_bambi(family):
         raise FamilyError(
             f"Bambi's family '{family.name}' has no counterpart here; known: "
             f"{listing(other.name for other in _FAMILIES.values())}"

@@ -209,7 +209,7 @@ def _references(model: Model) -> dict[str, float]:
     """Return the penalized estimates of a logistic model without its groups, nothing for other models."""
     design, outcome = model.design, model.design.outcome
     assert outcome is not None
-    if model.family.link.name != "logit" or model.family.kind not in ("binary", "trials"):
+    if not model.family.link.log_odds or model.family.kind not in ("binary", "trials"):
         return {}
     try:
         found = firth(design.x, outcome.y, outcome.trials, design.offset)

@@ -14,6 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from bayesglmm.averaging import (
+    CAUCHY,
+    EXPONENTIAL,
+    GUMBEL,
+    LOGISTIC,
+    NORMAL,
+    QUADRATIC,
+    SETTLED,
+    SHIFT,
+    Averaging,
+    Undefined,
+)
 from bayesglmm.errors import FamilyError, suggest
 from bayesglmm.special import exp, log_ndtr, mills, twice_artanh
 
@@ -31,7 +43,9 @@ def _no_log_odds(eta: Any) -> Any:
 
 @dataclass(frozen=True)
 class Link:
-    """A link function.
+    """A link function, and everything that the package wants to know of one.
+
+    A new link says the first eight; the rest has defaults that hold for every link.
 
     Parameters
     ----------
@@ -54,6 +68,36 @@ class Link:
         `"unit"` log μ, log(1 − μ) and theirs. Plain scalar Python that numba compiles as it stands.
     tensor_log_odds
         log(μ / (1 − μ)) of η as a PyTensor expression, accurate in both tails; only with range `"unit"`.
+    averaging
+        How the mean is averaged over a normal η: in closed form, as the distribution function of a latent variable,
+        by a trapezoid that is refined until it settles, or not at all, with the reason.
+    unit
+        The step of η that default priors are made of: 1 where it means something by itself, as a factor of e
+        or a log odds does. None for the sd of g(y) to first order, and under a link to probabilities for what moves
+        a probability of one half as far as a unit of log odds does.
+    additive
+        Whether η is the mean itself: then an average over random effects is that at b = 0.
+    multiplicative
+        Whether g⁻¹(η + o) = g⁻¹(η) exp(o): then the exponential of an offset is an exposure, and a mean of 0 is
+        reached only as η falls without end.
+    log_odds
+        Whether η is the log odds itself.
+    increasing
+        Whether the mean rises with η on the whole line.
+    symmetric
+        Whether g⁻¹(−η) = 1 − g⁻¹(η).
+    latent_variance, latent_text
+        The variance of the latent variable whose distribution function is g⁻¹, and how it is written. Without the first
+        the second says why, in a clause.
+    probit_slope
+        c of g⁻¹(η) ≈ Φ(c η), which some approximate averages by.
+    reading
+        What averaging over random effects does to the mean, in sentences for a report; `{factors}` and `{columns}`
+        stand for those of the model. Empty for what holds of every link.
+
+    References
+    ----------
+    McCullagh & Nelder (1989).
     """
 
     name: str
@@ -65,6 +109,27 @@ class Link:
     text: str
     rows: Callable[[int, Pointer, Pointer, Pointer, Pointer, Pointer], None]
     tensor_log_odds: Callable[[Any], Any] = _no_log_odds
+    averaging: Averaging = SETTLED
+    unit: float | None = None
+    additive: bool = False
+    multiplicative: bool = False
+    log_odds: bool = False
+    increasing: bool = True
+    symmetric: bool = False
+    latent_variance: float | None = None
+    latent_text: str = ""
+    probit_slope: float | None = None
+    reading: str = ""
+
+    @property
+    def averages(self) -> bool:
+        """Whether the mean has an average over normal random effects."""
+        return not isinstance(self.averaging, Undefined)
+
+    @property
+    def scale(self) -> str:
+        """What the scale of the linear predictor is called."""
+        return "scale of the outcome (identity link)" if self.additive else f"{self.name} scale"
 
     def __repr__(self) -> str:
         """Return the name; the functions say nothing in print."""
@@ -191,69 +256,138 @@ def _cauchit_rows(n: int, eta: Pointer, a: Pointer, b: Pointer, da: Pointer, db:
         db[i] = -density / q
 
 
+_IDENTITY = Link(
+    "identity",
+    "real",
+    lambda mu: mu,
+    lambda eta: eta,
+    np.ones_like,
+    lambda eta: eta,
+    "{}",
+    _identity_rows,
+    averaging=SHIFT,
+    additive=True,
+    reading=(
+        "With the identity link the population mean E(Y | x), averaged over {factors}, equals the typical subject's; "
+        "under other links the two differ."
+    ),
+)
+
+_LOG = Link(
+    "log",
+    "positive",
+    np.log,
+    np.exp,
+    np.exp,
+    lambda eta: _pt().exp(eta),
+    "log {}",
+    _log_rows,
+    averaging=EXPONENTIAL,
+    unit=1.0,
+    multiplicative=True,
+    reading=(
+        "Averaged over {factors}, the population mean E(Y | x) is exp(zᵀGz/2) times the typical subject's, with z the "
+        "columns {columns} of the random effects. The intercept and the coefficients of what makes up these columns "
+        "differ between the two; all other coefficients are the same for both."
+    ),
+)
+
+_SQRT = Link(
+    "sqrt",
+    "positive",
+    np.sqrt,
+    np.square,
+    lambda eta: 2 * eta,
+    lambda eta: _pt().sqr(eta),
+    "√{}",
+    _sqrt_rows,
+    averaging=QUADRATIC,
+    increasing=False,
+)
+
+_INVERSE = Link(
+    "inverse",
+    "positive",
+    np.reciprocal,
+    np.reciprocal,
+    lambda eta: -1 / np.square(eta),
+    lambda eta: 1 / eta,
+    "1/{}",
+    _inverse_rows,
+    averaging=Undefined("1/η is not integrable at 0"),
+    increasing=False,
+)
+
+_LOGIT = Link(
+    "logit",
+    "unit",
+    special.logit,
+    special.expit,
+    lambda eta: special.expit(eta) * special.expit(-eta),
+    lambda eta: _pt().sigmoid(eta),
+    "logit {}",
+    _logit_rows,
+    lambda eta: eta,
+    averaging=LOGISTIC,
+    unit=1.0,
+    log_odds=True,
+    symmetric=True,
+    latent_variance=np.pi**2 / 3,
+    latent_text="π²/3",
+    probit_slope=float(16 * np.sqrt(3) / (15 * np.pi)),
+)
+
+_PROBIT = Link(
+    "probit",
+    "unit",
+    special.ndtri,
+    special.ndtr,
+    lambda eta: np.exp(-np.square(eta) / 2) / np.sqrt(2 * np.pi),
+    lambda eta: _pt().erfc(-eta / np.sqrt(2)) / 2,
+    "probit {}",
+    _probit_rows,
+    _probit_log_odds,
+    averaging=NORMAL,
+    unit=1.0,
+    symmetric=True,
+    latent_variance=1.0,
+    latent_text="1",
+)
+
+_CLOGLOG = Link(
+    "cloglog",
+    "unit",
+    lambda mu: np.log(-np.log1p(-mu)),
+    lambda eta: -np.expm1(-np.exp(eta)),
+    lambda eta: np.exp(eta - np.exp(eta)),
+    lambda eta: -_pt().expm1(-_pt().exp(eta)),
+    "cloglog {}",
+    _cloglog_rows,
+    _cloglog_log_odds,
+    averaging=GUMBEL,
+    unit=1.0,
+    latent_variance=np.pi**2 / 6,
+    latent_text="π²/6",
+)
+
+_CAUCHIT = Link(
+    "cauchit",
+    "unit",
+    lambda mu: -1 / np.tan(np.pi * mu),
+    _cauchit_inverse,
+    lambda eta: 1 / (np.pi * (1 + np.square(eta))),
+    lambda eta: _pt().arctan2(1.0, -eta) / np.pi,
+    "cauchit {}",
+    _cauchit_rows,
+    _cauchit_log_odds,
+    averaging=CAUCHY,
+    unit=1.0,
+    symmetric=True,
+    latent_text="the latent variable of the cauchit link has no variance",
+)
+
 LINKS: dict[str, Link] = {
-    link.name: link
-    for link in (
-        Link("identity", "real", lambda mu: mu, lambda eta: eta, np.ones_like, lambda eta: eta, "{}", _identity_rows),
-        Link("log", "positive", np.log, np.exp, np.exp, lambda eta: _pt().exp(eta), "log {}", _log_rows),
-        Link(
-            "sqrt", "positive", np.sqrt, np.square, lambda eta: 2 * eta, lambda eta: _pt().sqr(eta), "√{}", _sqrt_rows
-        ),
-        Link(
-            "inverse",
-            "positive",
-            np.reciprocal,
-            np.reciprocal,
-            lambda eta: -1 / np.square(eta),
-            lambda eta: 1 / eta,
-            "1/{}",
-            _inverse_rows,
-        ),
-        Link(
-            "logit",
-            "unit",
-            special.logit,
-            special.expit,
-            lambda eta: special.expit(eta) * special.expit(-eta),
-            lambda eta: _pt().sigmoid(eta),
-            "logit {}",
-            _logit_rows,
-            lambda eta: eta,
-        ),
-        Link(
-            "probit",
-            "unit",
-            special.ndtri,
-            special.ndtr,
-            lambda eta: np.exp(-np.square(eta) / 2) / np.sqrt(2 * np.pi),
-            lambda eta: _pt().erfc(-eta / np.sqrt(2)) / 2,
-            "probit {}",
-            _probit_rows,
-            _probit_log_odds,
-        ),
-        Link(
-            "cloglog",
-            "unit",
-            lambda mu: np.log(-np.log1p(-mu)),
-            lambda eta: -np.expm1(-np.exp(eta)),
-            lambda eta: np.exp(eta - np.exp(eta)),
-            lambda eta: -_pt().expm1(-_pt().exp(eta)),
-            "cloglog {}",
-            _cloglog_rows,
-            _cloglog_log_odds,
-        ),
-        Link(
-            "cauchit",
-            "unit",
-            lambda mu: -1 / np.tan(np.pi * mu),
-            _cauchit_inverse,
-            lambda eta: 1 / (np.pi * (1 + np.square(eta))),
-            lambda eta: _pt().arctan2(1.0, -eta) / np.pi,
-            "cauchit {}",
-            _cauchit_rows,
-            _cauchit_log_odds,
-        ),
-    )
+    link.name: link for link in (_IDENTITY, _LOG, _SQRT, _INVERSE, _LOGIT, _PROBIT, _CLOGLOG, _CAUCHIT)
 }
 """Every link of the package, by name."""
 

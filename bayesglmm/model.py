@@ -2,24 +2,29 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from bayesglmm import graph, implied, prior_predictive
-from bayesglmm.design import Design, Outcome
-from bayesglmm.errors import BayesGLMMWarning, DataError, ResponseError, listing, refuse_unknown
+from bayesglmm.design import Columns, Design, Outcome
+from bayesglmm.design.roles import referable
+from bayesglmm.errors import BayesGLMMWarning, DataError, PriorError, ResponseError, listing, refuse_unknown
 from bayesglmm.families import Family, get_family
-from bayesglmm.formula import Formula, parse, render
+from bayesglmm.formula import Formula, parse, render, update
 from bayesglmm.holding import Step
+from bayesglmm.links import Link
 from bayesglmm.mathematics import describe, describe_html
 from bayesglmm.priors import Priors
 
 if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
+
+    from bayesglmm.posterior import Fit
+    from bayesglmm.sampling import Backend
 
 __all__ = ["LEFT_OUT", "Model", "glmm"]
 
@@ -48,12 +53,19 @@ class Model:
         The prior of every parameter, with where it comes from.
     design
         The formula's numbers on the data.
+    data
+        The table it was made from, in which `update` looks for columns that the formula did not name; None where it is
+        not at hand, as with a fit that was read from disk.
+    missing
+        What became of rows with missing values, as in `glmm`.
     """
 
     formula: Formula
     family: Family
     priors: Priors
     design: Design
+    data: Any = field(default=None, repr=False)
+    missing: Literal["error", "drop"] = "error"
 
     def __post_init__(self) -> None:
         """Take for whole numbers what is whole but for rounding, where outcomes are counts."""
@@ -76,6 +88,120 @@ class Model:
         """The label that counts as the event (1) of a binary outcome given as text, None otherwise."""
         outcome = self.design.outcome
         return outcome.levels[1] if outcome is not None and outcome.levels is not None else None
+
+    def fit(
+        self,
+        *,
+        progress: bool = True,
+        draws: int = 1000,
+        tune: int | None = None,
+        chains: int = 4,
+        cores: int | None = None,
+        seed: int | None = None,
+        target_accept: float = 0.85,
+        max_treedepth: int = 10,
+        prior_only: bool = False,
+        backend: "Backend" = "auto",
+    ) -> "Fit":
+        """Sample the posterior of the model.
+
+        Parameters
+        ----------
+        progress
+            Whether to show a progress bar.
+        draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend
+            As in `bayesglmm.Sampler`.
+
+        Returns
+        -------
+        Fit
+            Look at `fit.check()` before reporting anything.
+
+        Raises
+        ------
+        BayesGLMMError
+            If a setting cannot be what it says, or nothing can be drawn.
+
+        Warns
+        -----
+        BayesGLMMWarning
+            If the data are separated given X and a coefficient whose estimate is infinite has a flat prior.
+        """
+        from bayesglmm.posterior import sampled
+        from bayesglmm.sampling import Sampler
+
+        sampler = Sampler(draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend)
+        return sampled(self, sampler, progress=progress)
+
+    def update(
+        self,
+        formula: str | Formula | None = None,
+        *,
+        data: Any = None,
+        family: str | Family | None = None,
+        link: str | Link | None = None,
+        priors: Any = None,
+        missing: Literal["error", "drop"] | None = None,
+        reference: Mapping[str, Any] | None = None,
+    ) -> "Model":
+        """Return the model with something changed; what is not given stays.
+
+        Parameters
+        ----------
+        formula
+            A new formula, or what changes in it as in R: `"~ . + age"` adds a term, `"~ . - x:z - (1 | site)"` takes a
+            term and a block away, `"log(y) ~ ."` changes the response; a dot stands for what was on its side.
+        data
+            New data. Not given, the rows are those used before; columns that the formula did not name are taken from
+            the table the model was made from.
+        family, link, missing
+            As in `glmm`. A family given without a link has its first; a link without a family is one of the family's.
+        priors
+            As in `glmm`. Not given, those that were: defaults are computed anew for what has changed.
+        reference
+            As in `glmm`. Reference levels given before stay those of factors that are still there.
+
+        Raises
+        ------
+        BayesGLMMError
+            As `glmm`; a prior given before for what is no longer there is one of the reasons, and a column that the
+            table at hand does not have.
+        """
+        changed = self.formula if formula is None else update(self.formula, formula)
+        given = self.priors.given
+        rule = self.missing if missing is None else missing
+        kept = {name: level for name, level in self.design.columns.references.items() if name in referable(changed)}
+        try:
+            model = glmm(
+                changed,
+                self._columns(changed, rule) if data is None else data,
+                self.family if family is None else family,
+                link=link,
+                priors={"preset": self.priors.preset, **given} if priors is None else priors,
+                missing=rule,
+                reference={**kept, **(reference or {})},
+            )
+        except PriorError as error:
+            if priors is not None or not given:
+                raise
+            raise PriorError(
+                f"a prior carried over from the earlier fit does not go with the new model: {error}. To drop it, pass "
+                "priors= with those to keep, or priors={} for the defaults"
+            ) from error
+        return model if data is not None else replace(model, data=self.data)
+
+    def _columns(self, formula: Formula, missing: Literal["error", "drop"]) -> Columns:
+        """Return the columns of a formula on the rows used before."""
+        used = self.design.columns
+        absent = [name for name in formula.columns if name not in used]
+        if not absent:
+            return used
+        if self.data is None:
+            raise DataError(
+                f"the columns {listing(absent)} were not part of the model, and the table it was made from is not at "
+                "hand, as after load; pass data= with the table"
+            )
+        return used.widened(self.data, formula.columns, missing=missing)
 
     def require_proper(self) -> None:
         """Refuse to draw from a prior that is improper.
@@ -118,7 +244,7 @@ def glmm(
     data: Any,
     family: str | Family = LEFT_OUT,
     *,
-    link: str | None = None,
+    link: str | Link | None = None,
     priors: Any = None,
     missing: Literal["error", "drop"] = "error",
     reference: Mapping[str, Any] | None = None,
@@ -136,7 +262,7 @@ def glmm(
         The name of a family, or a `Family`. Left out, it is `"gaussian"`, with a warning where the response looks
         like another's.
     link
-        The name of one of the family's links; None for its first.
+        The name of one of the family's links, or a `Link` of your own; None for the family's first.
     priors
         Priors by class, coefficient or block, or the name of a preset; see `Priors.build`.
     missing
@@ -175,7 +301,7 @@ def glmm(
     _check_outcome(outcome, chosen)
     _check_offset(design, chosen)
     _check_groups(design, chosen)
-    model = Model(parsed, chosen, Priors.build(priors, design, chosen), design)
+    model = Model(parsed, chosen, Priors.build(priors, design, chosen), design, data, missing)
     graph.check_names(model)
     return model
 
@@ -221,7 +347,7 @@ def _check_outcome(outcome: Outcome, family: Family) -> None:
 
 def _check_offset(design: Design, family: Family) -> None:
     """Refuse an exposure whose logarithm was forgotten."""
-    if family.link.name != "log" or np.abs(design.offset).max() <= _FURTHEST:
+    if not family.link.multiplicative or np.abs(design.offset).max() <= _FURTHEST:
         return
     names = listing(render(offset) for offset in design.formula.offsets)
     largest = design.offset[np.abs(design.offset).argmax()]
@@ -246,7 +372,8 @@ def _check_groups(design: Design, family: Family) -> None:
             "spread between groups: their standard deviation would be that of its prior, and the coefficients would "
             "follow it; drop the block or group the rows"
         )
-    if not any(parameter.name == "sigma" for parameter in family.parameters):
+    residual = family.residual is not None and family.residual.under(family.link)
+    if not (residual or family.in_units_of_response):
         return
     if alone:
         raise DataError(

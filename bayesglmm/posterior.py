@@ -1,7 +1,7 @@
 """`Fit`: a model and its draws; thin methods, each one line into the module that does the work. `fit` makes one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -26,12 +26,13 @@ from bayesglmm import (
     summaries,
 )
 from bayesglmm.checks import Check
-from bayesglmm.design.roles import referable
 from bayesglmm.effects import Comparison, ContrastOption, Estimates, FrameOption, Scale
-from bayesglmm.errors import PriorError, refuse_unknown
+from bayesglmm.errors import OptionError, refuse_unknown
 from bayesglmm.families import Family
-from bayesglmm.formula import Formula, parse
+from bayesglmm.formula import Formula
 from bayesglmm.frames import Frame
+from bayesglmm.interop import from_bambi, is_bambi
+from bayesglmm.links import Link
 from bayesglmm.mathematics import notes, size
 from bayesglmm.model import LEFT_OUT, Model, glmm
 from bayesglmm.sampling import Backend, Sampler, sample
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from bayesglmm.plots import Picture
     from bayesglmm.plots.forest import ForestKind
 
-__all__ = ["Fit", "fit", "load"]
+__all__ = ["Fit", "fit", "load", "sampled"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,9 +237,9 @@ class Fit:
         data: Any = None,
         family: str | Family | None = None,
         *,
-        link: str | None = None,
+        link: str | Link | None = None,
         priors: Any = None,
-        missing: Literal["error", "drop"] = "error",
+        missing: Literal["error", "drop"] | None = None,
         reference: Mapping[str, Any] | None = None,
         progress: bool = True,
         **settings: Any,
@@ -247,10 +248,10 @@ class Fit:
 
         Parameters
         ----------
-        formula, data, family, link, priors, missing, reference, progress
-            As in `bayesglmm.fit`. Data not given are the columns used before. Priors not given are those
-            that were: defaults are computed anew for what has changed. A family given without a link
-            has its first. Reference levels given before stay those of factors that are still there.
+        formula, data, family, link, priors, missing, reference
+            As in `bayesglmm.Model.update`: `"~ . + age"` adds a term to the formula.
+        progress
+            Whether to show a progress bar.
         settings
             Settings of `bayesglmm.Sampler` to change.
 
@@ -259,32 +260,19 @@ class Fit:
         BayesGLMMError
             As `bayesglmm.fit`; a prior given before for what is no longer there is one of the reasons.
         """
-        refuse_unknown("update", [name for name in settings if name not in Sampler.options()], Sampler.options())
-        old, given = self.model, self.model.priors.given
-        new = old.formula if formula is None else parse(formula)
-        kept = {name: level for name, level in old.design.columns.references.items() if name in referable(new)}
-        try:
-            model = glmm(
-                new,
-                old.design.columns if data is None else data,
-                old.family if family is None else family,
-                link=link,
-                priors={"preset": old.priors.preset, **given} if priors is None else priors,
-                missing=missing,
-                reference={**kept, **(reference or {})},
-            )
-        except PriorError as error:
-            if priors is not None or not given:
-                raise
-            raise PriorError(
-                f"a prior carried over from the earlier fit does not go with the new model: {error}. To drop it, pass "
-                "priors= with those to keep, or priors={} for the defaults"
-            ) from error
+        sampler = self._sampler(settings)
+        model = self.model.update(
+            formula, data=data, family=family, link=link, priors=priors, missing=missing, reference=reference
+        )
+        return model.fit(progress=progress, **asdict(sampler))
+
+    def _sampler(self, changed: Mapping[str, Any]) -> Sampler:
+        """Return the settings of this fit with some changed."""
+        refuse_unknown("update", [name for name in changed if name not in Sampler.options()], Sampler.options())
         attrs = self.draws.attrs
         before = {name: attrs[name] for name in Sampler.options() if name in attrs}
         before |= {"prior_only": bool(attrs.get("prior_only")), "backend": attrs.get("asked_backend", "auto")}
-        sampler = Sampler(**{**before, **settings})
-        return _sampled(model, sampler, progress)
+        return Sampler(**{**before, **changed})
 
     def save(self, folder: str | Path) -> Path:
         """Write the fit into a folder, which `bayesglmm.load` reads: see `bayesglmm.storage.write`."""
@@ -327,11 +315,11 @@ class Fit:
 
 
 def fit(
-    formula: str | Formula,
-    data: Any,
+    formula: Any,
+    data: Any = None,
     family: str | Family = LEFT_OUT,
     *,
-    link: str | None = None,
+    link: str | Link | None = None,
     priors: Any = None,
     missing: Literal["error", "drop"] = "error",
     reference: Mapping[str, Any] | None = None,
@@ -347,12 +335,13 @@ def fit(
     backend: Backend = "auto",
     **unknown: Any,
 ) -> Fit:
-    """Fit a generalized linear mixed model.
+    """Fit a generalized linear mixed model: `glmm(…).fit(…)` in one step.
 
     Parameters
     ----------
     formula, data, family, link, priors, missing, reference
-        As in `bayesglmm.glmm`.
+        As in `bayesglmm.glmm`. In the place of a formula may stand a Bambi model, which brings its family, link and
+        priors along, and its data unless they are given: see `bayesglmm.from_bambi`.
     progress
         Whether to show a progress bar.
     draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend
@@ -385,12 +374,48 @@ def fit(
     """
     known = ("formula", "data", "family", "link", "priors", "missing", "reference", "progress", *Sampler.options())
     refuse_unknown("fit", unknown, known)
-    sampler = Sampler(draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend)
-    model = glmm(formula, data, family, link=link, priors=priors, missing=missing, reference=reference)
-    return _sampled(model, sampler, progress)
+    if is_bambi(formula):
+        if (
+            family is not LEFT_OUT
+            or reference is not None
+            or link is not None
+            or priors is not None
+            or missing != "error"
+        ):
+            raise OptionError(
+                "a Bambi model brings its own family, link, priors, reference levels and rule for missing values; leave "
+                "these out, or "
+                "change them afterwards: from_bambi(model).update(…).fit()"
+            )
+        model = from_bambi(formula, data)
+    else:
+        model = glmm(formula, data, family, link=link, priors=priors, missing=missing, reference=reference)
+    return model.fit(
+        progress=progress,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        cores=cores,
+        seed=seed,
+        target_accept=target_accept,
+        max_treedepth=max_treedepth,
+        prior_only=prior_only,
+        backend=backend,
+    )
 
 
-def _sampled(model: Model, sampler: Sampler, progress: bool) -> Fit:
+def sampled(model: Model, sampler: Sampler, *, progress: bool = True) -> Fit:
+    """Fit a model: the one place where a model becomes a fit.
+
+    Parameters
+    ----------
+    model
+        The model.
+    sampler
+        The settings.
+    progress
+        Whether to show a progress bar.
+    """
     found = None if sampler.prior_only else separation.look(model)
     return Fit(model, separation.attach(sample(model, sampler, progress=progress), found))
 

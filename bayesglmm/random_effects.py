@@ -323,7 +323,7 @@ def _spanned(design: Design, column: Array) -> bool:
 
 
 def _transform(link: Link, column: str, kind: EffectKind, scale: EffectScale) -> Any:
-    if scale == "link" or link.name == "identity":
+    if scale == "link" or link.additive:
         return lambda values: values
     return link.inverse if kind == "coefficients" and column == "Intercept" else np.exp
 
@@ -331,19 +331,18 @@ def _transform(link: Link, column: str, kind: EffectKind, scale: EffectScale) ->
 def _meanings(fit: Fitted, columns: list[str], kind: EffectKind, scale: EffectScale) -> list[str]:
     """Say what each column is; refuse what has no meaning on the response scale."""
     family = fit.model.family
-    link = family.link.name
-    ratio = family.effect.get(link)
+    link, ratio = family.link, family.ratio
     found = []
     for column in columns:
         level = kind == "coefficients" and column == "Intercept"
-        if scale == "link" or link == "identity":
+        if scale == "link" or link.additive:
             found.append(f"group's own coefficient{_AT_ZERO}" if kind == "coefficients" else "deviation from b = 0")
-        elif level and link != "inverse" and link != "sqrt":
+        elif level and link.increasing:
             found.append("group's mean where all predictors and offsets are 0")
         elif level or ratio is None:
             raise OptionError(
-                f"'{column}' has no meaning of its own on the response scale under the {link} link; use scale='link', "
-                "or predict(frame='group')"
+                f"'{column}' has no meaning of its own on the response scale under the {link.name} link; use "
+                "scale='link', or predict(frame='group')"
             )
         elif kind == "coefficients":
             found.append(f"group's own {ratio}{_AT_ZERO}")

@@ -10,13 +10,14 @@ Hoffman & Gelman (2014), Journal of Machine Learning Research 15, 1593-1623.
 """
 
 import time
+import warnings
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 import xarray as xr
 
-from bayesglmm.errors import OptionError, SamplingError, choose
+from bayesglmm.errors import OptionError, SamplingError, choose, listing
 from bayesglmm.graph import variable_names
 from bayesglmm.model import Model
 from bayesglmm.numpyro_nuts import require_numpyro, run_numpyro
@@ -149,6 +150,8 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
     """
     if sampler.backend == "numpyro":
         require_numpyro()
+        if own := [prior for prior in model.priors.own if not prior.traced]:
+            raise OptionError(f"backend='numpyro' needs {listing(own)} as tensors: give custom(…, tensor=…)")
     if sampler.prior_only:
         model.require_proper()
     sampler = sampler.seeded()
@@ -212,7 +215,8 @@ class _Graph:
         import pytensor
 
         jittered = {self.graph[name] for name in self.jittered}
-        with pytensor.config.change_flags(numba__fastmath=False):
+        with pytensor.config.change_flags(numba__fastmath=False), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Numba will use object mode")  # to call a prior of the user's
             return load_nutpie().compile_pymc_model(
                 self.graph, var_names=list(self.names), jitter_rvs=jittered, initial_points=self.starts
             )

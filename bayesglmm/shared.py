@@ -8,23 +8,22 @@ have parts of variance v₂ of their own, have means with the covariance
 References
 ----------
 Goldstein, Browne & Rasbash (2002), Understanding Statistics 1, 223-231: this by simulation.
-Owen (1956), Annals of Mathematical Statistics 27, 1075-1090: the bivariate normal probability.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
+from bayesglmm.averaging import REACH, Closed, Latent
 from bayesglmm.integrate import mean_over_b
-from bayesglmm.integrate.mean import CHUNK, REACH
+from bayesglmm.integrate.mean import CHUNK, FARTHEST, settle
 from bayesglmm.links import Link
 
 __all__ = ["shared_covariance"]
 
 type Array = NDArray[np.float64]
 
-_STEP = {"logit": 0.5, "cloglog": 0.3, "cauchit": 0.2}
-"""Step of the trapezoid over the linear predictor: set by how far from the real line g⁻¹ stays bounded."""
+_VALUES = 2**20
+"""How many means are held at once where each node of the trapezoid needs one."""
 
 
 def shared_covariance(link: Link, eta: ArrayLike, shared: ArrayLike, own: ArrayLike = 0.0) -> Array:
@@ -54,26 +53,11 @@ def shared_covariance(link: Link, eta: ArrayLike, shared: ArrayLike, own: ArrayL
     """
     arrays = (np.asarray(values, dtype=np.float64) for values in (eta, shared, own))
     eta, shared, own = np.broadcast_arrays(*arrays)
-    match link.name:
-        case "identity":
-            return shared.copy()
-        case "log":
-            with np.errstate(over="ignore"):
-                return np.asarray(np.exp(2 * eta + shared + own) * np.expm1(shared))
-        case "sqrt":
-            return np.asarray(2 * shared**2 + 4 * eta**2 * shared)
-        case "probit":
-            return _probit(eta, shared, own)
-    mean_over_b(link, 0.0, 0.0)
+    if isinstance(link.averaging, Closed):
+        with np.errstate(over="ignore"):
+            return np.asarray(link.averaging.covariance(eta, shared, own))
+    mean_over_b(link, 0.0, 0.0)  # refuses a link without averages
     return _by_quadrature(link, eta, shared, own)
-
-
-def _probit(eta: Array, shared: Array, own: Array) -> Array:
-    """Return Φ₂(h, h; ρ) − Φ(h)², h = η/√(1 + v), ρ = v₁/(1 + v), by Owen's T: Φ₂ = Φ(h) − 2T(h, √((1−ρ)/(1+ρ)))."""
-    total = 1 + shared + own
-    h, rho = eta / np.sqrt(total), shared / total
-    both = special.ndtr(h) - 2 * special.owens_t(h, np.sqrt((1 - rho) / (1 + rho)))
-    return np.asarray(np.where(shared > 0, both - special.ndtr(h) ** 2, 0.0))
 
 
 def _by_quadrature(link: Link, eta: Array, shared: Array, own: Array) -> Array:
@@ -89,9 +73,44 @@ def _by_quadrature(link: Link, eta: Array, shared: Array, own: Array) -> Array:
 
 
 def _chunk(link: Link, eta: Array, s: Array, own: Array) -> Array:
-    """Return the variance over z of m(η + s z), shape (n,), in one pass that keeps a running mean."""
-    half = int(np.ceil(REACH * max(s.max() / _STEP[link.name], 1 / 0.6)))
-    z = np.linspace(-REACH, REACH, 2 * half + 1)
+    """Return the variance over z of m(η + s z), shape (n,)."""
+    if isinstance(link.averaging, Latent):
+        half = int(np.ceil(REACH * max(s.max() / link.averaging.step, 1 / 0.6)))
+        return _variance(link, eta, s, own, REACH, half)
+    unit = link.range == "unit"
+    apart = np.ones_like(eta) if unit else np.asarray(link.inverse(eta + s) - link.inverse(eta - s))
+    reach = REACH if unit else FARTHEST
+
+    def variance(half: int, which: NDArray[np.int64]) -> Array:
+        if not own.any():
+            return _variance(link, eta[which], s[which], own[which], reach, half)
+        return _variance_of_means(link, eta[which], s[which], own[which], reach, half)
+
+    return settle(
+        variance,
+        1e-3 * np.square(apart),
+        f"the covariance under the {link.name} link does not settle as it is refined; its inverse is not smooth",
+        close=1e-8,
+    )
+
+
+def _variance_of_means(link: Link, eta: Array, s: Array, own: Array, reach: float, half: int) -> Array:
+    """Return the variance where each node needs a mean over b, which is itself refined: many nodes at once."""
+    z = np.linspace(-reach, reach, 2 * half + 1)
+    weights = np.exp(-np.square(z) / 2)
+    weights /= weights.sum()
+    rows = max(1, _VALUES // len(z))
+    found = []
+    for start in range(0, len(eta), rows):
+        part = slice(start, start + rows)
+        value = mean_over_b(link, eta[part, None] + s[part, None] * z, own[part, None])
+        found.append(np.square(value - (value @ weights)[:, None]) @ weights)
+    return np.concatenate(found)
+
+
+def _variance(link: Link, eta: Array, s: Array, own: Array, reach: float, half: int) -> Array:
+    """Return the variance by the trapezoid of 2 half + 1 nodes, in one pass that keeps a running mean."""
+    z = np.linspace(-reach, reach, 2 * half + 1)
     weights = np.exp(-np.square(z) / 2)
     total, mean, squares = 0.0, np.zeros_like(eta), np.zeros_like(eta)
     plain = not own.any()

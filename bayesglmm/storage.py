@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ import pandas as pd
 import xarray as xr
 
 from bayesglmm.design import Columns, Design
-from bayesglmm.errors import BayesGLMMError, StorageError
+from bayesglmm.errors import BayesGLMMError, StorageError, listing
 from bayesglmm.families import FAMILIES, get_family
 from bayesglmm.formula import parse
+from bayesglmm.links import LINKS
 from bayesglmm.model import Model
 from bayesglmm.priors import Assigned, Priors, parse_prior
 
@@ -46,8 +48,7 @@ def write(model: Model, draws: xr.DataTree, folder: str | Path) -> Path:
         If the folder holds something else, cannot be written, or the family is not one of the package's.
     """
     folder = Path(folder)
-    if model.family.name not in FAMILIES:
-        raise StorageError(f"the family '{model.family.name}' is not the package's own and cannot be stored by name")
+    _check_own(model)
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MANIFEST).exists())):
         raise StorageError(f"'{folder}' exists and is not a saved fit; choose another folder")
     try:
@@ -76,6 +77,21 @@ def write(model: Model, draws: xr.DataTree, folder: str | Path) -> Path:
         if stale.name != name:
             stale.unlink(missing_ok=True)
     return folder
+
+
+def _check_own(model: Model) -> None:
+    """Refuse what is stored by its name and is not the package's: functions are no data."""
+    family, link = model.family, model.family.link
+    if LINKS.get(link.name) != link:
+        raise StorageError(f"the link '{link.name}' is not the package's own and cannot be stored by name")
+    packaged = FAMILIES.get(family.name)
+    if packaged is None or replace(packaged, link=link) != family:
+        raise StorageError(f"the family '{family.name}' is not the package's own and cannot be stored by name")
+    if model.priors.own:
+        raise StorageError(
+            f"{listing(model.priors.own)} is a function of your own and cannot be stored by name; keep the draws, "
+            "fit.draws, or give the prior by one of the package's distributions"
+        )
 
 
 def read(folder: str | Path) -> tuple[Model, xr.DataTree]:
@@ -219,7 +235,7 @@ def _unpack(described: list[dict[str, Any]], arrays: xr.Dataset, dropped: int) -
 def _pack_priors(priors: Priors) -> dict[str, Any]:
     return {
         "preset": priors.preset,
-        "given": [[list(path), text] for path, text in priors.given.items()],
+        "given": [[list(path), str(prior)] for path, prior in priors.given.items()],
         "intercept": None if priors.intercept is None else _pack_one(priors.intercept),
         "centred": priors.centred,
         "slopes": [_pack_one(assigned) for assigned in priors.slopes],
@@ -236,7 +252,7 @@ def _pack_one(assigned: Assigned) -> list[str]:
 def _unpack_priors(packed: Mapping[str, Any]) -> Priors:
     return Priors(
         preset=packed["preset"],
-        given={tuple(path): text for path, text in packed["given"]},
+        given={tuple(path): parse_prior(text) for path, text in packed["given"]},
         intercept=None if packed["intercept"] is None else _unpack_one(packed["intercept"]),
         centred=packed["centred"],
         slopes=tuple(_unpack_one(entry) for entry in packed["slopes"]),

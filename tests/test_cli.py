@@ -10,7 +10,7 @@ import pytest
 from handmade import hand_made, seizure_like
 
 import bayesglmm
-from bayesglmm import Fit, Sampler, datasets, glmm, posterior
+from bayesglmm import Fit, Model, Sampler, datasets, fit
 from bayesglmm.cli import main
 
 STUDY = """
@@ -42,12 +42,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Put draws by hand in the sampler's place, and keep what was asked of it."""
     options: dict[str, Any] = {}
 
-    def fit(formula: Any, data: Any, family: Any, *, broken: bool = False, **given: Any) -> Fit:
-        options.update(given, rows=len(data))
-        built = glmm(formula, data, family, link=given["link"], priors=given["priors"], missing=given["missing"])
-        return hand_made(built, draws=given["draws"], chains=given["chains"], broken=broken)
+    def fit(model: Model, *, broken: bool = False, **given: Any) -> Fit:
+        options.update(given, rows=model.design.n)
+        return hand_made(model, draws=given["draws"], chains=given["chains"], broken=broken)
 
-    monkeypatch.setattr(posterior, "fit", fit)
+    monkeypatch.setattr(Model, "fit", fit)
     return options
 
 
@@ -105,8 +104,8 @@ def test_options_of_run_replace_those_of_the_spec(
 def test_a_failed_check_is_loud_writes_all_and_exits_with_3(
     study: Path, asked: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = posterior.fit
-    monkeypatch.setattr(posterior, "fit", lambda *args, **given: good(*args, broken=True, **given))
+    good = Model.fit
+    monkeypatch.setattr(Model, "fit", lambda *args, **given: good(*args, broken=True, **given))
     assert main(["run", "study.toml", "--quiet"]) == 3
     out, err = capsys.readouterr()
     assert out == ""
@@ -121,7 +120,7 @@ def test_an_interruption_exits_with_130(
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(posterior, "fit", interrupt)
+    monkeypatch.setattr(Model, "fit", interrupt)
     assert main(["run", "study.toml"]) == 130
     assert "interrupted" in capsys.readouterr().err
 
@@ -129,14 +128,14 @@ def test_an_interruption_exits_with_130(
 def test_an_interruption_with_draws_writes_them_and_exits_with_130(
     study: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = posterior.fit
+    good = Model.fit
 
     def partial(*args: Any, **given: Any) -> Fit:
         fit = good(*args, **given)
         fit.draws.attrs["interrupted"] = 1
         return fit
 
-    monkeypatch.setattr(posterior, "fit", partial)
+    monkeypatch.setattr(Model, "fit", partial)
     assert main(["run", "study.toml", "--quiet"]) == 130
     assert Path("results/study/report.html").exists()
 
@@ -188,7 +187,7 @@ def test_help_and_version_exit_with_0(capsys: pytest.CaptureFixture[str]) -> Non
 def test_check_prints_the_model_and_samples_nothing(
     study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(posterior, "fit", None)
+    monkeypatch.setattr(Model, "fit", None)
     assert main(["check", "study.toml"]) == 0
     out = capsys.readouterr().out
     assert all(
@@ -230,4 +229,7 @@ def test_the_package_runs_as_a_module() -> None:
 
 
 def test_every_setting_of_a_spec_is_one_of_fit() -> None:
-    assert set(Sampler.options()) <= set(inspect.signature(posterior.fit).parameters)
+    for road in (fit, Model.fit):
+        assert set(Sampler.options()) | {"progress"} <= set(inspect.signature(road).parameters)
+        defaults = {name: one.default for name, one in inspect.signature(road).parameters.items()}
+        assert Sampler() == Sampler(**{name: defaults[name] for name in Sampler.options()})

@@ -43,6 +43,9 @@ def table() -> pd.DataFrame:
             "u": rng.uniform(0.1, 0.9, N),
             "yes": rng.choice(["no", "yes"], N),
             "status": "none",
+            "a": pd.Categorical(rng.choice(list("abc"), N), categories=list("bca")),
+            "o": pd.Categorical(rng.choice(list("abc"), N), categories=list("bca"), ordered=True),
+            "t": rng.integers(0, 4, N),
         }
     )
 
@@ -86,6 +89,19 @@ CASES = {
     "heavy tails": Case("y ~ x + (1|g)", "t", "y ~ x + (1 | g)", "student", "identity"),
     "inverse": Case(
         "e ~ x", "gamma", "e ~ x", "gamma", "inverse", {"priors": {"Intercept": P("Normal", mu=5, sigma=1)}}
+    ),
+    "numpy": Case(
+        "k ~ np.log(e) + offset(np.log(e + 1)) + (1|g)",
+        "poisson",
+        "k ~ log(e) + offset(log(e + 1)) + (1 | g)",
+        "poisson",
+        "log",
+    ),
+    "scaled by n": Case(
+        "y ~ scale(x)*w + (1|g)", "gaussian", "y ~ scale(x, ddof=0) * w + (1 | g)", "gaussian", "identity"
+    ),
+    "reordered levels": Case(
+        "y ~ a*x + (1|g)", "gaussian", 'y ~ C(a, Treatment("a")) * x + (1 | g)', "gaussian", "identity"
     ),
     "positive": Case("e ~ x + (1|g)", "gamma", "e ~ x + (1 | g)", "gamma", "log", {"link": "log"}),
     "share": Case("u ~ x + (1|g)", "beta", "u ~ x + (1 | g)", "beta", "logit"),
@@ -191,6 +207,79 @@ def change_of_variables(theirs: bmb.Model, here: dict[str, Any]) -> float:
     )
 
 
+IDIOMS = {
+    "np.log(e)": "log(e)",
+    "np.log10(e) + np.log1p(e)": "log10(e) + log1p(e)",
+    "np.exp(-x)": "exp(-x)",
+    "np.exp2(x) + exp2(w)": "I(2^x) + I(2^w)",
+    "np.sqrt(e) + np.abs(x)": "sqrt(e) + abs(x)",
+    "np.square(x) + np.power(w, 3)": "I(x^2) + I(w^3)",
+    "np.log(1 + np.exp(x))": "log(1 + exp(x))",
+    "{x**2} + {x + w}": "I(x^2) + I(x + w)",
+    "I(x**2) + I(x > 0)": "I(x^2) + I(x > 0)",
+    "scale(np.log(e))": "scale(log(e), ddof=0)",
+    "standardize(x) + center(w)": "scale(x, ddof=0) + center(w)",
+    "scale(x):scale(w)": "scale(x, ddof=0):scale(w, ddof=0)",
+    "a": 'C(a, Treatment("a"))',
+    "a:x + x": 'C(a, Treatment("a")):x + x',
+    "0 + a": '0 + C(a, Treatment("a"))',
+    "C(a) + o": 'C(a, Treatment("a")) + o',
+    "(x + a)**2": '(x + C(a, Treatment("a")))^2',
+    "a/x": 'C(a, Treatment("a")) / x',
+    "T(a, 'c')": 'C(a, Treatment("c"))',
+    "T(s, ref='b')": 'C(s, Treatment("b"))',
+    "T(s)": "C(s, Treatment())",
+    "C(a, Treatment('b'))": 'C(a, Treatment("b"))',
+    "S(s) + C(t)": "C(s, Sum()) + C(t)",
+    "C(s, Sum)": "C(s, Sum())",
+    "binary(s, 'b')": 'I(s == "b")',
+    "binary(t, 2)": "I(t == 2)",
+    "B(s)": 'I(s == "a")',
+    "poly(x, 2) + poly(w, 2, raw=True)": "poly(x, 2) + poly(w, 2, raw=True)",
+    "bs(x, df=5)": "bs(x, df=5)",
+    "x + (np.log(e) | g)": "x + (log(e) || g)",
+    "x + (scale(x) | g) + (1 | a)": "x + (scale(x, ddof=0) || g) + (1 | a)",
+    "x + (a | g)": 'x + (C(a, Treatment("a")) || g)',
+    "x + (0 + a | g)": 'x + (0 + C(a, Treatment("a")) || g)',
+}
+
+
+@pytest.mark.parametrize("idiom", IDIOMS)
+def test_bambis_idiom_gives_the_same_columns(idiom: str) -> None:
+    """Column by column, in whatever order: X, and z with its groups."""
+    theirs = bambi(f"y ~ {idiom}")
+    theirs.build()
+    model = from_bambi(theirs)
+    assert str(model.formula) == f"y ~ {IDIOMS[idiom]}"
+    component = theirs.parameters["mu"]
+    terms = [np.reshape(term.data, (N, -1)) for term in component.common_terms.values()]
+    intercept = [np.ones((N, 1))] if component.intercept_term is not None else []
+    columns = np.column_stack([*intercept, *terms])
+    assert columns.shape == model.design.x.shape
+    for column in columns.T:
+        assert min(np.abs(model.design.x - column[:, None]).max(axis=0)) < 1e-12 * (1 + np.abs(column).max())
+    grouped = [np.reshape(term.predictor, (N, -1)) for term in component.group_specific_terms.values()]
+    ours = [block.z for block in model.design.blocks]
+    assert sum(z.shape[1] for z in grouped) == sum(z.shape[1] for z in ours)
+    for column in np.column_stack(grouped).T if grouped else ():
+        assert min(np.abs(np.column_stack(ours) - column[:, None]).max(axis=0)) < 1e-12 * (1 + np.abs(column).max())
+
+
+@pytest.mark.parametrize(
+    ("response", "family", "text"),
+    [
+        ("np.log(e)", "gaussian", "log(e)"),
+        ("{e*2}", "gaussian", "I(e * 2)"),
+        ("binary(yes, 'yes')", "bernoulli", 'I(yes == "yes")'),
+        ("yes['yes']", "bernoulli", "yes"),
+        ("proportion(k, 7)", "binomial", "p(k, 7)"),
+        ("prop(k, n)", "binomial", "p(k, n)"),
+    ],
+)
+def test_bambis_responses_are_read(response: str, family: str, text: str) -> None:
+    assert str(read(f"{response} ~ x", family).formula) == f"{text} ~ x"
+
+
 def test_every_prior_goes_to_its_parameter() -> None:
     priors = {
         "x": P("Laplace", mu=0, b=2),
@@ -284,9 +373,19 @@ NOT_READ: dict[str, tuple[Callable[[], Model], type[BayesGLMMError], str]] = {
     "truncated": (lambda: read("truncated(e, 0.5) ~ x", "gamma"), FormulaError, "a truncated response"),
     "constrained": (lambda: read("constrained(e, 0.5, 3) ~ x"), FormulaError, "a constrained response"),
     "weighted": (lambda: read("weighted(y, e) ~ x"), FormulaError, "a weighted response"),
-    "numpy": (lambda: read("y ~ np.log(e)"), FormulaError, "attribute"),
+    "numpy": (lambda: read("y ~ np.sin(e)"), FormulaError, "np.sin has no counterpart here; read are np.log"),
+    "sums of reordered levels": (lambda: read("y ~ S(a)"), DataError, "sorts the levels of 'a'.*Sum coding"),
     "dropped tokens": (lambda: read("y ~ x w + (1|g)"), FormulaError, "an operator is missing"),
-    "another scale": (lambda: read("y ~ scale(x)"), DataError, r"'scale\(x\)'"),
+    "another function": (
+        lambda: read("y ~ half(x)", extra_namespace={"half": lambda x: x / 2}),
+        FormulaError,
+        r"half\(\) is not a function of formulas",
+    ),
+    "another log": (
+        lambda: read("y ~ log(e)", extra_namespace={"log": np.log2}),
+        DataError,
+        r"'log\(e\)' has columns that the same formula does not give",
+    ),
     "intercept twice": (lambda: read("y ~ (1|g) + (x|g)"), DataError, "same groups"),
     "other event": (lambda: read("yes ~ x", "bernoulli"), DataError, "probability of yes = 'no'"),
     "family": (lambda: read("y ~ x", "laplace"), FamilyError, "'laplace'"),

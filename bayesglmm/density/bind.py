@@ -89,7 +89,7 @@ class Bound:
             "x": np.ascontiguousarray((rows.x - centre).T),
             "y": _floats(rows.y),
             "centre": _floats(centre),
-            "prior_calls": np.array([prior_address(prior.density) for prior in globals_], dtype=np.int64),
+            "prior_calls": np.array([prior_address(prior) for prior in globals_], dtype=np.int64),
             "prior_numbers": np.array([_numbers(prior) for prior in globals_], dtype=np.float64),
             "transforms": np.array([_transform(prior) for prior in globals_], dtype=np.int64),
         }
@@ -201,8 +201,7 @@ def _places(sizes: Mapping[str, int], start: int) -> tuple[dict[str, int], int]:
 
 
 def _numbers(prior: Prior) -> list[float]:
-    numbers = [*prior.numbers(), 0.0, 0.0, 0.0][:3]
-    return [*numbers, *prior.bounds]
+    return [*prior.constants(), *prior.bounds]
 
 
 def _transform(prior: Prior) -> int:

@@ -150,9 +150,8 @@ def _start(model: Model, bound: Bound, starts: Mapping[str, Any]) -> Array:
     for block, units in zip(model.design.blocks, found.blocks, strict=True):
         guesses += [(at + j, found.response / (2 * unit)) for j, unit in enumerate(units)]
         at += block.size + (len(pair_names(block)) if block.correlated else 0)
-    if any(parameter.name == "sigma" for parameter in model.family.parameters):
-        names = [parameter.name for parameter in model.family.parameters]
-        guesses.append((at + names.index("sigma"), found.residual))
+    parameters = model.family.parameters
+    guesses += [(at + j, found.residual) for j, one in enumerate(parameters) if one.in_units_of_response]
     for place, guess in guesses:
         if bound.priors[place].bounds == ABOVE_ZERO:
             point[place] = np.log(guess)

@@ -147,7 +147,7 @@ def _interleaved(order: NDArray[np.int64]) -> NDArray[np.int64]:
 def _merge(family: Family) -> Merge | None:
     """Return how the rows of a family merge under its link."""
     merge = family.merge
-    return None if merge is None or (merge.links is not None and family.link.name not in merge.links) else merge
+    return None if merge is None or (merge.under is not None and not merge.under(family.link)) else merge
 
 
 def _keys(rows: Rows, merge: Merge) -> list[NDArray[Any]]:

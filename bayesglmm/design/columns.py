@@ -87,6 +87,34 @@ class Columns(Mapping[str, Column]):
         """The reference levels asked for, by column."""
         return {name: pd.Categorical(self[name]).categories[0] for name in self.reference}
 
+    def widened(self, data: Any, names: Iterable[str], *, missing: str = "error") -> "Columns":
+        """Return columns of the table that these were read from, on the same rows.
+
+        Parameters
+        ----------
+        data
+            The table.
+        names
+            The columns wanted, among them some of these.
+        missing
+            As in `read`, of the columns that are new.
+
+        Raises
+        ------
+        DataError
+            As `read`, and if the table is no longer what it was.
+        """
+        frame, names = _frame(data), list(names)
+        _check_present(names, list(_spellings(frame.columns)))
+        fits = len(frame) > int(self.rows.max())
+        read = Columns.read(frame[self.rows.tolist()].to_native(), names, missing=missing) if fits else None
+        compared = [name for name in names if name in self and name not in self.reference]
+        if read is None or any(not _equal(read[name], self[name], read.rows) for name in compared):
+            raise DataError(
+                "the table that the model was made from has been changed since; pass the one to use as data="
+            )
+        return replace(read, rows=self.rows[read.rows], dropped=self.dropped + read.dropped)
+
     def to_pandas(self) -> pd.DataFrame:
         """Return the columns as a DataFrame, indexed by their rows in the data as given."""
         return pd.DataFrame({name: pd.Series(self[name], index=self.rows) for name in self}, index=self.rows)
@@ -134,6 +162,13 @@ class Columns(Mapping[str, Column]):
         values = {name: convert(name, s, rows, spelt[name] in declared) for name, s in series.items()}
         text = frozenset(name for name, s in series.items() if is_text(s, spelt[name] in declared))
         return cls(values, rows, len(frame) - len(rows), {}, text)
+
+
+def _equal(new: Column, old: Column, rows: NDArray[np.int64]) -> bool:
+    """Whether a column read again is what it was in these rows."""
+    if isinstance(new, pd.Categorical) != isinstance(old, pd.Categorical):
+        return False
+    return bool(np.array_equal(np.asarray(new), np.asarray(old)[rows]))
 
 
 def _check_present(wanted: Iterable[str], present: Sequence[str]) -> None:

@@ -4,12 +4,13 @@ The columns of the design are differentiated by central differences (exact up to
 polynomial of degree two in the predictor), the mean over the random effects in closed form where it has one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesglmm.averaging import Closed
 from bayesglmm.design import Columns, rows_text
 from bayesglmm.design.reach import reach
 from bayesglmm.effects.asked import Asked, FrameOption, View, ask
@@ -24,7 +25,6 @@ from bayesglmm.formula import Call, column_names, walk
 from bayesglmm.frames import mean_response
 from bayesglmm.grid import fixed, product
 from bayesglmm.holding import is_factor, levels
-from bayesglmm.links import get_link
 from bayesglmm.model import Model
 from bayesglmm.text import named
 
@@ -124,6 +124,7 @@ def _slope(asked: Asked, view: View, rows: Rows, columns: Columns, name: str) ->
         place(asked, view, Columns({**columns, name: values}, columns.rows), like=given) for values in (x, low, high)
     )
     width, link = high - low, asked.model.family.link
+    known = link.averaging
 
     def value(part: NDArray[np.int64]) -> Array:
         eta_low, v_low = below.eta_and_variance(asked, part)
@@ -131,14 +132,14 @@ def _slope(asked: Asked, view: View, rows: Rows, columns: Columns, name: str) ->
         d_eta = (eta_high - eta_low) / width[part]
         if asked.scale == "link":
             return d_eta
-        if v_low is not None and link.name not in _CLOSED:
+        if v_low is not None and not isinstance(known, Closed):
             change = mean_response(link, eta_high, v_high) - mean_response(link, eta_low, v_low)
             return np.asarray(change / width[part])
         eta, v = here.eta_and_variance(asked, part)
-        if v is None or v_high is None or v_low is None:
+        if v is None or v_high is None or v_low is None or not isinstance(known, Closed):
             return link.slope(eta) * d_eta
         with np.errstate(over="ignore"):
-            return _CLOSED[link.name](eta, v, d_eta, (v_high - v_low) / width[part])
+            return known.slope(eta, v, d_eta, (v_high - v_low) / width[part])
 
     return average(asked, (below, here, above), rows.cell, len(rows.labels), value)
 
@@ -185,18 +186,3 @@ def _local(column: Array, x: Array) -> Array:
         return np.full(len(x), float(column.std()))
     cell = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
     return np.minimum(np.diff(edges)[cell], float(column.std()))
-
-
-def _probit(eta: Array, v: Array, d_eta: Array, d_v: Array) -> Array:
-    root = np.sqrt(1 + v)
-    u = eta / root
-    return np.asarray(get_link("probit").slope(u) * (d_eta - u * d_v / (2 * root)) / root)
-
-
-_CLOSED: dict[str, Callable[[Array, Array, Array, Array], Array]] = {
-    "identity": lambda eta, v, d_eta, d_v: d_eta,
-    "log": lambda eta, v, d_eta, d_v: np.exp(eta + v / 2) * (d_eta + d_v / 2),
-    "sqrt": lambda eta, v, d_eta, d_v: 2 * eta * d_eta + d_v,
-    "probit": _probit,
-}
-"""The derivative of E g⁻¹(η + N(0, v)) along (η′, v′), for the links under which the mean has a closed form."""

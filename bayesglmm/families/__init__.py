@@ -4,10 +4,11 @@ import importlib
 import pkgutil
 
 from bayesglmm.errors import FamilyError, listing, suggest
-from bayesglmm.families.base import Family, Merge, Parameter, Rule
+from bayesglmm.families.base import Family, Merge, Parameter, Residual, Rule
 from bayesglmm.families.elsewhere import instead
+from bayesglmm.links import Link
 
-__all__ = ["FAMILIES", "Family", "Merge", "Parameter", "Rule", "get_family"]
+__all__ = ["FAMILIES", "Family", "Merge", "Parameter", "Residual", "Rule", "get_family"]
 
 FAMILIES: dict[str, Family] = {
     value.name: value
@@ -18,7 +19,7 @@ FAMILIES: dict[str, Family] = {
 """Every family of the package, by name."""
 
 
-def get_family(family: str | Family, link: str | None = None) -> Family:
+def get_family(family: str | Family, link: str | Link | None = None) -> Family:
     """Return a family with a link, its first for None.
 
     Raises

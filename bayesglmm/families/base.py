@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglmm.errors import FamilyError, ResponseError, listing, suggest
-from bayesglmm.links import Link, get_link
+from bayesglmm.links import LINKS, Link, get_link
 
-__all__ = ["Array", "Cells", "Family", "Merge", "Parameter", "Pointer", "Rule", "sum_rows", "whole"]
+__all__ = ["Array", "Cells", "Family", "Merge", "Parameter", "Pointer", "Residual", "Rule", "sum_rows", "whole"]
 
 type Array = NDArray[np.float64]
 type Cells = NDArray[np.int64]
@@ -29,7 +29,8 @@ class Parameter:
     about
         What it is, with the variance it implies.
     default
-        Its prior in string form; `{scale}` stands for the residual scale of the response.
+        Its prior in string form; `{scale}` stands for 2.5 standard deviations of the response, so that a parameter
+        whose default has it is in units of the response, whatever its name.
     presets
         Its prior in other packages' defaults, by preset.
     """
@@ -38,6 +39,11 @@ class Parameter:
     about: str
     default: str
     presets: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def in_units_of_response(self) -> bool:
+        """Whether it is measured in units of the response, as a residual standard deviation is."""
+        return "{scale}" in self.default
 
 
 @dataclass(frozen=True)
@@ -65,16 +71,35 @@ class Merge:
     rows
         From the cell of each row (n,), numbered from 0 without a gap, its y and its trials (n,): the cell,
         the y and the trials of the merged rows, at least one a cell.
-    links
-        The links under which that holds, None for all of the family's.
+    under
+        Of a link, whether that holds under it; None where it holds under all.
     offset
         From cells and offsets (n,) the offset of each cell (m,), where the rows of a cell may differ in
         it; None where they may not.
     """
 
     rows: Callable[[Cells, Array, Array], tuple[Cells, Array, Array]]
-    links: tuple[str, ...] | None = None
+    under: Callable[[Link], bool] | None = None
     offset: Callable[[Cells, Array], Array] | None = None
+
+
+@dataclass(frozen=True)
+class Residual:
+    """A residual that is added to the linear predictor: g(y) = η + ε, or y itself under the identity link.
+
+    Parameters
+    ----------
+    variance
+        From the parameters by name the variance of ε.
+    text
+        How it is written.
+    under
+        Of a link, whether the outcome is made so under it.
+    """
+
+    variance: Callable[[Mapping[str, Array]], Array]
+    text: str
+    under: Callable[[Link], bool]
 
 
 @dataclass(frozen=True)
@@ -116,6 +141,9 @@ class Family:
         rows are theirs together, so `rows` must read them: a row without counts as one.
     effect
         What exp(β) is called under each link where it has a name.
+    residual
+        The residual on the scale of the linear predictor, None where there is none: groups of one row each cannot be
+        told from it, and on the latent scale the variance between groups is compared with its variance.
     notation
         The distribution in mathematical notation, `{mu}` standing for the mean.
     """
@@ -135,21 +163,58 @@ class Family:
     constant: Callable[[Array, Array], Array]
     merge: Merge | None = None
     effect: Mapping[str, str] = field(default_factory=dict)
+    residual: Residual | None = None
+
+    @property
+    def ratio(self) -> str | None:
+        """What exp(β) is called under the link, None where it has no name."""
+        known = LINKS.get(self.link.name) == self.link  # a link of one's own may be called as one of the package is
+        return self.effect.get(self.link.name) if known else None
+
+    @property
+    def in_units_of_response(self) -> bool:
+        """Whether the spread of an outcome about its mean is a parameter in units of the response."""
+        return any(parameter.in_units_of_response for parameter in self.parameters)
+
+    @property
+    def latent_residual(self) -> Callable[[Mapping[str, Array], int], Array] | None:
+        """From the parameters, each (s, 1), and s the variance (s,) of the residual on the latent scale, if any."""
+        variance, residual = self.link.latent_variance, self.residual
+        if self.kind in ("binary", "trials") and variance is not None:
+            return lambda parameters, s: np.full(s, variance)
+        if residual is not None and residual.under(self.link):
+            return lambda parameters, s: np.broadcast_to(residual.variance(parameters)[:, 0], (s,))
+        return None
+
+    @property
+    def latent_text(self) -> str:
+        """How the variance of the residual on the latent scale is written, with its link where it is the link's."""
+        if self.kind in ("binary", "trials"):
+            return f"{self.link.latent_text} ({self.link.name} link)"
+        return self.residual.text if self.residual is not None else ""
 
     def __repr__(self) -> str:
         """Return the name and the link; the functions say nothing in print."""
         return f"Family({self.name!r}, link={self.link.name!r})"
 
-    def with_link(self, link: str | None) -> "Family":
-        """Return the family with another of its links, itself for None.
+    def with_link(self, link: str | Link | None) -> "Family":
+        """Return the family with another of its links, or one of your own whose means it can have; itself for None.
 
         Raises
         ------
         FamilyError
-            If the family does not have that link.
+            If the family does not have that link, or a link of your own gives other means than its links do.
         """
         if link is None:
             return self
+        if isinstance(link, Link):
+            ranges = {get_link(name).range for name in self.links}
+            if link.range not in ranges:
+                raise FamilyError(
+                    f"the {link.name} link gives means of the range '{link.range}', the {self.name} family has "
+                    f"{listing(sorted(ranges))}"
+                )
+            return replace(self, link=link)
         if not isinstance(link, str) or link not in self.links:
             raise FamilyError(f"the {self.name} family has no link {link!r}; {suggest(str(link), self.links)}")
         return replace(self, link=get_link(link))

@@ -1,11 +1,12 @@
 """Proportions strictly between 0 and 1: V = μ(1 − μ)/(1 + φ)."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from bayesglmm.families.base import Array, Family, Parameter, Pointer, Rule
-from bayesglmm.links import get_link
+from bayesglmm.links import Link, get_link
 from bayesglmm.special import digamma
 
 __all__ = ["BETA"]
@@ -18,6 +19,13 @@ def _draw(rng: np.random.Generator, mu: Array, phi: Array) -> Array:
     """Draw proportions, kept off 0 and 1 where floating point would round them there."""
     drawn = rng.beta(np.maximum(mu * phi, _LEAST), np.maximum((1 - mu) * phi, _LEAST))
     return np.clip(drawn, _LEAST, _MOST)
+
+
+def _complement(eta: Any, link: Link) -> Any:
+    """Return 1 − μ as a tensor, accurate where μ is near 1."""
+    import pytensor.tensor as pt
+
+    return pt.sigmoid(-link.tensor_log_odds(eta))
 
 
 def _rows(
@@ -69,7 +77,7 @@ BETA = Family(
     draw=lambda rng, mu, parameters, trials: _draw(rng, mu, parameters["phi"]),
     distribution=lambda eta, link, parameters, trials: {
         "alpha": link.tensor(eta) * parameters["phi"],
-        "beta": link.tensor(-eta) * parameters["phi"],
+        "beta": _complement(eta, link) * parameters["phi"],
     },
     pymc="Beta",
     notation="Beta(mean {mu}, precision φ)",

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from bayesglmm.families.base import Array, Cells, Family, Merge, Parameter, Pointer
+from bayesglmm.families.base import Array, Cells, Family, Merge, Parameter, Pointer, Residual
 from bayesglmm.links import get_link
 
 __all__ = ["GAUSSIAN"]
@@ -71,4 +71,5 @@ GAUSSIAN = Family(
     constant=lambda y, trials: -0.5 * math.log(2 * math.pi) * trials,
     merge=Merge(_pairs),
     effect={"log": "ratio of means"},
+    residual=Residual(lambda parameters: np.square(parameters["sigma"]), "σ²", under=lambda link: link.additive),
 )

@@ -64,6 +64,6 @@ POISSON = Family(
     notation="Poisson({mu})",
     rows=_rows,
     constant=lambda y, trials: -special.gammaln(y + 1),
-    merge=Merge(sum_rows, links=("log",), offset=_sum_exposures),
+    merge=Merge(sum_rows, under=lambda link: link.multiplicative, offset=_sum_exposures),
     effect={"log": "rate ratio"},
 )

@@ -5,6 +5,7 @@ from bayesglmm.formula.formula import Block, Formula, Response, column_names, pa
 from bayesglmm.formula.functions import CONTRASTS, FUNCTIONS
 from bayesglmm.formula.nodes import Bar, Binary, Call, Name, Node, Number, Text, Unary, render, walk
 from bayesglmm.formula.terms import Term, Terms
+from bayesglmm.formula.update import update
 
 __all__ = [
     "CONTRASTS",
@@ -26,5 +27,6 @@ __all__ = [
     "is_stateless",
     "parse",
     "render",
+    "update",
     "walk",
 ]

@@ -83,6 +83,8 @@ def _check_constant(key: str, value: Node, text: str) -> None:
     if key == "reference":
         number = value.operand if isinstance(value, Unary) else value
         fits, wanted = isinstance(number, Number) or isinstance(value, Text), 'the label of a level in quotes: "a"'
+    elif key == "ddof":
+        fits, wanted = isinstance(value, Number) and value.text in ("0", "1"), "0 or 1"
     elif key in ("raw", "include_intercept"):
         fits, wanted = isinstance(value, Name) and value.name in ("True", "False"), "True or False"
     else:

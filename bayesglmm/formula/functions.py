@@ -50,7 +50,9 @@ FUNCTIONS = {
     "abs": Function(1, stateless=True, about="absolute value"),
     "I": Function(1, stateless=True, about="arithmetic taken literally"),
     "center": Function(1, about="x minus its mean"),
-    "scale": Function(1, about="x minus its mean, divided by its standard deviation (n - 1)"),
+    "scale": Function(
+        1, ("ddof",), about="x minus its mean, divided by its standard deviation (n - 1, or n with ddof=0)"
+    ),
     "standardize": Function(1, about="the same as scale"),
     "poly": Function(2, ("degree", "raw"), several=True, about="orthogonal polynomial"),
     "bs": Function(1, ("df", "degree", "include_intercept"), several=True, about="B-spline"),

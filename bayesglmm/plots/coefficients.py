@@ -70,7 +70,7 @@ def _whose(fit: Fitted) -> str:
 
 def _caption(fit: Fitted) -> str:
     family = fit.model.family
-    ratio = family.effect.get(family.link.name)
+    ratio = family.ratio
     frame = "conditional coefficients (of the typical subject, b = 0)" if fit.model.design.blocks else "coefficients"
     above = (
         f" The upper axis shows exp(β), the {frame.split(' ')[0]} {ratio}." if ratio and fit.model.design.blocks else ""
@@ -102,7 +102,7 @@ def _figures(axes: Axes, values: NDArray[np.float64], sds: NDArray[np.float64], 
 def _ratio_axis(axes: Axes, fit: Fitted) -> None:
     """Show exp(β) above, where it has a name."""
     family = fit.model.family
-    name = family.effect.get(family.link.name)
+    name = family.ratio
     if name is None:
         return
     low, high = axes.get_xlim()

@@ -203,8 +203,7 @@ def new_figure(width: float, height: float, caption: str) -> Iterator[Picture]:
 
 def scale(model: Model) -> str:
     """Name the scale of the linear predictor, for an axis."""
-    link = model.family.link.name
-    return "scale of the outcome (identity link)" if link == "identity" else f"{link} scale"
+    return model.family.link.scale
 
 
 def drawn(text: object) -> str:

@@ -23,6 +23,8 @@ from bayesglmm.priors.distributions import (
     TruncatedGamma,
     Uniform,
 )
+from bayesglmm.priors.own import Custom, custom
+from bayesglmm.priors.powers import Power, Precision, Variance
 from bayesglmm.priors.priors import Priors
 from bayesglmm.priors.text import parse_prior
 
@@ -35,6 +37,7 @@ __all__ = [
     "Assigned",
     "Beta",
     "Cauchy",
+    "Custom",
     "Exponential",
     "Flat",
     "Gamma",
@@ -45,11 +48,15 @@ __all__ = [
     "Laplace",
     "LogNormal",
     "Normal",
+    "Power",
+    "Precision",
     "Preset",
     "Prior",
     "Priors",
     "StudentT",
     "TruncatedGamma",
     "Uniform",
+    "Variance",
+    "custom",
     "parse_prior",
 ]

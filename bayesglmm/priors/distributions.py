@@ -72,9 +72,10 @@ class Prior:
     free: ClassVar[tuple[str, ...]] = ()
     theirs: ClassVar[tuple[str, ...]] = ()
 
-    def __init_subclass__(cls) -> None:
-        """Enter a subclass into the table."""
-        DISTRIBUTIONS[cls.text] = cls
+    def __init_subclass__(cls, *, entered: bool = True) -> None:
+        """Enter a subclass into the table, unless it is not written with numbers alone."""
+        if entered:
+            DISTRIBUTIONS[cls.text] = cls
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -109,6 +110,31 @@ class Prior:
         """Return the numbers, in order."""
         return tuple(getattr(self, name) for name in self.arguments())
 
+    def constants(self) -> tuple[float, float, float]:
+        """Return the numbers that its compiled density is given, zeros where it takes fewer than three."""
+        a, b, c = (*self.numbers(), 0.0, 0.0, 0.0)[:3]
+        return a, b, c
+
+    @property
+    def name(self) -> str:
+        """The name of a variable that has this prior, where those of one parameter differ."""
+        return self.text
+
+    @property
+    def alike(self) -> object:
+        """What priors share that differ in numbers alone: one random variable has them all."""
+        return type(self)
+
+    @property
+    def own(self) -> bool:
+        """Whether it is a function of the user's, which has no text that reads back into it."""
+        return False
+
+    @property
+    def traced(self) -> bool:
+        """Whether its density is known as an expression of tensors."""
+        return True
+
     def to_pymc(self) -> dict[str, np.float64]:
         """Return the arguments of the PyMC distribution `self.pymc`, in double precision.
 
@@ -118,8 +144,7 @@ class Prior:
         names = self.theirs or self.arguments()
         return {name: np.float64(x) for name, x in zip(names, self.numbers(), strict=True) if name}
 
-    @classmethod
-    def in_pymc(cls, name: str, arguments: Mapping[str, Any], **shape: Any) -> Any:
+    def in_pymc(self, name: str, arguments: Mapping[str, Any], **shape: Any) -> Any:
         """Return a random variable of the PyMC model in whose context this is called.
 
         Parameters
@@ -133,7 +158,13 @@ class Prior:
         """
         import pymc as pm
 
-        return getattr(pm, cls.pymc)(name, **arguments, **shape)
+        return getattr(pm, self.pymc)(name, **arguments, **shape)
+
+    def dist(self, arguments: Mapping[str, Any], **shape: Any) -> Any:
+        """Return the PyMC distribution without a name, its arguments as in `in_pymc`."""
+        import pymc as pm
+
+        return getattr(pm, self.pymc).dist(**arguments, **shape)
 
     @property
     def proper(self) -> bool:
@@ -313,13 +344,19 @@ class TruncatedGamma(Prior):
         if special.gammaincc(self.shape, self.rate * self.lower) < _LEAST_MASS:
             raise PriorError(f"{self}: the gamma has no mass above lower={self.lower:g}; {self.form()}")
 
-    @classmethod
-    def in_pymc(cls, name: str, arguments: Mapping[str, Any], **shape: Any) -> Any:
+    def in_pymc(self, name: str, arguments: Mapping[str, Any], **shape: Any) -> Any:
         """Return a random variable of the PyMC model in whose context this is called."""
         import pymc as pm
 
         whole = pm.Gamma.dist(arguments["alpha"], arguments["beta"])
         return pm.Truncated(name, whole, lower=arguments["lower"], **shape)
+
+    def dist(self, arguments: Mapping[str, Any], **shape: Any) -> Any:
+        """Return the PyMC distribution without a name, its arguments as in `in_pymc`."""
+        import pymc as pm
+
+        whole = pm.Gamma.dist(arguments["alpha"], arguments["beta"])
+        return pm.Truncated.dist(whole, lower=arguments["lower"], **shape)
 
     @property
     def bounds(self) -> tuple[float, float]:

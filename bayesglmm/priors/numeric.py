@@ -25,6 +25,8 @@ from bayesglmm.priors.distributions import (
     TruncatedGamma,
     Uniform,
 )
+from bayesglmm.priors.own import Custom
+from bayesglmm.priors.powers import Power
 
 __all__ = ["draw", "log_density"]
 
@@ -71,6 +73,10 @@ def draw(prior: Prior, rng: np.random.Generator, shape: int | tuple[int, ...]) -
             values = np.abs(scale * rng.standard_cauchy(shape))
         case Beta(a, b):
             values = rng.beta(a, b, shape)
+        case Power(of):
+            values = np.maximum(draw(of, rng, shape), _EDGE) ** (1 / prior.power)
+        case Custom():
+            values = prior.quantiles(rng.random(shape)) if prior.draw is None else prior.draw(rng, shape)
         case _:
             raise PriorError(f"{prior} cannot be drawn from; give a proper prior of a single number")
     return np.asarray(values, dtype=np.float64)
@@ -81,18 +87,31 @@ def log_density(prior: Prior, x: ArrayLike) -> Array:
 
     At an end of the support it is the limit from within, which may be infinite or very large.
     """
-    lower, upper = prior.bounds
     values = np.asarray(x, dtype=np.float64)
+    if isinstance(prior, Power):
+        return _of_power(prior, values)
+    lower, upper = prior.bounds
     inside = (values >= lower) & (values <= upper)
     at = np.where(inside, values, 0.5 if np.isfinite(upper - lower) else lower + 1.0)
     if prior.kind == "positive":
         at = np.maximum(at, _EDGE)
     if isinstance(prior, Beta):
         at = np.minimum(at, 1 - 2**-53)
-    a, b, c = [*prior.numbers(), 0.0, 0.0, 0.0][:3]
+    if isinstance(prior, Custom):
+        return np.where(inside, prior.at(at) + prior.log_constant, -np.inf)
+    a, b, c = prior.constants()
     slope = [0.0]
     flat = [prior.density(value, a, b, c, slope) for value in at.reshape(-1).tolist()]
     return np.where(inside, np.reshape(flat, values.shape) + _log_constant(prior), -np.inf)
+
+
+def _of_power(prior: Power, values: Array) -> Array:
+    """Return the log density of θ where that of θ^p is known: f(θ^p) |p| θ^(p − 1)."""
+    inside, p = values >= 0, prior.power
+    at = np.clip(values, _EDGE, 1 / _EDGE)
+    log_power = np.clip(p * np.log(at), np.log(_EDGE), -np.log(_EDGE))
+    jacobian = np.log(abs(p)) + (p - 1) * np.log(at)
+    return np.where(inside, log_density(prior.of, np.exp(log_power)) + jacobian, -np.inf)
 
 
 def _log_constant(prior: Prior) -> float:

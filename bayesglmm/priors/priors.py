@@ -33,7 +33,7 @@ class Priors:
     preset
         Whose defaults the rest came from.
     given
-        What the user said: path to string form, which rebuilds the same priors on the same data.
+        What the user said, prior by path, which rebuilds the same priors on the same data.
     intercept
         Prior of the intercept; None without one.
     centred
@@ -50,7 +50,7 @@ class Priors:
     """
 
     preset: Preset
-    given: Mapping[Path, str]
+    given: Mapping[Path, Prior]
     intercept: Assigned | None
     centred: bool
     slopes: tuple[Assigned, ...]
@@ -69,7 +69,9 @@ class Priors:
             `"correlation"`, a family parameter, a coefficient's name, or a block: `'sd["id"]'`,
             `'sd["id"]["time"]'`, nested mappings doing the same. A coefficient whose name is also one
             of the others is written `'coef["sd"]'`. The factors of an interaction stand in any order:
-            `"time:trt"` is `"trt:time"`. Values are priors or their string form. The most specific wins.
+            `"time:trt"` is `"trt:time"`. Values are priors or their string form; what is above zero may have
+            `"variance(…)"` or `"precision(…)"` around the prior of its square or inverse square, and a density of your
+            own is made by `bayesglmm.priors.custom`. The most specific wins.
 
         Raises
         ------
@@ -81,7 +83,7 @@ class Priors:
         assigner = _Assigner(preset, wanted, design, family)
         return cls(
             preset=preset,
-            given={path: str(prior) for path, prior in assigner.wanted.items()},
+            given=dict(assigner.wanted),
             intercept=assigner.intercept(),
             centred=_INTERCEPT not in assigner.wanted,
             slopes=assigner.slopes(),
@@ -94,6 +96,13 @@ class Priors:
     def improper(self) -> tuple[int, ...]:
         """The positions among the slopes whose prior is improper."""
         return tuple(j for j, assigned in enumerate(self.slopes) if not assigned.prior.proper)
+
+    @property
+    def own(self) -> tuple[Prior, ...]:
+        """The priors that are functions of the user's."""
+        several = [*self.slopes, *(one for block in self.sd.values() for one in block), *self.parameters.values()]
+        several += [] if self.intercept is None else [self.intercept]
+        return tuple(dict.fromkeys(assigned.prior for assigned in several if assigned.prior.own))
 
     @property
     def proper(self) -> bool:
@@ -195,7 +204,8 @@ _INTERCEPT = ("coef", "Intercept")
 
 _REMEDIES = {
     "real": "give a distribution of a single number, such as normal(0, 2.5)",
-    "positive": "it is above zero: give half_normal, half_student_t, half_cauchy, exponential, gamma, lognormal …",
+    "positive": "it is above zero: give half_normal, half_student_t, half_cauchy, exponential, gamma, lognormal …, or "
+    "variance(…) or precision(…) of one",
     "correlation": "give lkj(eta)",
 }
 

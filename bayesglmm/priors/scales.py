@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from bayesglmm.design import Design
 from bayesglmm.families import Family
+from bayesglmm.links import Link
 
 __all__ = ["Scales", "scales"]
 
@@ -20,8 +21,8 @@ class Scales:
     Parameters
     ----------
     response
-        s_y: on the scale of the linear predictor; the sd of the response under the identity link, 1
-        under log and the probability links, the sd of g(y) to first order under sqrt and inverse.
+        s_y: on the scale of the linear predictor; the link's unit where it has one, which is 1 under log and the
+        probability links, else the sd of g(y) to first order: that of the response under the identity link.
     residual
         The sd of the response on its own scale.
     centre
@@ -33,8 +34,8 @@ class Scales:
     brms_scale, brms_centre
         Scale and centre as brms computes them: max(2.5, mad) and the median of g(y), less the mean offset.
     rstanarm_scale, rstanarm_centre
-        Scale and centre as rstanarm has them: the sd of a Gaussian response and, under the identity
-        link, its mean; 1 and 0 for the other families.
+        Scale and centre as rstanarm has them: the sd of a response whose family has a parameter in its units and,
+        under the identity link, its mean; 1 and 0 for the other families.
     """
 
     response: float
@@ -52,21 +53,16 @@ def scales(design: Design, family: Family) -> Scales:
     """Compute the scales that default priors need."""
     assert design.outcome is not None
     y = design.outcome.y
-    link = family.link.name
-    deviation = _spread(y - design.offset if link == "identity" else y)
+    link = family.link
+    deviation = _spread(y - design.offset if link.additive else y)
     level = _level(y, design.offset, family)
-    response = {
-        "identity": deviation,
-        "sqrt": deviation / (2 * level or 1.0),
-        "inverse": deviation * level**2,
-    }
     slopes = design.x[:, 1:] if design.has_intercept else design.x
     brms_scale, brms_centre = _brms(y, design.offset, family)
-    gaussian = any(parameter.name == "sigma" for parameter in family.parameters)
+    gaussian = family.in_units_of_response
     return Scales(
-        response=response.get(link, 1.0) or 1.0,
+        response=_unit(link, deviation, level),
         residual=deviation,
-        centre=0.0 if family.link.range == "unit" else level,
+        centre=level,
         slopes=tuple(_spread(column) for column in slopes.T),
         blocks=tuple(
             tuple(1.0 if name == "Intercept" else _spread(z) for name, z in zip(block.columns, block.z.T, strict=True))
@@ -75,7 +71,7 @@ def scales(design: Design, family: Family) -> Scales:
         brms_scale=brms_scale,
         brms_centre=brms_centre,
         rstanarm_scale=_spread(y) if gaussian else 1.0,
-        rstanarm_centre=float(np.mean(y)) if gaussian and link == "identity" else 0.0,
+        rstanarm_centre=float(np.mean(y)) if gaussian and link.additive else 0.0,
     )
 
 
@@ -85,28 +81,40 @@ def _spread(values: Array) -> float:
     return sd or float(np.sqrt(np.mean(np.square(values)))) or 1.0
 
 
+def _unit(link: Link, deviation: float, level: float) -> float:
+    """Return what a step of the linear predictor is measured by."""
+    if link.unit is not None:
+        return link.unit
+    if link.range == "unit":
+        return float(1 / (4 * np.abs(link.slope(link.link(np.array(0.5))))))
+    slope = float(np.abs(link.slope(np.array(level))))
+    return deviation / (slope or 1.0) or 1.0
+
+
 def _level(y: Array, offset: Array, family: Family) -> float:
     """Return the linear predictor of an intercept alone, moved half an observation away from a boundary."""
-    match family.link.name:
-        case "identity":
-            return float(np.mean(y - offset))
-        case "log" if family.name == "gaussian":
-            return float(np.log(max(np.mean(y), _spread(y) / 10)) - np.mean(offset))
-        case "log":
-            return float(np.log(np.sum(y) or 0.5) - np.logaddexp.reduce(offset))
-        case "sqrt":
-            return float(np.sqrt(max(np.mean(y), 0.5 / len(y))) - np.mean(offset))
-        case "inverse":
-            return float(1 / np.mean(y) - np.mean(offset))
-        case _:
-            return 0.0
+    link = family.link
+    if link.range == "unit":
+        return 0.0
+    if link.additive:
+        return float(np.mean(y - offset))
+    if link.multiplicative and not family.in_units_of_response:
+        return float(np.log(np.sum(y) or 0.5) - np.logaddexp.reduce(offset))
+    mean = float(np.mean(y))
+    if link.range == "positive" and family.in_units_of_response:
+        mean = max(mean, _spread(y) / 10)
+    elif link.range == "positive":
+        mean = mean or 0.5 / len(y)
+    return float(link.link(np.array(mean)) - np.mean(offset))
 
 
 def _brms(y: Array, offset: Array, family: Family) -> tuple[float, float]:
     link = family.link
     if link.range == "unit":
         return 2.5, 0.0
-    kept = np.where(y == 0, 0.1, y) if link.name in ("log", "inverse") else y
+    with np.errstate(divide="ignore"):
+        zero = bool(np.isfinite(link.link(np.zeros(1))).all())  # whether an outcome of 0 has a linear predictor
+    kept = y if zero else np.where(y == 0, 0.1, y)
     if link.range == "positive" and (kept <= 0).any():
         return 2.5, 0.0
     values = link.link(kept)

@@ -1,13 +1,15 @@
-"""The string form of a prior: `"normal(0, 2.5)"`, `"half_student_t(nu=3, mu=0, sigma=1)"`."""
+"""The string form of a prior: `"normal(0, 2.5)"`, `"half_normal(sigma=1)"`, `"variance(inv_gamma(1, 2))"`."""
 
 import re
 from typing import Any
 
 from bayesglmm.errors import PriorError, suggest
 from bayesglmm.priors.distributions import DISTRIBUTIONS, Prior
+from bayesglmm.priors.powers import POWERS
 
 __all__ = ["parse_prior"]
 
+_AROUND = re.compile(rf"\s*({'|'.join(POWERS)})\s*\((.*)\)\s*", re.DOTALL)
 _FORM = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(([^()]*)\))?\s*")
 
 
@@ -23,12 +25,16 @@ def parse_prior(given: Any) -> Prior:
         return given
     if not isinstance(given, str):
         raise PriorError(f"a prior is a text such as 'normal(0, 2.5)' or an object, not {type(given).__name__}")
+    if (around := _AROUND.fullmatch(given)) is not None and around.group(2).strip():
+        return POWERS[around.group(1)](parse_prior(around.group(2)))
     match = _FORM.fullmatch(given)
     if match is None:
         raise PriorError(f"{given!r} is not a prior; write it as 'normal(0, 2.5)'")
     name, inside = match.group(1), match.group(2) or ""
+    if name in POWERS:
+        raise PriorError(f"{given!r} lacks a distribution; {POWERS[name].form()}")
     if name not in DISTRIBUTIONS:
-        raise PriorError(f"'{name}' is not a prior; {suggest(name, DISTRIBUTIONS)}")
+        raise PriorError(f"'{name}' is not a prior; {suggest(name, [*DISTRIBUTIONS, *POWERS])}")
     distribution = DISTRIBUTIONS[name]
     return distribution(**_arguments(given, distribution, inside))
 

@@ -10,23 +10,6 @@ _ATTENUATED = (
     "middle, and a coefficient fitted to that curve is in general nearer to zero than the conditional one. Effects on "
     "the population are read off the population means, which are integrated exactly over the random effects."
 )
-_AVERAGING = {
-    "identity": (
-        "With the identity link the population mean E(Y | x), averaged over {factors}, equals the typical subject's; "
-        "under other links the two differ."
-    ),
-    "log": (
-        "Averaged over {factors}, the population mean E(Y | x) is exp(zᵀGz/2) times the typical subject's, with z the "
-        "columns {columns} of the random effects. The intercept and the coefficients of what makes up these columns "
-        "differ between the two; all other coefficients are the same for both."
-    ),
-    "logit": _ATTENUATED,
-    "probit": _ATTENUATED,
-    "cauchit": _ATTENUATED,
-    "cloglog": _ATTENUATED,
-}
-"""What averaging over the random effects does, by link."""
-
 _OTHERWISE = (
     "Averaged over {factors}, the population mean E(Y | x) is another curve than the typical subject's: effects on the "
     "population are read off the population means."
@@ -35,9 +18,8 @@ _OTHERWISE = (
 
 def how_to_read(model: Model) -> list[str]:
     """Say what the coefficients are conditional on, on which scale, and what the population's are instead."""
-    link = model.family.link.name
-    ratio = model.family.effect.get(link)
-    scale = f"on the scale of the linear predictor ({link} link)"
+    link, ratio = model.family.link, model.family.ratio
+    scale = f"on the scale of the linear predictor ({link.name} link)"
     if not model.design.blocks:
         exponent = f"; exp(coefficient) is {'an' if ratio[0] in 'aeio' else 'a'} {ratio}" if ratio else ""
         return [f"The coefficients are {scale}{exponent}. The model has no random effects to be conditional on."]
@@ -49,4 +31,5 @@ def how_to_read(model: Model) -> list[str]:
         f"centre of the random effects of {factors}, would have at different values of a predictor; they are not "
         "the population's."
     )
-    return [conditional, _AVERAGING.get(link, _OTHERWISE).format(factors=factors, columns=columns)]
+    averaged = link.reading or (_ATTENUATED if link.range == "unit" else _OTHERWISE)
+    return [conditional, averaged.format(factors=factors, columns=columns)]

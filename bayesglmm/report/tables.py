@@ -64,9 +64,9 @@ def coefficient_table(fit: Fit) -> str:
     Empty where the two are the same, and under the inverse link, which has no marginal ones.
     """
     family, design = fit.model.family, fit.model.design
-    if not design.blocks or not design.coef or family.link.name in ("identity", "inverse"):
+    if not design.blocks or not design.coef or family.link.additive or not family.link.averages:
         return ""
-    ratio = family.effect.get(family.link.name)
+    ratio = family.ratio
     table = fit.coefficients(exponentiate=ratio is not None)
     if ratio is not None and len(table) > 1:
         table = table.drop(index="Intercept", errors="ignore")

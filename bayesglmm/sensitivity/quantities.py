@@ -148,7 +148,7 @@ def _kinds(fit: Fitted) -> dict[str, Comparison]:
 
 
 def _has_mean(fit: Fitted) -> bool:
-    return fit.model.family.link.name != "inverse" or not fit.model.design.blocks
+    return fit.model.family.link.averages or not fit.model.design.blocks
 
 
 def _levels(design: Design) -> dict[str, tuple[object, ...]]:

@@ -18,6 +18,7 @@ from bayesglmm.design import Design
 from bayesglmm.errors import OptionError
 from bayesglmm.families import Family, get_family
 from bayesglmm.formula import Formula, column_names
+from bayesglmm.links import Link
 from bayesglmm.model import Model, glmm
 from bayesglmm.separation.cells import Cells, Mask, merge
 from bayesglmm.separation.programme import Unsolved
@@ -45,7 +46,7 @@ def check_separation(
     data: Any,
     family: str | Family = "bernoulli",
     *,
-    link: str | None = None,
+    link: str | Link | None = None,
     missing: Literal["error", "drop"] = "error",
 ) -> Separation:
     """Say whether the data are separated, given X alone and given the groups, without sampling.
@@ -85,7 +86,7 @@ def check_separation(
 
 def applies(family: Family) -> bool:
     """Return whether a likelihood may rise to its supremum at infinity under a family and its link."""
-    return family.kind in ("binary", "trials") or (family.kind == "count" and family.link.name == "log")
+    return family.kind in ("binary", "trials") or (family.kind == "count" and family.link.multiplicative)
 
 
 def sides(model: Model) -> tuple[Mask, Mask]:
