@@ -12,7 +12,7 @@ import bayesglmm as bg
 PACKAGE = Path(bg.__file__).parent
 
 LAYERS = (
-    ("errors", "ranks", "special", "versions"),
+    ("errors", "files", "ranks", "spreadsheet", "special", "versions"),
     ("formula", "firth"),
     ("design", "links", "datasets", "progress"),
     ("families",),
@@ -24,7 +24,7 @@ LAYERS = (
     ("implied",),
     ("model", "nutpie_nuts"),
     ("density", "exposure", "fitted", "numpyro_nuts"),
-    ("conditioning", "grid"),
+    ("conditioning", "grid", "stored"),
     ("sampling", "checks", "summaries", "storage", "predictions", "likelihood", "interop"),
     ("coefficients", "evidence", "icc", "random_effects"),
     ("plots",),

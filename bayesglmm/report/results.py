@@ -1,14 +1,21 @@
-"""Everything a run leaves behind, in one folder."""
+"""Everything a run leaves behind, in one folder; each file is the old one or the new one, whatever happens."""
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
+
 from bayesglmm import plots
 from bayesglmm.errors import OptionError, StorageError, choose
+from bayesglmm.files import probe, write_file
 from bayesglmm.plots import Picture
 from bayesglmm.posterior import Fit
 from bayesglmm.report.page import write_report
+from bayesglmm.spreadsheet import to_csv
+from bayesglmm.storage import check_folder
 
 __all__ = ["Wanted", "draw_figures", "prepare", "write_results"]
 
@@ -22,14 +29,14 @@ def prepare(folder: Path) -> None:
         If it cannot be made or written, or its `fit` is something else than a saved fit.
     """
     saved = folder / "fit"
-    if saved.exists() and (not saved.is_dir() or (any(saved.iterdir()) and not (saved / "fit.json").exists())):
-        raise StorageError(f"'{saved}' exists and is not a saved fit; choose another folder with --out")
     try:
+        check_folder(saved)
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writing"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
+        for place in (folder, saved) if saved.exists() else (folder,):
+            probe(place)
+    except StorageError as error:
+        raise StorageError(f"{error} with --out") from error
+    except (OSError, ValueError) as error:
         raise StorageError(f"results cannot be written to '{folder}': {error}; choose another with --out") from error
 
 
@@ -69,26 +76,47 @@ def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
     Raises
     ------
     StorageError
-        If something cannot be written.
+        If something cannot be written; it says where the fit is saved, which is elsewhere if it must be.
     """
-    try:
-        yield fit.save(folder / "fit")
-        yield _table(fit.summary().to_csv(), folder / "summary.csv")
+    saved = _save(fit, folder / "fit")
+    yield saved
+    with _worded(folder, saved):
+        yield _table(fit.summary(), folder / "summary.csv")
         if fit.model.design.blocks:
-            yield _table(fit.covariance().to_csv(), folder / "covariance.csv")
+            yield _table(fit.covariance(), folder / "covariance.csv")
         figures = draw_figures(fit, wanted)
         for name, figure in figures.items():
-            figure.savefig(folder / f"{name}.png")
+            write_file(folder / f"{name}.png", figure.png())
             yield folder / f"{name}.png"
         yield write_report(fit, figures, folder / "report.html", wanted.title, wanted.description)
+
+
+def _save(fit: Fit, folder: Path) -> Path:
+    """Save a fit; where that is not possible, save it among the system's temporary files, so that it is not lost."""
+    try:
+        return fit.save(folder)
+    except StorageError as error:
+        try:
+            elsewhere = fit.save(Path(tempfile.mkdtemp(prefix="bayesglmm-")) / "fit")
+        except OSError:
+            raise error from None
+        raise StorageError(f"{error}; it was saved in '{elsewhere}' instead: move it from there") from error
+
+
+@contextmanager
+def _worded(folder: Path, saved: Path) -> Iterator[None]:
+    """Say of what cannot be written that the fit is safe."""
+    try:
+        yield
     except OSError as error:
-        if isinstance(error, StorageError):
-            raise
-        raise StorageError(f"results could not be written to '{folder}': {error}") from error
+        raise StorageError(
+            f"results could not be written to '{folder}': {error}; the fit itself is in '{saved}': "
+            "bayesglmm.load reads it"
+        ) from error
 
 
-def _table(text: str, path: Path) -> Path:
-    path.write_text(text, encoding="utf-8")
+def _table(table: pd.DataFrame, path: Path) -> Path:
+    write_file(path, to_csv(table).encode("utf-8"))
     return path
 
 
