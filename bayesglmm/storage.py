@@ -26,6 +26,7 @@ from bayesglmm.model import Model
 from bayesglmm.stored import (
     FORMAT,
     MANIFEST,
+    check_data,
     check_draws,
     check_rebuilt,
     contents,
@@ -98,6 +99,8 @@ def read(folder: str | Path) -> tuple[Model, xr.DataTree]:
         attrs = {name: value.item() if isinstance(value, np.generic) else value for name, value in tree.attrs.items()}
         draws = xr.DataTree(dataset=xr.Dataset(attrs=attrs), children=children)
         check_draws(model, draws)
+        if manifest["format"] == 1:  # nothing else says whether its description of the columns is as it was
+            check_data(model, draws)
     return model, draws
 
 

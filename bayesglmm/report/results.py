@@ -10,7 +10,7 @@ import pandas as pd
 
 from bayesglmm import plots
 from bayesglmm.errors import OptionError, StorageError, choose
-from bayesglmm.files import probe, write_file
+from bayesglmm.files import probe, remove, write_file
 from bayesglmm.plots import Picture
 from bayesglmm.posterior import Fit
 from bayesglmm.report.page import write_report
@@ -18,6 +18,9 @@ from bayesglmm.spreadsheet import to_csv
 from bayesglmm.storage import check_folder
 
 __all__ = ["Wanted", "draw_figures", "prepare", "write_results"]
+
+_UNFINISHED = "unfinished.txt"
+_SAID = "A run of bayesglmm has not written all its results here: files may be of an earlier run. Run it again.\n"
 
 
 def prepare(folder: Path) -> None:
@@ -73,12 +76,14 @@ def draw_figures(fit: Fit, wanted: Wanted) -> dict[str, Picture]:
 def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
     """Write the fit, its tables, the figures and the report, the fit first; yield each path when it is there.
 
+    Until all are written, `unfinished.txt` says that what is there may be of two runs.
+
     Raises
     ------
     StorageError
         If something cannot be written; it says where the fit is saved, which is elsewhere if it must be.
     """
-    saved = _save(fit, folder / "fit")
+    saved = _save(fit, folder)
     yield saved
     with _worded(folder, saved):
         yield _table(fit.summary(), folder / "summary.csv")
@@ -89,18 +94,23 @@ def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
             write_file(folder / f"{name}.png", figure.png())
             yield folder / f"{name}.png"
         yield write_report(fit, figures, folder / "report.html", wanted.title, wanted.description)
+    remove(folder / _UNFINISHED)
 
 
 def _save(fit: Fit, folder: Path) -> Path:
     """Save a fit; where that is not possible, save it among the system's temporary files, so that it is not lost."""
     try:
-        return fit.save(folder)
-    except StorageError as error:
+        write_file(folder / _UNFINISHED, _SAID.encode("utf-8"))
+        return fit.save(folder / "fit")
+    except OSError as error:
         try:
             elsewhere = fit.save(Path(tempfile.mkdtemp(prefix="bayesglmm-")) / "fit")
         except OSError:
-            raise error from None
-        raise StorageError(f"{error}; it was saved in '{elsewhere}' instead: move it from there") from error
+            raise StorageError(f"the fit could not be saved in '{folder}': {error}") from error
+        raise StorageError(
+            f"the fit could not be saved in '{folder}': {error}; it is in '{elsewhere}' instead: move it from there, "
+            "bayesglmm.load reads it"
+        ) from error
 
 
 @contextmanager

@@ -2,11 +2,12 @@
 
 from bayesglmm.stored.arrays import contents, from_netcdf, to_netcdf
 from bayesglmm.stored.manifest import FORMAT, MANIFEST, looks_like_one, seal, unseal
-from bayesglmm.stored.record import check_draws, check_rebuilt, describe, rebuild
+from bayesglmm.stored.record import check_data, check_draws, check_rebuilt, describe, rebuild
 
 __all__ = [
     "FORMAT",
     "MANIFEST",
+    "check_data",
     "check_draws",
     "check_rebuilt",
     "contents",

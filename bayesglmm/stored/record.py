@@ -22,7 +22,7 @@ from bayesglmm.stored.columns import pack_columns, unpack_columns
 from bayesglmm.stored.priors import pack_priors, unpack_priors
 from bayesglmm.stored.values import text, texts
 
-__all__ = ["check_draws", "check_rebuilt", "describe", "rebuild"]
+__all__ = ["check_data", "check_draws", "check_rebuilt", "describe", "rebuild"]
 
 
 def describe(model: Model) -> tuple[dict[str, Any], xr.Dataset]:
@@ -103,10 +103,9 @@ def check_draws(model: Model, draws: xr.DataTree) -> None:
     Raises
     ------
     StorageError
-        If formula, family, link, the labels of a dimension, the outcome, the columns or the groups differ.
+        If formula, family, link or the labels of a dimension differ.
     """
-    groups = {name: child.to_dataset() for name, child in draws.children.items()}
-    posterior = groups.get("posterior", xr.Dataset())
+    posterior = _group(draws, "posterior")
     said = {"formula": str(model.formula), "family": model.family.name, "link": model.family.link.name}
     for what, ours in said.items():
         theirs = posterior.attrs.get(what, ours)
@@ -116,8 +115,22 @@ def check_draws(model: Model, draws: xr.DataTree) -> None:
     for dim in {dim for name, dims in posterior_dims(model).items() if name in posterior for dim in dims}:
         if dim in posterior.coords:
             _compare_labels(dim, coords[dim], posterior[dim].values)
-    _compare_numbers(groups.get("observed_data", xr.Dataset()), _outcome(model))
-    _compare_numbers(groups.get("constant_data", xr.Dataset()), _constants(model))
+
+
+def check_data(model: Model, draws: xr.DataTree) -> None:
+    """See that the outcome, the columns and the groups of a model are those that its draws were made with.
+
+    Raises
+    ------
+    StorageError
+        If they differ by more than rounding.
+    """
+    _compare_numbers(_group(draws, "observed_data"), _outcome(model))
+    _compare_numbers(_group(draws, "constant_data"), _constants(model))
+
+
+def _group(draws: xr.DataTree, name: str) -> xr.Dataset:
+    return draws[name].to_dataset() if name in draws.children else xr.Dataset()
 
 
 def _outcome(model: Model) -> dict[str, Any]:
