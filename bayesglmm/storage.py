@@ -47,6 +47,9 @@ _DRAWS = re.compile(r"draws-([0-9a-f]{16})\.nc")
 _COLUMNS, _RECORD = "columns", "record"
 """The group of the columns used, and the variable in it that repeats what `fit.json` says of the model."""
 
+_LONGEST = 1000
+"""The longest reason that an error repeats (characters): a damaged file may name anything."""
+
 _LARGEST = 2**30
 """The largest `fit.json` that is read (bytes)."""
 
@@ -147,7 +150,8 @@ def _worded(failure: str) -> Iterator[None]:
     except MemoryError as error:
         raise StorageError(f"{failure}: the memory does not suffice ({error})") from error
     except Exception as error:
-        raise StorageError(f"{failure}: {error or type(error).__name__}") from error
+        reason = str(error) or type(error).__name__
+        raise StorageError(f"{failure}: {reason if len(reason) <= _LONGEST else reason[:_LONGEST] + ' …'}") from error
 
 
 def _prepared(model: Model, draws: xr.DataTree) -> tuple[dict[str, Any], memoryview]:

@@ -5,6 +5,7 @@
     python tests/faults.py runs 2         two killed during `bayesglmm run`
     python tests/faults.py races 5        five pairs of savers at once, with a reader
     python tests/faults.py memory 8       saves and loads under eight limits of memory
+    python tests/faults.py sizes 8        saves under eight limits of the size of a file
 
 It forks, so that a child starts in milliseconds; it prints what it saw, and ends with 0 if all was as it should be.
 """
@@ -101,6 +102,7 @@ def names(folder: Path) -> list[str]:
 
 
 def saves(times: int, folder: Path) -> None:
+    folder = folder / "fit"
     fits = two_fits()
     (fits[0].save(folder) / "notes.txt").write_text("mine")
     (folder / "draws-mine.nc").write_text("mine")
@@ -152,6 +154,7 @@ def races(times: int, folder: Path) -> None:
 
 
 def runs(times: int, folder: Path) -> None:
+    home = Path.cwd()
     os.chdir(folder)
     seizure_like().to_csv("seizure.csv", index=False)
     Path("study.toml").write_text(STUDY, encoding="utf-8")
@@ -183,6 +186,7 @@ def runs(times: int, folder: Path) -> None:
         kinds[kind] += 1
     run(1, "results")
     assert {p.name: p.read_bytes() for p in Path("results").rglob("*") if p.is_file()} == whole[1]
+    os.chdir(home)
     say(f"{times} runs killed; then the files were {kinds}, each of them whole")
 
 
@@ -191,6 +195,7 @@ def memory(times: int, folder: Path) -> None:
 
     Whatever is large is done in children: memory that the process keeps would be there beyond the limit.
     """
+    folder = folder / "fit"
     ctypes.CDLL(None).mallopt(-3, 2**16)  # M_MMAP_THRESHOLD: arrays are given back to the system at once
     small, fits = two_fits(20), two_fits(4_000)
     assert same(bg.load(small[0].save(folder)), small[0])
@@ -231,8 +236,33 @@ def address_space() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
+def sizes(times: int, folder: Path) -> None:
+    """Limit the size of a file, as a quota does: the old fit stays."""
+    folder = folder / "fit"
+    fits = two_fits(100)
+    fits[0].save(folder)
+    largest = max(path.stat().st_size for path in folder.iterdir())
+    for k in range(times):
+
+        def work(limit: int = int(largest * k / times)) -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            try:
+                fits[1].save(folder)
+            except StorageError:
+                os._exit(REFUSED)
+
+        status = finished(work)
+        assert status in (0, REFUSED << 8), status
+        there = bg.load(folder)
+        assert same(there, fits[0] if status else fits[1])
+        fits[0].save(folder)
+        assert len(names(folder)) == 2, names(folder)
+    say(f"{times} limits of the size of a file")
+
+
+PROGRAMS = {"saves": saves, "first": first, "runs": runs, "races": races, "memory": memory, "sizes": sizes}
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as place:
-        {"saves": saves, "first": first, "runs": runs, "races": races, "memory": memory}[sys.argv[1]](
-            int(sys.argv[2]), Path(place) / "fit" if sys.argv[1] in ("saves", "memory") else Path(place)
-        )
+    for program, count in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
+        with tempfile.TemporaryDirectory() as temporary:
+            PROGRAMS[program](int(count), Path(temporary))
