@@ -71,7 +71,7 @@ def replace_file(path: Path, data: bytes | memoryview) -> None:
 
 
 def probe(folder: Path) -> None:
-    """See that a file can be made in a folder.
+    """See that a file can be made in a folder, and that its disk is not full.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def probe(folder: Path) -> None:
     """
     trial = folder / f".writing-{uuid4().hex}.tmp"
     try:
-        trial.touch(exist_ok=False)
+        trial.write_bytes(bytes(2**16))
     finally:
         remove(trial)
 

@@ -38,6 +38,7 @@ from bayesglmm.stored import (
     to_netcdf,
     unseal,
 )
+from bayesglmm.stored.values import table
 
 __all__ = ["FORMAT", "check_folder", "read", "write"]
 
@@ -94,7 +95,7 @@ def read(folder: str | Path) -> tuple[Model, xr.DataTree]:
         manifest, handle = _opened(folder)
         with handle:
             _check_bytes(manifest, handle)
-            tree = from_netcdf(handle, manifest.get("contents"))
+            tree = from_netcdf(handle, None if manifest["format"] == 1 else table("contents", manifest["contents"]))
         columns = tree[_COLUMNS].to_dataset()
         _check_record(manifest, columns)
         model = rebuild(manifest, columns)

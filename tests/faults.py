@@ -6,6 +6,7 @@
     python tests/faults.py races 5        five pairs of savers at once, with a reader
     python tests/faults.py memory 8       saves and loads under eight limits of memory
     python tests/faults.py sizes 8        saves under eight limits of the size of a file
+    python tests/faults.py rights 1       saves and loads without rights to the folder
 
 It forks, so that a child starts in milliseconds; it prints what it saw, and ends with 0 if all was as it should be.
 """
@@ -260,7 +261,54 @@ def sizes(times: int, folder: Path) -> None:
     say(f"{times} limits of the size of a file")
 
 
-PROGRAMS = {"saves": saves, "first": first, "runs": runs, "races": races, "memory": memory, "sizes": sizes}
+def rights(times: int, folder: Path) -> None:
+    """Take away rights to the folder; root, who has every right, becomes somebody else for that."""
+    fits = two_fits(20)
+    folder.chmod(0o777)
+    folder = folder / "fit"
+    fits[1].save(folder)
+    bg.load(folder)
+    if os.geteuid() == 0:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, 65534, 65534)
+
+    def refused(work: Callable[[], Any]) -> bool:
+        try:
+            work()
+        except StorageError as error:
+            return "Permission denied" in str(error)
+        return False
+
+    def look() -> None:
+        if os.geteuid() == 0:
+            os.setgid(65534)
+            os.setuid(65534)
+        for mode in (0o500, 0o400, 0o300, 0o100, 0o000):
+            folder.chmod(mode)
+            assert refused(lambda: fits[0].save(folder)), oct(mode)
+            assert refused(lambda: bg.load(folder)) == (not mode & 0o100), oct(mode)
+            folder.chmod(0o700)
+            assert same(bg.load(folder), fits[1])
+        fits[0].save(folder)
+        assert same(bg.load(folder), fits[0])
+        (folder / "fit.json").chmod(0o000)
+        assert refused(lambda: bg.load(folder))
+        assert refused(lambda: fits[1].save(folder))
+
+    for _ in range(times):
+        assert finished(look) == 0
+    say("whoever lacks a right is told so")
+
+
+PROGRAMS = {
+    "saves": saves,
+    "first": first,
+    "runs": runs,
+    "races": races,
+    "memory": memory,
+    "sizes": sizes,
+    "rights": rights,
+}
 
 if __name__ == "__main__":
     for program, count in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
