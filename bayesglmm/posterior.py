@@ -388,7 +388,7 @@ def load(folder: str | Path) -> Fit:
     Raises
     ------
     StorageError
-        If there is none, it is damaged, or of another format.
+        If there is none, it is damaged or was changed since, or of a format that is not known.
     """
     return Fit(*storage.read(folder))
 
