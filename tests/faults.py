@@ -127,7 +127,7 @@ def first(times: int, folder: Path) -> None:
     whole = 0
     for k in range(times):
         place = folder / f"fit{k}"
-        killed(lambda place=place: fit.save(place), random.uniform(0.1, 1.0) * long)
+        killed(lambda place=place: fit.save(place), random.uniform(0.1, 2.0) * long)
         try:
             whole += same(bg.load(place), fit)
         except StorageError as error:

@@ -107,6 +107,7 @@ DAMAGE = {
     "other columns": (lambda folder: manifest(folder, coef=["Intercept"]), "draws say otherwise of coef"),
     "another prior": (lambda folder: manifest(folder, priors={}), "draws say otherwise of priors"),
     "another size": (lambda folder: manifest(folder, bytes=3), "checksum"),
+    "no arrays": (lambda folder: manifest(folder, contents=[]), "contents is .., not a table"),
     "other arrays": (lambda folder: manifest(folder, contents={}), "other arrays"),
     "an edited formula": (lambda folder: edit(folder, "log(weeks)", "log10(weeks)"), "changed since it was saved"),
     "an edited prior": (lambda folder: edit(folder, "normal(0, 2.5)", "normal(0, 9.5)"), "changed since it was saved"),
