@@ -5,8 +5,11 @@ sampling failed its checks; 130 interrupted. What is heavy is imported by the co
 """
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit
         With code 2 for wrong usage, 0 for `--help` and `--version`.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may not know μ
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.command(arguments))
@@ -49,8 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("bayesglmm: interrupted; nothing more was written")
         return _INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        sys.stderr.close()
+        _silence()
         return _DONE
+    except OSError as error:
+        _silence()
+        _complain(f"bayesglmm: error: {error}")
+        return _FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,13 +113,13 @@ def _run(arguments: argparse.Namespace) -> int:
     folder = arguments.out if arguments.out is not None else Path("results") / spec.name
     prepare(folder)
     fitted = model.fit(progress=not arguments.quiet, **asdict(spec.sampler))
-    if not arguments.quiet:
-        _say(f"{fitted}\n")
+    results = write_results(fitted, wanted, folder)
+    saved = next(results)  # before anything is said: the posterior is safe whatever becomes of the output
+    _tell(f"{fitted}\n\nwrote {saved}", quiet=arguments.quiet)
     undrawn = None
     try:
-        for written in write_results(fitted, wanted, folder):
-            if not arguments.quiet:
-                _say(f"wrote {written}")
+        for written in results:
+            _tell(f"wrote {written}", quiet=arguments.quiet)
     except FigureError as error:  # all else is written, and the verdict on the sampling comes first
         undrawn = error
     check = fitted.check()
@@ -174,12 +184,36 @@ def _lines(text: str) -> str:
     return "\n".join(plain(line) for line in f"{text}\n".split("\n"))
 
 
+def _tell(text: str, *, quiet: bool) -> None:
+    """Print what a run has done; where that is not possible, the run goes on."""
+    if quiet:
+        return
+    try:
+        _say(text)
+    except OSError as error:
+        _silence()
+        if not isinstance(error, BrokenPipeError):
+            _complain(f"bayesglmm: what is done cannot be printed: {error}")
+
+
 def _say(text: str) -> None:
-    sys.stdout.write(_lines(text))
-    sys.stdout.flush()
+    if sys.stdout is not None:  # None where a process is started without one
+        sys.stdout.write(_lines(text))
+        sys.stdout.flush()
 
 
 def _complain(text: str) -> None:
-    sys.stdout.flush()
-    sys.stderr.write(_lines(text))
-    sys.stderr.flush()
+    with suppress(OSError):  # there is nowhere else to say it
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        if sys.stderr is not None:
+            sys.stderr.write(_lines(text))
+            sys.stderr.flush()
+
+
+def _silence() -> None:
+    """Let the rest of the output go nowhere, what waits to be flushed included."""
+    with suppress(OSError):  # a stream that is no file of the system's
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

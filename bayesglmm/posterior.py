@@ -383,9 +383,8 @@ def fit(
             or missing != "error"
         ):
             raise OptionError(
-                "a Bambi model brings its own family, link, priors, reference levels and rule for missing values; leave "
-                "these out, or "
-                "change them afterwards: from_bambi(model).update(…).fit()"
+                "a Bambi model brings its own family, link, priors, reference levels and rule for missing values; "
+                "leave these out, or change them afterwards: from_bambi(model).update(…).fit()"
             )
         model = from_bambi(formula, data)
     else:
@@ -426,7 +425,7 @@ def load(folder: str | Path) -> Fit:
     Raises
     ------
     StorageError
-        If there is none, it is damaged, or of another format.
+        If there is none, it is damaged or was changed since, or of a format that is not known.
     """
     return Fit(*storage.read(folder))
 

@@ -1,5 +1,6 @@
 """`read_spec(path) -> Spec`: a study in one TOML file, read wholly or refused."""
 
+import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
@@ -20,6 +21,9 @@ __all__ = ["FIGURES", "Spec", "read_data", "read_spec"]
 
 FIGURES = ("coefficients", "random_effects", "diagnostics", "population")
 """What may stand in `figures`."""
+
+_LARGEST, _LONGEST, _DEEPEST = 2**22, 1000, 12
+"""The largest spec (bytes), the longest key in it (characters), and how many tables and lists deep it may be."""
 
 
 @dataclass(frozen=True)
@@ -184,26 +188,73 @@ def read_data(data: str | Path, folder: Path, na_values: Sequence[str] | None = 
             f"data={str(data)!r} is neither a shipped data set nor the path of a .csv or .parquet file; "
             f"{suggest(str(data), datasets.names())}"
         )
-    if not file.is_file():
-        raise SpecError(f"data={str(data)!r}: there is no file '{file}'")
-    return read_table(file, na_values)
+    if not _is_file(file):
+        raise SpecError(f"data={str(data)!r}: there is no file {str(file)!r}")
+    try:
+        return read_table(file, na_values)
+    except SpecError:
+        raise
+    except ImportError as error:
+        raise SpecError(f"'{file}': reading Parquet needs pyarrow; install it, or save the data as CSV") from error
+    except MemoryError as error:
+        raise SpecError(f"'{file}' cannot be read: the memory does not suffice") from error
+    except Exception as error:  # pandas and pyarrow raise errors of many kinds of what is no table
+        raise SpecError(f"'{file}' cannot be read: {error}") from error
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        near = sorted(path.parent.glob("*.toml")) if path.parent.is_dir() else []
+    if not _is_file(path):
+        near = sorted(path.parent.glob("*.toml")) if _is_file(path.parent, os.path.isdir) else []
         there = f"; {suggest(path.stem, [file.stem for file in near])}" if near else ""
-        raise SpecError(f"there is no spec file '{path}'{there}")
+        raise SpecError(f"there is no spec file {str(path)!r}{there}")
     try:
-        text = path.read_text(encoding="utf-8")
-        return tomllib.loads(text)
+        if (size := path.stat().st_size) > _LARGEST:
+            raise SpecError(f"{path}: has {size:,} bytes; a spec is a text of at most {_LARGEST:,}")
+        text = path.read_text(encoding="utf-8-sig")
+        table = tomllib.loads(text)
+    except SpecError:
+        raise
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not UTF-8 text at byte {error.start}; save the file as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         reason = str(error).replace("at end of document", f"at line {len(text.splitlines())}, the end of the file")
         raise SpecError(f"{path}: not TOML: {reason}; texts stand in quotes, tables in [brackets]") from error
+    except RecursionError as error:
+        raise SpecError(f"{path}: nested too deep; a spec has tables of tables, no deeper") from error
+    except ValueError as error:
+        raise SpecError(f"{path}: a value is out of range: {error}") from error
     except OSError as error:
         raise SpecError(f"{path}: cannot be read: {error}") from error
+    _check_sizes(path, table)
+    return table
+
+
+def _check_sizes(path: Path, table: Mapping[str, Any]) -> None:
+    """Refuse what TOML allows and no message could show: endless keys, tables nested without end, huge numbers."""
+    level: list[Any] = [table]
+    for _ in range(_DEEPEST):
+        keys = [key for item in level if isinstance(item, dict) for key in item]
+        if long := [key for key in keys if len(key) > _LONGEST]:
+            raise SpecError(f"{path}: the key '{long[0][:40]}…' has {len(long[0]):,} characters")
+        level = [
+            value
+            for item in level
+            if isinstance(item, dict | list)
+            for value in (item.values() if isinstance(item, dict) else item)
+        ]
+        if any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in level):
+            raise SpecError(f"{path}: holds a whole number beyond ±2^63, more than TOML promises to carry")
+        if not level:
+            return
+    raise SpecError(f"{path}: nested too deep; a spec has tables of tables, no deeper")
+
+
+def _is_file(path: Path, test: Callable[[Path], bool] = os.path.isfile) -> bool:
+    """Return whether there is a file; what the system cannot even look at is none."""
+    try:
+        return test(path)
+    except (OSError, ValueError):
+        return False
 
 
 def _required(entry: Any) -> bool:

@@ -1,37 +1,58 @@
-"""`write` and `read` a fit: netCDF and JSON, no pickle; a crash halfway leaves the old fit or nothing.
+"""`write` and `read` a fit: netCDF and JSON, no pickle; a folder holds the old fit or the new one, whatever happens.
 
-A folder holds `fit.json` (everything but numbers, with the checksum of the other file) and
-`draws-<checksum>.nc` (the draws and the columns used). `fit.json` is replaced in one step, last.
+A folder holds `fit.json` (everything but numbers, with checksums of itself and of the other file) and
+`draws-<checksum>.nc` (the draws, the columns used, and a second copy of what `fit.json` says of the model). All bytes
+are made in memory first. Then, with the folder locked, the draws are written beside the old ones, `fit.json` is
+replaced in one step, and only then the old draws go. Files of other names are not touched.
 """
 
 import hashlib
+import io
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import replace
-from importlib.metadata import version
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
-from bayesglmm.design import Columns, Design
-from bayesglmm.errors import BayesGLMMError, StorageError, listing
-from bayesglmm.families import FAMILIES, get_family
-from bayesglmm.formula import parse
-from bayesglmm.links import LINKS
+from bayesglmm.errors import StorageError
+from bayesglmm.files import LEFTOVER, flush_folder, locked, remove, remove_leftovers, replace_file
 from bayesglmm.model import Model
-from bayesglmm.priors import Assigned, Priors, parse_prior
+from bayesglmm.stored import (
+    FORMAT,
+    MANIFEST,
+    check_data,
+    check_draws,
+    check_rebuilt,
+    contents,
+    describe,
+    from_netcdf,
+    looks_like_one,
+    rebuild,
+    seal,
+    to_netcdf,
+    unseal,
+)
+from bayesglmm.stored.values import table
 
-__all__ = ["FORMAT", "read", "write"]
+__all__ = ["FORMAT", "check_folder", "read", "write"]
 
-FORMAT = 1
-"""The version of the layout; a reader refuses any other."""
+_DRAWS = re.compile(r"draws-([0-9a-f]{16})\.nc")
+"""The name of a file of draws, which holds the beginning of its checksum."""
 
-_MANIFEST = "fit.json"
+_COLUMNS, _RECORD = "columns", "record"
+"""The group of the columns used, and the variable in it that repeats what `fit.json` says of the model."""
+
+_LONGEST = 1000
+"""The longest reason that an error repeats (characters): a damaged file may name anything."""
+
+_LARGEST = 2**30
+"""The largest `fit.json` that is read (bytes)."""
 
 
 def write(model: Model, draws: xr.DataTree, folder: str | Path) -> Path:
@@ -45,53 +66,20 @@ def write(model: Model, draws: xr.DataTree, folder: str | Path) -> Path:
     Raises
     ------
     StorageError
-        If the folder holds something else, cannot be written, or the family is not one of the package's.
+        If the folder holds something else, cannot be written, or the family or a prior is not one of the
+        package's. A fit that was there before is still there then.
     """
     folder = Path(folder)
-    _check_own(model)
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MANIFEST).exists())):
-        raise StorageError(f"'{folder}' exists and is not a saved fit; choose another folder")
-    try:
+    with _worded(f"the fit could not be written to '{folder}'"):
+        check_folder(folder)
+        content, image = _prepared(model, draws)
         folder.mkdir(parents=True, exist_ok=True)
-        columns, described = _pack(model.design.columns)
-        name, checksum = _write_arrays(folder, draws, columns)
-        manifest = {
-            "format": FORMAT,
-            "bayesglmm": version("bayesglmm"),
-            "arrays": name,
-            "sha256": checksum,
-            "formula": str(model.formula),
-            "family": model.family.name,
-            "link": model.family.link.name,
-            "priors": _pack_priors(model.priors),
-            "dropped": model.design.columns.dropped,
-            "columns": described,
-            "coef": list(model.design.coef),
-        }
-        _replace(folder / _MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
-    except OSError as error:
-        if isinstance(error, StorageError):
-            raise
-        raise StorageError(f"the fit could not be written to '{folder}': {error}") from error
-    for stale in folder.glob("draws-*.nc"):
-        if stale.name != name:
-            stale.unlink(missing_ok=True)
+        with locked(folder) as alone:
+            check_folder(folder)
+            if alone:
+                remove_leftovers(folder)
+            _commit(folder, content, image, alone)
     return folder
-
-
-def _check_own(model: Model) -> None:
-    """Refuse what is stored by its name and is not the package's: functions are no data."""
-    family, link = model.family, model.family.link
-    if LINKS.get(link.name) != link:
-        raise StorageError(f"the link '{link.name}' is not the package's own and cannot be stored by name")
-    packaged = FAMILIES.get(family.name)
-    if packaged is None or replace(packaged, link=link) != family:
-        raise StorageError(f"the family '{family.name}' is not the package's own and cannot be stored by name")
-    if model.priors.own:
-        raise StorageError(
-            f"{listing(model.priors.own)} is a function of your own and cannot be stored by name; keep the draws, "
-            "fit.draws, or give the prior by one of the package's distributions"
-        )
 
 
 def read(folder: str | Path) -> tuple[Model, xr.DataTree]:
@@ -100,91 +88,156 @@ def read(folder: str | Path) -> tuple[Model, xr.DataTree]:
     Raises
     ------
     StorageError
-        If there is no saved fit, it is damaged, or it was written in another format.
+        If there is no saved fit, it is damaged or was changed, or it was written in another format.
     """
     folder = Path(folder)
-    manifest = _read_manifest(folder)
-    arrays = folder / str(manifest["arrays"])
-    if arrays.parent != folder or not arrays.is_file():
-        raise StorageError(f"'{folder}' is damaged: its file of draws '{manifest['arrays']}' is missing")
-    if _checksum(arrays) != manifest["sha256"]:
-        raise StorageError(f"'{arrays}' is damaged: its checksum is not the one recorded; restore it from a copy")
+    with _worded(f"'{folder}' cannot be read"):
+        manifest, handle = _opened(folder)
+        with handle:
+            _check_bytes(manifest, handle)
+            tree = from_netcdf(handle, None if manifest["format"] == 1 else table("contents", manifest["contents"]))
+        columns = tree[_COLUMNS].to_dataset()
+        _check_record(manifest, columns)
+        model = rebuild(manifest, columns)
+        children = {name: child for name, child in tree.children.items() if name != _COLUMNS}
+        attrs = {name: value.item() if isinstance(value, np.generic) else value for name, value in tree.attrs.items()}
+        draws = xr.DataTree(dataset=xr.Dataset(attrs=attrs), children=children)
+        check_draws(model, draws)
+        if manifest["format"] == 1:  # nothing else says whether its description of the columns is as it was
+            check_data(model, draws)
+    return model, draws
+
+
+def check_folder(folder: Path) -> None:
+    """See that a fit can be saved there without touching what is not a saved fit.
+
+    What a first save that was killed left behind is no obstacle.
+
+    Raises
+    ------
+    StorageError
+        If it is a file, or holds something else and no saved fit.
+    OSError
+        If it cannot be looked at.
+    """
+    refusal = StorageError(f"'{folder}' exists and is not a saved fit; choose another folder")
     try:
-        with xr.open_datatree(arrays, engine="h5netcdf") as tree:
-            loaded = tree.load()
-        columns = _unpack(manifest["columns"], loaded["columns"].to_dataset(), manifest["dropped"])
-        formula = parse(manifest["formula"])
-        design = Design.build(formula, columns)
-        model = Model(
-            formula, get_family(manifest["family"], manifest["link"]), _unpack_priors(manifest["priors"]), design
-        )
-    except StorageError:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        if folder.exists():
+            raise refusal from error
         raise
-    except (BayesGLMMError, KeyError, TypeError, ValueError, OSError) as error:
-        raise StorageError(f"'{folder}' cannot be read: {error}") from error
-    if list(design.coef) != manifest["coef"]:
-        raise StorageError(
-            f"'{folder}' was written by bayesglmm {manifest.get('bayesglmm')}, which coded its columns otherwise; "
-            "read it with that version"
-        )
-    children = {name: child for name, child in loaded.children.items() if name != "columns"}
-    attrs = {name: value.item() if isinstance(value, np.generic) else value for name, value in loaded.attrs.items()}
-    return model, xr.DataTree(dataset=xr.Dataset(attrs=attrs), children=children)
+    if MANIFEST in names:
+        if not _is_manifest(folder / MANIFEST):
+            raise StorageError(f"{refusal}, or remove its {MANIFEST}, which bayesglmm did not write")
+    elif names and not any(LEFTOVER.fullmatch(name) or _DRAWS.fullmatch(name) for name in names):
+        raise refusal
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / _MANIFEST
+def _is_manifest(path: Path) -> bool:
     if not path.is_file():
-        raise StorageError(f"there is no saved fit in '{folder}': it has no {_MANIFEST}")
+        return False
+    with path.open("rb") as handle:
+        return looks_like_one(handle.read(2**12))
+
+
+@contextmanager
+def _worded(failure: str) -> Iterator[None]:
+    """Turn whatever goes wrong into the package's error: HDF5, JSON and the model raise as many kinds as there are."""
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        found = manifest["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"'{path}' is damaged: it is not the JSON that was written") from error
-    if found != FORMAT:
-        raise StorageError(
-            f"'{folder}' has format {found!r}, this version of bayesglmm reads format {FORMAT}; "
-            f"it was written by bayesglmm {manifest.get('bayesglmm', 'of unknown version')}"
-        )
-    wanted = {"arrays", "sha256", "formula", "family", "link", "priors", "dropped", "columns", "coef"}
-    if missing := wanted - set(manifest):
-        raise StorageError(f"'{path}' is damaged: it lacks {', '.join(sorted(missing))}")
-    return dict(manifest)
+        yield
+    except MemoryError as error:
+        raise StorageError(f"{failure}: the memory does not suffice ({error})") from error
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise StorageError(f"{failure}: {reason if len(reason) <= _LONGEST else reason[:_LONGEST] + ' …'}") from error
 
 
-def _write_arrays(folder: Path, draws: xr.DataTree, columns: xr.Dataset) -> tuple[str, str]:
-    """Write the arrays under a name made of their checksum, and flush them to the disk."""
+def _prepared(model: Model, draws: xr.DataTree) -> tuple[dict[str, Any], memoryview]:
+    """Return the content of `fit.json` and the bytes of the draws, after a look whether they can be read again."""
+    about, columns = describe(model)
+    check_rebuilt(model, rebuild(about, columns))
+    check_draws(model, draws)
+    if _COLUMNS in draws.children:
+        raise StorageError(f"the draws have a group of their own called '{_COLUMNS}'; rename it")
     tree = draws.copy()
-    tree["columns"] = xr.DataTree(dataset=columns)
-    temporary = folder / f".writing-{uuid4().hex}.nc"
-    try:
-        encoding = {
-            f"/{name}": {variable: {"zlib": True, "complevel": 1} for variable in child.data_vars}
-            for name, child in tree.children.items()
-            if name == "posterior"
-        }
-        tree.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
-        checksum = _checksum(temporary)
-        name = f"draws-{checksum[:16]}.nc"
-        os.replace(temporary, folder / name)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return name, checksum
+    tree[_COLUMNS] = xr.DataTree(dataset=columns.assign({_RECORD: ((), json.dumps(about, ensure_ascii=False))}))
+    image = to_netcdf(tree)
+    checksum = hashlib.sha256(image).hexdigest()
+    arrays = {"arrays": f"draws-{checksum[:16]}.nc", "sha256": checksum, "bytes": len(image)}
+    return {**about, **arrays, "contents": contents(image)}, image
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file beside the old one, flush it to the disk, and put it in the old one's place in one step."""
-    temporary = path.parent / f".writing-{uuid4().hex}.json"
+def _commit(folder: Path, content: dict[str, Any], image: memoryview, alone: bool) -> None:
+    """Write the draws, then `fit.json`, which makes them the fit; draws are removed only by who is alone here."""
+    draws, before = folder / content["arrays"], _current(folder)
+    ours = alone and not draws.exists()
     try:
-        with temporary.open("w", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        replace_file(draws, image)
+        flush_folder(folder)
+        replace_file(folder / MANIFEST, seal(content))
+    except BaseException:
+        if ours:
+            remove(draws)
+        raise
+    flush_folder(folder)
+    if alone:
+        with suppress(OSError):  # the fit is there; what stays behind is removed by the next one who saves
+            _remove_stale(folder, draws.name, before)
+
+
+def _remove_stale(folder: Path, kept: str, before: str | None) -> None:
+    """Remove draws that are no fit any more: those named before, and others whose checksum says that we wrote them."""
+    for path in folder.iterdir():
+        match = _DRAWS.fullmatch(path.name)
+        if match is None or path.name == kept or not path.is_file():
+            continue
+        if path.name == before or _checksum(path).startswith(match.group(1)):
+            remove(path)
+
+
+def _current(folder: Path) -> str | None:
+    """Return the name of the draws of the fit that is there, if one can be read."""
+    try:
+        return str(unseal((folder / MANIFEST).read_bytes())["arrays"])
+    except (FileNotFoundError, StorageError):
+        return None
+
+
+def _opened(folder: Path) -> tuple[dict[str, Any], io.BufferedReader]:
+    """Return what `fit.json` says, and the file of draws it names, open: both of one fit, while another is saved."""
+    data = _manifest_bytes(folder)
+    while True:
+        manifest = unseal(data)
+        arrays = folder / str(manifest["arrays"])
+        try:
+            if _DRAWS.fullmatch(arrays.name) and arrays.parent == folder and arrays.is_file():
+                return manifest, arrays.open("rb")
+        except FileNotFoundError:
+            pass  # gone between the two: another process saves
+        again = _manifest_bytes(folder)
+        if again == data:
+            raise StorageError(f"the file of draws {shortened(manifest['arrays'])} is missing")
+        data = again
+
+
+def _manifest_bytes(folder: Path) -> bytes:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise StorageError(f"there is no saved fit: it has no {MANIFEST}")
+    if path.stat().st_size > _LARGEST:
+        raise StorageError(f"{MANIFEST} is damaged: it has {path.stat().st_size:,} bytes")
+    return path.read_bytes()
+
+
+def _check_bytes(manifest: dict[str, Any], handle: io.BufferedReader) -> None:
+    size = os.fstat(handle.fileno()).st_size
+    if size != manifest.get("bytes", size) or hashlib.file_digest(handle, "sha256").hexdigest() != manifest["sha256"]:
+        raise StorageError(
+            f"{manifest['arrays']} is damaged: its checksum is not the one recorded; restore it from a copy"
+        )
 
 
 def _checksum(path: Path) -> str:
@@ -192,75 +245,11 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _pack(columns: Columns) -> tuple[xr.Dataset, list[dict[str, Any]]]:
-    """Return the columns as plain numbers, and what they stand for."""
-    arrays: dict[str, Any] = {"rows": ("used_row", columns.rows)}
-    described = []
-    for position, name in enumerate(columns):
-        column = columns[name]
-        entry: dict[str, Any] = {"name": name}
-        if isinstance(column, pd.Categorical):
-            levels = [level.item() if isinstance(level, np.generic) else level for level in column.categories]
-            kinds = {type(level) for level in levels}
-            if not kinds <= {str, int, float, bool}:
-                levels = [str(level) for level in levels]
-            entry["levels"] = levels
-            if name in columns.reference:
-                entry["reference"] = columns.reference[name]
-            values: Any = column.codes.astype(np.int32)
-        elif column.dtype.kind in "Mm":
-            entry["dtype"] = column.dtype.str
-            values = column.astype(np.int64)
-        else:
-            values = column
-        arrays[f"column{position}"] = ("used_row", values)
-        described.append(entry)
-    return xr.Dataset(arrays), described
-
-
-def _unpack(described: list[dict[str, Any]], arrays: xr.Dataset, dropped: int) -> Columns:
-    values: dict[str, Any] = {}
-    for position, entry in enumerate(described):
-        column = arrays[f"column{position}"].values
-        if "levels" in entry:
-            levels = entry["levels"]
-            kind = object if all(isinstance(level, str) for level in levels) else None
-            values[entry["name"]] = pd.Categorical.from_codes(column, categories=pd.Index(levels, dtype=kind))
-        else:
-            values[entry["name"]] = column.astype(entry["dtype"]) if "dtype" in entry else column
-    reference = {entry["name"]: entry["reference"] for entry in described if "reference" in entry}
-    return Columns(values, arrays["rows"].values, dropped, reference)
-
-
-def _pack_priors(priors: Priors) -> dict[str, Any]:
-    return {
-        "preset": priors.preset,
-        "given": [[list(path), str(prior)] for path, prior in priors.given.items()],
-        "intercept": None if priors.intercept is None else _pack_one(priors.intercept),
-        "centred": priors.centred,
-        "slopes": [_pack_one(assigned) for assigned in priors.slopes],
-        "sd": {name: [_pack_one(assigned) for assigned in entries] for name, entries in priors.sd.items()},
-        "correlation": {name: _pack_one(assigned) for name, assigned in priors.correlation.items()},
-        "parameters": {name: _pack_one(assigned) for name, assigned in priors.parameters.items()},
-    }
-
-
-def _pack_one(assigned: Assigned) -> list[str]:
-    return [str(assigned.prior), assigned.origin]
-
-
-def _unpack_priors(packed: Mapping[str, Any]) -> Priors:
-    return Priors(
-        preset=packed["preset"],
-        given={tuple(path): parse_prior(text) for path, text in packed["given"]},
-        intercept=None if packed["intercept"] is None else _unpack_one(packed["intercept"]),
-        centred=packed["centred"],
-        slopes=tuple(_unpack_one(entry) for entry in packed["slopes"]),
-        sd={name: tuple(_unpack_one(entry) for entry in entries) for name, entries in packed["sd"].items()},
-        correlation={name: _unpack_one(entry) for name, entry in packed["correlation"].items()},
-        parameters={name: _unpack_one(entry) for name, entry in packed["parameters"].items()},
-    )
-
-
-def _unpack_one(packed: list[str]) -> Assigned:
-    return Assigned(parse_prior(packed[0]), packed[1])
+def _check_record(manifest: dict[str, Any], columns: xr.Dataset) -> None:
+    """See that `fit.json` and the draws say the same of the model; the first format says it once only."""
+    if _RECORD not in columns and manifest["format"] == 1:
+        return
+    recorded = json.loads(columns[_RECORD].item())
+    differing = [name for name, value in recorded.items() if manifest.get(name) != value]
+    if differing or manifest["format"] == 1:
+        raise StorageError(f"{MANIFEST} was changed: the draws say otherwise of {', '.join(differing) or 'its format'}")

@@ -1,6 +1,10 @@
 """The command line: what it prints, what it writes, and how it exits."""
 
+import errno
 import inspect
+import io
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +14,9 @@ import pytest
 from handmade import hand_made, seizure_like
 
 import bayesglmm
-from bayesglmm import Fit, Model, Sampler, datasets, fit
+from bayesglmm import Fit, Model, Sampler, datasets, fit, storage
 from bayesglmm.cli import main
+from bayesglmm.report import results
 
 STUDY = """
 title = "Seizures"
@@ -138,6 +143,119 @@ def test_an_interruption_with_draws_writes_them_and_exits_with_130(
     monkeypatch.setattr(Model, "fit", partial)
     assert main(["run", "study.toml", "--quiet"]) == 130
     assert Path("results/study/report.html").exists()
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+WRITTEN = {"fit", "summary.csv", "covariance.csv", "coefficients.png", "report.html"}
+
+
+def test_a_fit_that_cannot_be_saved_where_it_should_is_saved_elsewhere(
+    study: Path, asked: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = storage.replace_file
+
+    def full(path: Path, data: bytes) -> None:
+        if path.is_relative_to("results"):
+            raise FULL
+        real(path, data)
+
+    monkeypatch.setattr(storage, "replace_file", full)
+    monkeypatch.setattr("tempfile.tempdir", str(study.parent))
+    assert main(["run", "study.toml", "--quiet"]) == 1
+    err = capsys.readouterr().err
+    assert "No space left on device" in err
+    (place,) = re.findall("it is in '([^']*)' instead", err)
+    assert bayesglmm.load(place).summary().shape == (7, 7)
+    monkeypatch.setattr(storage, "replace_file", lambda *_: (_ for _ in ()).throw(FULL))
+    assert main(["run", "study.toml", "--quiet"]) == 1
+    assert "instead" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["summary.csv", "covariance.csv", "coefficients.png", "report.html"])
+def test_results_that_cannot_be_written_leave_the_fit_and_say_where(
+    study: Path, asked: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def full(path: Path, data: bytes, write: Any = results.write_file) -> None:
+        if path.name == name:
+            raise FULL
+        write(path, data)
+
+    for module in (results, sys.modules["bayesglmm.report.page"]):
+        monkeypatch.setattr(module, "write_file", full)
+    assert main(["run", "study.toml", "--quiet"]) == 1
+    err = capsys.readouterr().err
+    assert "No space left on device" in err
+    assert "the fit itself is in 'results/study/fit'" in err
+    assert bayesglmm.load("results/study/fit").summary().shape == (7, 7)
+    assert "Run it again" in Path("results/study/unfinished.txt").read_text(encoding="utf-8")
+    monkeypatch.undo()
+    monkeypatch.chdir(study.parent)
+    monkeypatch.setattr(Model, "fit", lambda model, **_: hand_made(model))
+    assert main(["run", "study.toml", "--quiet"]) == 0
+    assert {path.name for path in Path("results/study").iterdir()} == WRITTEN
+
+
+class Gone(io.StringIO):
+    """An output that cannot be written."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, text: str) -> int:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("output", "said"), [(Gone(FULL), "cannot be printed: .*No space left"), (Gone(BrokenPipeError()), ""), (None, "")]
+)
+def test_a_run_is_finished_even_if_nobody_hears_of_it(
+    study: Path,
+    asked: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    output: Any,
+    said: str,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", output)
+    assert main(["run", "study.toml"]) == 0
+    monkeypatch.undo()
+    err = capsys.readouterr().err
+    assert re.search(said, err) if said else err == ""
+    assert {path.name for path in (study.parent / "results" / "study").iterdir()} == WRITTEN
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_to_a_full_disk_is_an_error_in_words(study: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "bayesglmm", "check", "study.toml"]
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert run.returncode == 1
+    assert re.fullmatch("bayesglmm: error: .*No space left on device\n", run.stderr)
+
+
+def test_a_terminal_without_greek_letters_and_a_reader_that_has_gone(study: Path) -> None:
+    command = [sys.executable, "-m", "bayesglmm", "check", "study.toml"]
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    run = subprocess.run(command, capture_output=True, text=True, env=ascii_only)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert r"Poisson(\u03bc)" in run.stdout
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        piped = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(writer)
+    assert (piped.returncode, piped.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks children to kill")
+@pytest.mark.parametrize("times", [2, pytest.param(100, marks=pytest.mark.slow)])
+def test_killed_runs_leave_whole_files(times: int) -> None:
+    """See `faults.py`, which says what it saw where it fails."""
+    command = [sys.executable, str(Path(__file__).parent / "faults.py"), "runs", str(times)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.parametrize(

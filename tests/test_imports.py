@@ -14,7 +14,7 @@ PACKAGE = Path(bg.__file__).parent
 LAYERS = (
     ("text",),
     ("names", "tables"),
-    ("errors", "ranks", "special", "versions"),
+    ("errors", "files", "ranks", "spreadsheet", "special", "versions"),
     ("averaging", "formula", "firth", "datafiles", "idiom"),
     ("design", "links", "datasets", "progress"),
     ("families",),
@@ -26,7 +26,7 @@ LAYERS = (
     ("implied",),
     ("model", "nutpie_nuts"),
     ("density", "exposure", "fitted", "numpyro_nuts"),
-    ("conditioning", "grid"),
+    ("conditioning", "grid", "stored"),
     ("sampling", "checks", "summaries", "storage", "predictions", "likelihood", "interop"),
     ("coefficients", "evidence", "icc", "random_effects"),
     ("plots",),

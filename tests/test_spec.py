@@ -1,5 +1,7 @@
 """Specs are read wholly or refused, with the nearest known key, the line, or what is wanted."""
 
+import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,128 @@ def test_what_is_wrong_is_said(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SpecError, match=message) as error:
         read(tmp_path, MINIMAL + text)
     assert "study.toml" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("description = " + "[" * 5000, "nested too deep"),
+        ("[priors]\n" + "a." * 5000 + "b = 'normal(0, 1)'", "nested too deep"),
+        ("[labels." + ".".join(["a"] * 5000) + "]", "nested too deep"),
+        ("figures = " + "[" * 90 + "]" * 90, "nested too deep"),
+        ("[sampler]\ndraws = " + "9" * 5000, "out of range"),
+        ("[sampler]\ndraws = 0x" + "f" * 5000, "beyond ±2"),
+        ("[sampler]\ndraws = 9223372036854775808", "beyond ±2"),
+        ("[sampler]\nseed = nan", "seed=nan is not a whole number"),
+        ("[sampler]\ntarget_accept = nan", "target_accept=nan is not between"),
+        ("[sampler]\nbackend = ['auto']", "backend=.* is not an option"),
+        ("[sampler]\nprior_only = 'no'", "neither True nor False"),
+        ("x" * 5000 + " = 1", "the key 'x+…' has 5,000 characters"),
+        ("link.a.b = 1", "link is a text in quotes, not a table"),
+        ("[[priors]]\nslopes = 'flat'", "priors is a table of priors, or the name of a preset, not a list"),
+        ("title = 'again'", "not TOML"),
+        ("day = 2020-13-45", "not TOML"),
+        ("title\\u0000 = 1", "not TOML"),
+        ("#" * 2**22, "has 4,.* bytes"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_what_no_one_would_write_is_refused_in_few_words(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message) as error:
+        read(tmp_path, MINIMAL + text)
+    assert len(str(error.value)) < 1000
+
+
+def test_encodings(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    text = MINIMAL.replace("Seizures", "Épilepsie µ")
+    for encoding in ("utf-8", "utf-8-sig"):
+        path.write_bytes(text.replace("\n", "\r\n").encode(encoding))
+        assert read_spec(path).title == "Épilepsie µ"
+    for encoding in ("utf-16", "latin-1", "utf-32"):
+        path.write_bytes(text.encode(encoding))
+        with pytest.raises(SpecError, match="not UTF-8 text at byte"):
+            read_spec(path)
+    for content in (b"", b"\0" * 100, os.urandom(100), b"PK\x03\x04" + b"\0" * 50):
+        path.write_bytes(content)
+        with pytest.raises(SpecError):
+            read_spec(path)
+
+
+@pytest.mark.parametrize("name", ["\0", "a" * 300, "\ud800"])
+def test_a_name_that_no_file_can_have_is_no_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SpecError, match="there is no spec file"):
+        read_spec(tmp_path / f"{name}.toml")
+    with pytest.raises(SpecError, match="there is no file"):
+        read_data(f"{name}.csv", tmp_path)
+
+
+FULL = (
+    MINIMAL
+    + """
+description = '''What
+was studied.'''
+link = "log"
+missing = "drop"
+figures = ["population", "coefficients"]
+focal = "time"
+by = "trt"
+[priors]
+slopes = "normal(0, 1)"
+sd.id.time = "exponential(2)"
+[sampler]
+draws = 200
+seed = 4
+target_accept = 0.95
+[labels]
+time = "time (years)"
+"""
+)
+VALUES = (
+    *("1", "-1", "1e400", "nan", "-inf", "0x" + "f" * 5000, "9" * 400, "9" * 5000, "true", "07:32:00", "1979-05-27"),
+    *("[]", "{}", "[[]]", "''", r'"\u0000"', '"' + "x" * 5000 + '"', "[" * 3000, "{" + "a." * 4000 + "b=1}", "[1, {}]"),
+)
+PIECES = ('"', "'", "=", "[", "]", "{", r"\u0000", "\0", "\ufeff", "é", "\r", ",", ".", "\\", "#", "\n")
+
+
+def changed(text: str, rng: random.Random) -> bytes:
+    """Change bytes, remove or insert pieces, swap lines, or give a key another value."""
+    lines, at = text.split("\n"), rng.randrange(len(text))
+    line, key = (i := rng.randrange(len(lines))), lines[i].split("=")[0].strip() or "x"
+    match rng.randrange(6):
+        case 0:
+            data = bytearray(text.encode())
+            for _ in range(rng.choice((1, 1, 2, 5))):
+                data[rng.randrange(len(data))] = rng.randrange(256)
+            return bytes(data)
+        case 1:
+            return (text[:at] + text[at + rng.choice((1, 3, 20)) :]).encode()
+        case 2:
+            return (text[:at] + rng.choice(PIECES) + text[at:]).encode()
+        case 3:
+            other = rng.randrange(len(lines))
+            lines[line], lines[other] = lines[other], lines[line]
+        case 4:
+            lines[line] = f"{key} = {rng.choice(VALUES)}"
+        case _:
+            lines.insert(line, rng.choice((f"{key}.a.b = 1", f"[[{key}]]", f"{key}{'.a' * 5000} = 1", "[labels]")))
+    return "\n".join(lines).encode()
+
+
+@pytest.mark.parametrize("times", [150, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_a_spec_is_read_wholly_or_refused_whatever_is_in_it(tmp_path: Path, times: int) -> None:
+    path, rng, built = tmp_path / "study.toml", random.Random(1), 0
+    for _ in range(times):
+        path.write_bytes(changed(FULL, rng))
+        try:
+            spec = read_spec(path)
+        except SpecError:
+            continue
+        try:
+            built += spec.model().design.n > 0
+        except BayesGLMMError:
+            continue
+    assert built > times // 20
 
 
 def test_missing_keys_are_named(tmp_path: Path) -> None:

@@ -1,19 +1,18 @@
 """`write_report(fit, figures, path, …)`: one HTML file, self-contained, the verdict on the sampling first."""
 
 import base64
-import os
 from collections.abc import Mapping
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from string import Template
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from bayesglmm.checks import Check
 from bayesglmm.errors import OptionError, StorageError
+from bayesglmm.files import write_file
 from bayesglmm.mathematics import describe, size
 from bayesglmm.model import Model
 from bayesglmm.plots.style import DPI
@@ -220,9 +219,6 @@ def _write(path: Path, text: str) -> None:
     """Write a file in one step: a crash leaves the old one or none."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=path.parent, prefix=".writing-", delete=False, encoding="utf-8") as handle:
-            handle.write(text)
-        os.chmod(handle.name, 0o644)
-        os.replace(handle.name, path)
+        write_file(path, text.encode("utf-8"))
     except OSError as error:
         raise StorageError(f"the report could not be written to '{path}': {error}") from error

@@ -1,21 +1,30 @@
-"""Everything a run leaves behind, in one folder."""
+"""Everything a run leaves behind, in one folder; each file is the old one or the new one, whatever happens."""
 
 import itertools
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
+
 from bayesglmm import plots
 from bayesglmm.errors import FigureError, OptionError, StorageError, choose
+from bayesglmm.files import probe, remove, write_file
 from bayesglmm.plots import Picture
 from bayesglmm.posterior import Fit
 from bayesglmm.report.page import write_report
+from bayesglmm.spreadsheet import to_csv
+from bayesglmm.storage import check_folder
 
 __all__ = ["Wanted", "draw_figures", "prepare", "write_results"]
 
 _BYTES = 120
 """Of the name of a figure's file; file systems take 255."""
+_UNFINISHED = "unfinished.txt"
+_SAID = "A run of bayesglmm has not written all its results here: files may be of an earlier run. Run it again.\n"
 
 
 def prepare(folder: Path) -> None:
@@ -27,14 +36,14 @@ def prepare(folder: Path) -> None:
         If it cannot be made or written, or its `fit` is something else than a saved fit.
     """
     saved = folder / "fit"
-    if saved.exists() and (not saved.is_dir() or (any(saved.iterdir()) and not (saved / "fit.json").exists())):
-        raise StorageError(f"'{saved}' exists and is not a saved fit; choose another folder with --out")
     try:
+        check_folder(saved)
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writing"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
+        for place in (folder, saved) if saved.exists() else (folder,):
+            probe(place)
+    except StorageError as error:
+        raise StorageError(f"{error} with --out") from error
+    except (OSError, ValueError) as error:
         raise StorageError(f"results cannot be written to '{folder}': {error}; choose another with --out") from error
 
 
@@ -79,19 +88,22 @@ def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
     A figure that cannot be drawn is left out: everything else is written, the report says which and why, and the error
     comes last.
 
+    Until all are written, `unfinished.txt` says that what is there may be of two runs.
+
     Raises
     ------
     StorageError
-        If something cannot be written.
+        If something cannot be written; it says where the fit is saved, which is elsewhere if it must be.
     FigureError
         After all else is written, if figures could not be drawn.
     """
     failed: dict[str, Exception] = {}
-    try:
-        yield fit.save(folder / "fit")
-        yield _table(fit.summary().to_csv(), folder / "summary.csv")
+    saved = _save(fit, folder)
+    yield saved
+    with _worded(folder, saved):
+        yield _table(fit.summary(), folder / "summary.csv")
         if fit.model.design.blocks:
-            yield _table(fit.covariance().to_csv(), folder / "covariance.csv")
+            yield _table(fit.covariance(), folder / "covariance.csv")
         figures: dict[str, Picture] = {}
         for name, draw in _drawers(fit, wanted).items():
             try:
@@ -100,21 +112,46 @@ def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
             except Exception as error:  # whatever goes wrong in a figure, the sampling was not in vain
                 failed[name] = error
                 continue
-            (folder / f"{name}.png").write_bytes(png)
+            write_file(folder / f"{name}.png", png)
             figures[name] = picture
             yield folder / f"{name}.png"
         reasons = {name: str(error) or type(error).__name__ for name, error in failed.items()}
         yield write_report(fit, figures, folder / "report.html", wanted.title, wanted.description, reasons)
-    except OSError as error:
-        if isinstance(error, StorageError):
-            raise
-        raise StorageError(f"results could not be written to '{folder}': {error}") from error
+    remove(folder / _UNFINISHED)
     if failed:
         raise FigureError(reasons) from next(iter(failed.values()))
 
 
-def _table(text: str, path: Path) -> Path:
-    path.write_text(text, encoding="utf-8")
+def _save(fit: Fit, folder: Path) -> Path:
+    """Save a fit; where that is not possible, save it among the system's temporary files, so that it is not lost."""
+    try:
+        write_file(folder / _UNFINISHED, _SAID.encode("utf-8"))
+        return fit.save(folder / "fit")
+    except OSError as error:
+        try:
+            elsewhere = fit.save(Path(tempfile.mkdtemp(prefix="bayesglmm-")) / "fit")
+        except OSError:
+            raise StorageError(f"the fit could not be saved in '{folder}': {error}") from error
+        raise StorageError(
+            f"the fit could not be saved in '{folder}': {error}; it is in '{elsewhere}' instead: move it from there, "
+            "bayesglmm.load reads it"
+        ) from error
+
+
+@contextmanager
+def _worded(folder: Path, saved: Path) -> Iterator[None]:
+    """Say of what cannot be written that the fit is safe."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"results could not be written to '{folder}': {error}; the fit itself is in '{saved}': "
+            "bayesglmm.load reads it"
+        ) from error
+
+
+def _table(table: pd.DataFrame, path: Path) -> Path:
+    write_file(path, to_csv(table).encode("utf-8"))
     return path
 
 
