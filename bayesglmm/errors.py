@@ -9,12 +9,14 @@
     ├── OptionError       an argument outside what is allowed
     ├── SpecError         a spec file that cannot be read wholly
     ├── SamplingError     a sampler that could not run
+    │   └── InterfaceError a dependency whose inner parts are not those the package was made for
     └── StorageError      a saved fit that cannot be written or read
 
 Each message says what was given, what is allowed and what to do.
 """
 
 import difflib
+import warnings
 from collections.abc import Iterable, Sequence
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "DataError",
     "FamilyError",
     "FormulaError",
+    "InterfaceError",
     "OptionError",
     "PriorError",
     "ResponseError",
@@ -32,6 +35,7 @@ __all__ = [
     "choose",
     "listing",
     "suggest",
+    "warn_once",
 ]
 
 
@@ -91,6 +95,22 @@ class SamplingError(BayesGLMMError, RuntimeError):
     """A sampler that could not run or returned nothing."""
 
 
+class InterfaceError(SamplingError):
+    """A dependency whose inner parts are not those that the package's own density was made for.
+
+    Parameters
+    ----------
+    reason
+        What failed.
+    dependency
+        The name of the package.
+    """
+
+    def __init__(self, reason: str, dependency: str) -> None:
+        self.dependency = dependency
+        super().__init__(reason)
+
+
 class StorageError(BayesGLMMError, OSError):
     """A saved fit that cannot be written, or that is damaged or of an unknown version."""
 
@@ -123,6 +143,17 @@ def choose[T: str](option: str, value: T, allowed: Sequence[T]) -> T:
     if isinstance(value, str) and value in allowed:
         return value
     raise OptionError(f"{option}={value!r} is not an option; {suggest(str(value), allowed)}")
+
+
+_said: set[str] = set()
+"""What this process has been warned of once."""
+
+
+def warn_once(about: str, text: str) -> None:
+    """Warn of what holds for the whole process, once in it for each thing it is about."""
+    if about not in _said:
+        warnings.warn(text, BayesGLMMWarning, stacklevel=3)
+        _said.add(about)
 
 
 def _with_caret(reason: str, text: str, position: int | None) -> str:

@@ -277,7 +277,8 @@ class Fit:
             ) from error
         attrs = self.draws.attrs
         before = {name: attrs[name] for name in Sampler.options() if name in attrs}
-        before |= {"prior_only": bool(attrs.get("prior_only")), "backend": attrs.get("asked_backend", "auto")}
+        before |= {name: attrs[f"asked_{name}"] for name in ("draws", "chains", "backend") if f"asked_{name}" in attrs}
+        before |= {name: bool(attrs.get(name)) for name in ("prior_only", "partial")}
         sampler = Sampler(**{**before, **settings})
         return _sampled(model, sampler, progress)
 

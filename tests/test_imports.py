@@ -22,7 +22,7 @@ LAYERS = (
     ("frames", "shared"),
     ("prior_predictive", "log_prior"),
     ("implied",),
-    ("model", "nutpie_nuts"),
+    ("model", "nutpie_nuts", "pymc_nuts"),
     ("density", "exposure", "fitted", "numpyro_nuts"),
     ("conditioning", "grid"),
     ("sampling", "checks", "summaries", "storage", "predictions", "likelihood", "interop"),
