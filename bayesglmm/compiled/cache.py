@@ -89,6 +89,7 @@ class Compiled:
 
     def _obtain(self, found: Fingerprint) -> int:
         """Load the function from disk or compile it; by numba's public interface, where the private one has changed."""
+        found.renew()
         if not _changed:
             try:
                 return load(self._built(found))
@@ -162,8 +163,10 @@ _kept: list[Any] = []
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an error says first."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """Return what an error says first, of numba's what it says of the code."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("Failed in nopython mode")]
+    return next(iter(telling + lines), type(error).__name__)
 
 
 def _plain(name: str) -> str:

@@ -40,19 +40,27 @@ class Fingerprint:
         Whether it is made of the package's own functions and of plain values alone.
     held
         What the digest names by identity, which has to live as long as the digest is compared.
+    jitted
+        The functions of others that numba has decorated, each after those it calls.
     """
 
     digest: str
     modules: frozenset[str]
     ours: bool
     held: tuple[Any, ...] = field(repr=False, compare=False)
+    jitted: tuple[Any, ...] = field(repr=False, compare=False)
+
+    def renew(self) -> None:
+        """Have numba compile anew what it has compiled of others' functions: with the globals as they are now."""
+        for function in self.jitted:
+            function.recompile()
 
 
 def fingerprint(function: Callable[..., Any]) -> Fingerprint:
     """Return the fingerprint of a function, of Python or decorated by numba."""
     walk = _Walk()
     digest = hashlib.sha256("\n".join(walk.of(function, frozenset())).encode()).hexdigest()
-    return Fingerprint(digest, frozenset(walk.modules), walk.ours, tuple(walk.held))
+    return Fingerprint(digest, frozenset(walk.modules), walk.ours, tuple(walk.held), tuple(walk.jitted))
 
 
 class _Walk:
@@ -62,6 +70,7 @@ class _Walk:
         self.modules: set[str] = set()
         self.ours = True
         self.held: list[Any] = []
+        self.jitted: list[Any] = []
         self._met: dict[int, int] = {}
         self._within: set[int] = set()
 
@@ -159,6 +168,8 @@ class _Walk:
         if isinstance(python, FunctionType):
             yield from self.of(getattr(value, "targetoptions", None), names)
             yield from self.of(python, names)
+            if hasattr(value, "recompile") and not _known(python.__code__.co_filename):
+                self.jitted.append(value)
         elif isinstance(value, staticmethod):
             yield from self.of(value.__func__, names)
         elif _root(type(value)) in ("numba", "llvmlite"):
@@ -193,6 +204,10 @@ def _named(value: Any) -> bool:
 
 def _root(value: Any) -> str:
     return str(getattr(value, "__module__", None) or "").partition(".")[0]
+
+
+def _known(file: str) -> bool:
+    return _of_package(file) or _of_library(file)
 
 
 @cache

@@ -7,12 +7,15 @@ functions take them; and what would call a C function by its address is compiled
 
 import ctypes
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from types import FunctionType
 from typing import Any
 
 from numba import carray, njit
 
 from bayesglmm.compiled import functions as _functions  # noqa: F401  # what kernels call
+from bayesglmm.compiled.fingerprint import fingerprint
 from bayesglmm.compiled.workspace import CHUNK, WORK, Work
 
 __all__ = ["plain_family", "plain_link", "without_addresses"]
@@ -43,9 +46,30 @@ def _header(address, shape, kind):
     return words(address, shape[0])
 
 
+@dataclass(frozen=True)
+class _Same:
+    """A function, equal to every other that computes the same."""
+
+    function: Any = field(compare=False)
+    digest: str
+
+    renew: Callable[[], None] = field(compare=False)
+
+    @classmethod
+    def of(cls, function: Any) -> "_Same":
+        found = fingerprint(function)
+        return cls(getattr(function, "py_func", function), found.digest, found.renew)
+
+
 def plain_link(rows: Callable[..., None]) -> Callable[[int, int], None]:
     """Return a link's rows as a function of n and the address of the workspace."""
-    kernel = _compiled(getattr(rows, "py_func", rows))
+    return _link(_Same.of(rows))  # type: ignore[no-any-return]  # numba has no types
+
+
+@cache
+def _link(rows):
+    rows.renew()
+    kernel = _compiled(rows.function)
 
     @_compiled
     def link_rows(n, work):
@@ -55,12 +79,18 @@ def plain_link(rows: Callable[..., None]) -> Callable[[int, int], None]:
         )  # fmt: skip
         kernel(n, space[CHUNK * Work.ETA :], a, b, da, db)
 
-    return link_rows  # type: ignore[no-any-return]  # numba has no types
+    return link_rows
 
 
 def plain_family(rows: Callable[..., float]) -> Callable[[int, int, int, int, int, int], float]:
     """Return a family's rows as a function of n and the addresses that they take as a C function."""
-    kernel = _compiled(getattr(rows, "py_func", rows))
+    return _family(_Same.of(rows))  # type: ignore[no-any-return]  # numba has no types
+
+
+@cache
+def _family(rows):
+    rows.renew()
+    kernel = _compiled(rows.function)
 
     @_compiled
     def family_rows(n, y, trials, work, parameters, d_parameters):
@@ -71,9 +101,10 @@ def plain_family(rows: Callable[..., float]) -> Callable[[int, int, int, int, in
         few = floats(parameters, CHUNK), floats(d_parameters, CHUNK)  # as many as are used
         return kernel(n, floats(y, n), floats(trials, n), a, b, da, db, few[0], space[CHUNK * Work.D_ETA :], few[1])
 
-    return family_rows  # type: ignore[no-any-return]  # numba has no types
+    return family_rows
 
 
+@cache
 def without_addresses(function: Callable[..., Any], link: Any, family: Any) -> Callable[..., Any]:
     """Return a function of the package with all that it calls, compiled to call a given link and family.
 

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -253,6 +253,7 @@ def _kernel(family: Family) -> tuple[Callable[[int], Any], int, int]:
     import ctypes
 
     from bayesglmm.compiled.kernels import family_address, link_address, warn_uncompiled
+    from bayesglmm.compiled.plain import plain_family, plain_link, without_addresses
     from bayesglmm.integrate.kernel import integrate
 
     try:
@@ -260,12 +261,4 @@ def _kernel(family: Family) -> tuple[Callable[[int], Any], int, int]:
         return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(integrate.address), link, rows
     except InterfaceError as error:
         warn_uncompiled(error)
-        return _plain_kernel(family.link.rows, family.rows), 0, 0
-
-
-@cache
-def _plain_kernel(link: Callable[..., None], family: Callable[..., float]) -> Callable[[int], Any]:
-    from bayesglmm.compiled.plain import plain_family, plain_link, without_addresses
-    from bayesglmm.integrate.kernel import integrate
-
-    return without_addresses(integrate.function, plain_link(link), plain_family(family))
+        return without_addresses(integrate.function, plain_link(family.link.rows), plain_family(family.rows)), 0, 0
