@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bayesglmm.errors import InterfaceError, warn_once
 
-__all__ = ["compile_graph", "handed_to_nutpie", "load_nutpie", "run_nutpie"]
+__all__ = ["compile_graph", "finished", "handed_to_nutpie", "load_nutpie", "run_nutpie"]
 
 _WANTED = ("logp", "energy", "diverging", "depth", "maxdepth_reached", "n_steps", "mean_tree_accept", "step_size")
 """nutpie's names of the statistics that are kept."""
@@ -79,7 +79,7 @@ def _as_known(what: str) -> Iterator[None]:
     """Turn what an interface that has changed raises into an error that says so."""
     try:
         yield
-    except (ImportError, AttributeError, NameError, TypeError, LookupError) as error:
+    except (ImportError, AttributeError, NameError, NotImplementedError, TypeError, LookupError) as error:
         reason = f"nutpie is not the one that bayesglmm was made for: {what} fails ({type(error).__name__}: {error})"
         raise InterfaceError(reason, "nutpie") from error
 
@@ -150,7 +150,7 @@ def run_nutpie(
                 raise
             return running.abort(), True
 
-    tree, interrupted = _read(run, compiled.coords)
+    tree, interrupted = _read(run, compiled.coords, partial)
     if interrupted and tree["posterior"].sizes.get("draw", 0) < fewest:
         raise KeyboardInterrupt
     return tree, interrupted
@@ -160,12 +160,12 @@ _unread: list[str] = []
 """Why the raw trace could not be read in this process; empty while it can."""
 
 
-def _read(run: Callable[..., tuple[Any, bool]], coords: Mapping[str, Any]) -> tuple[xr.DataTree, bool]:
+def _read(run: Callable[..., tuple[Any, bool]], coords: Mapping[str, Any], partial: bool) -> tuple[xr.DataTree, bool]:
     """Sample and return the draws; by nutpie's own conversion, from the same seed, where its raw trace has changed."""
     if not _unread:
         trace, interrupted = run(raw=True)
         try:
-            return _tree(trace, coords), interrupted
+            return finished(lambda: _tree(trace, coords), partial), interrupted
         except MemoryError:
             raise
         except Exception as error:  # whatever a changed interface does
@@ -180,6 +180,16 @@ def _read(run: Callable[..., tuple[Any, bool]], coords: Mapping[str, Any]) -> tu
     )
     tree, interrupted = run(raw=False)
     return xr.DataTree.from_dict({name: tree[name].to_dataset() for name in ("posterior", "sample_stats")}), interrupted
+
+
+def finished[T](convert: Callable[[], T], partial: bool) -> T:
+    """Convert draws; begin again after an interruption where what has been drawn is asked for in spite of one."""
+    try:
+        return convert()
+    except KeyboardInterrupt:
+        if not partial:
+            raise
+        return convert()
 
 
 def _tree(trace: Any, coords: Mapping[str, Any]) -> xr.DataTree:

@@ -338,6 +338,7 @@ def fit(
     max_treedepth: int = 10,
     prior_only: bool = False,
     backend: Backend = "auto",
+    partial: bool = False,
 ) -> Fit:
     """Fit a generalized linear mixed model.
 
@@ -347,7 +348,7 @@ def fit(
         As in `bayesglmm.glmm`.
     progress
         Whether to show a progress bar.
-    draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend
+    draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, partial
         As in `bayesglmm.Sampler`.
 
     Returns
@@ -360,6 +361,8 @@ def fit(
     BayesGLMMError
         If the formula, the data, the family, a prior or a setting cannot be what it says; nothing is
         sampled then.
+    KeyboardInterrupt
+        If interrupted, unless draws so far are asked for (`partial`) and there are some.
 
     Warns
     -----
@@ -373,7 +376,7 @@ def fit(
     >>> f = bg.fit("count ~ trt*time + offset(log(weeks)) + (1 + time | id)", seizure,
     ...            family="poisson", seed=1, progress=False)  # doctest: +SKIP
     """
-    sampler = Sampler(draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend)
+    sampler = Sampler(draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, partial)
     model = glmm(formula, data, family, link=link, priors=priors, missing=missing)
     return _sampled(model, sampler, progress)
 

@@ -21,7 +21,7 @@ from bayesglmm.errors import InterfaceError, OptionError, SamplingError, choose,
 from bayesglmm.graph import variable_names
 from bayesglmm.model import Model
 from bayesglmm.numpyro_nuts import require_numpyro, run_numpyro
-from bayesglmm.nutpie_nuts import compile_graph, run_nutpie
+from bayesglmm.nutpie_nuts import compile_graph, finished, run_nutpie
 from bayesglmm.priors import WHOLE_LINE
 from bayesglmm.priors.scales import scales
 from bayesglmm.progress import status
@@ -174,7 +174,7 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
         model.require_proper()
     sampler = sampler.seeded()
     trace, about = _drawn(model, sampler, progress)
-    tree = _tidy(trace, model)
+    tree = finished(lambda: _tidy(trace, model), sampler.partial)
     asked = {name: value for name, value in asdict(sampler).items() if value is not None}
     sizes = tree["posterior"].sizes
     tree.attrs = {

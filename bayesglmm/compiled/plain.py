@@ -18,7 +18,7 @@ from bayesglmm.compiled import functions as _functions  # noqa: F401  # what ker
 from bayesglmm.compiled.fingerprint import fingerprint
 from bayesglmm.compiled.workspace import CHUNK, WORK, Work
 
-__all__ = ["plain_family", "plain_link", "without_addresses"]
+__all__ = ["floats", "plain_family", "plain_link", "without_addresses", "words"]
 
 _WORD = ctypes.c_int64
 _MEMMOVE = ctypes.cast(ctypes.memmove, ctypes.c_void_p).value or 0
