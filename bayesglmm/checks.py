@@ -149,7 +149,8 @@ def check(draws: xr.DataTree) -> Check:
     n_chains = posterior.sizes["chain"]
     findings: list[Finding] = []
     if draws.attrs.get("interrupted"):
-        wanted = f"{draws.attrs.get('chains')} × {draws.attrs.get('draws')}"
+        asked = [draws.attrs.get(f"asked_{name}", draws.attrs.get(name)) for name in ("chains", "draws")]
+        wanted = f"{asked[0]} × {asked[1]}"
         message = f"interrupted after {n_chains} × {posterior.sizes['draw']} draws of {wanted} (chains × draws)"
         findings.append(Finding("interrupted", message, _ADVICE["interrupted"]))
     if n_chains < 2:

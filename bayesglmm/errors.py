@@ -9,6 +9,7 @@
     ├── OptionError       an argument outside what is allowed
     ├── SpecError         a spec file that cannot be read wholly
     ├── SamplingError     a sampler that could not run
+    │   └── InterfaceError a dependency whose inner parts are not those the package was made for
     ├── FigureError       figures that could not be drawn, where everything else was
     └── StorageError      a saved fit that cannot be written or read
 
@@ -16,6 +17,7 @@ Each message says what was given, what is allowed and what to do.
 """
 
 import difflib
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 from bayesglmm.text import plain
@@ -27,6 +29,7 @@ __all__ = [
     "FamilyError",
     "FigureError",
     "FormulaError",
+    "InterfaceError",
     "OptionError",
     "PriorError",
     "ResponseError",
@@ -37,6 +40,7 @@ __all__ = [
     "listing",
     "refuse_unknown",
     "suggest",
+    "warn_once",
 ]
 
 
@@ -112,6 +116,22 @@ class FigureError(BayesGLMMError, RuntimeError):
         super().__init__(f"{'figures' if several else 'a figure'} could not be drawn: {each}; all else is written")
 
 
+class InterfaceError(SamplingError):
+    """A dependency whose inner parts are not those that the package's own density was made for.
+
+    Parameters
+    ----------
+    reason
+        What failed.
+    dependency
+        The name of the package.
+    """
+
+    def __init__(self, reason: str, dependency: str) -> None:
+        self.dependency = dependency
+        super().__init__(reason)
+
+
 class StorageError(BayesGLMMError, OSError):
     """A saved fit that cannot be written, or that is damaged or of an unknown version."""
 
@@ -175,6 +195,17 @@ _ELSEWHERE = {
     "na_action": 'set missing="drop" or missing="error"',
 }
 """What other packages have as an argument, and how it is said here."""
+
+
+_said: set[str] = set()
+"""What this process has been warned of once."""
+
+
+def warn_once(about: str, text: str) -> None:
+    """Warn of what holds for the whole process, once in it for each thing it is about."""
+    if about not in _said:
+        warnings.warn(text, BayesGLMMWarning, stacklevel=3)
+        _said.add(about)
 
 
 def _with_caret(reason: str, text: str, position: int | None) -> str:

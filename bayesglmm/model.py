@@ -102,6 +102,7 @@ class Model:
         max_treedepth: int = 10,
         prior_only: bool = False,
         backend: "Backend" = "auto",
+        partial: bool = False,
     ) -> "Fit":
         """Sample the posterior of the model.
 
@@ -109,7 +110,7 @@ class Model:
         ----------
         progress
             Whether to show a progress bar.
-        draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend
+        draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, partial
             As in `bayesglmm.Sampler`.
 
         Returns
@@ -130,7 +131,7 @@ class Model:
         from bayesglmm.posterior import sampled
         from bayesglmm.sampling import Sampler
 
-        sampler = Sampler(draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend)
+        sampler = Sampler(draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, partial)
         return sampled(self, sampler, progress=progress)
 
     def update(

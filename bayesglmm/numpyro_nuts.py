@@ -9,25 +9,15 @@ from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 
 from bayesglmm.errors import OptionError, listing
+from bayesglmm.pymc_nuts import STATISTICS, in_numpy, starting_points
 
 if TYPE_CHECKING:
     import pymc as pm
 
 __all__ = ["require_numpyro", "run_numpyro"]
-
-_STATISTICS = {
-    "energy": "energy",
-    "diverging": "diverging",
-    "tree_depth": "depth",
-    "n_steps": "n_steps",
-    "acceptance_rate": "mean_tree_accept",
-    "step_size": "step_size",
-}
-"""PyMC's names of NumPyro's statistics, and nutpie's; the two that differ in meaning are computed."""
 
 
 def require_numpyro() -> None:
@@ -90,7 +80,7 @@ def run_numpyro(
             chains=chains,
             target_accept=target_accept,
             random_seed=seed,
-            initvals=_points(graph, starts, jittered, chains, seed),
+            initvals=starting_points(graph, starts, jittered, chains, seed),
             jitter=False,
             model=graph,
             var_names=list(names),
@@ -99,30 +89,9 @@ def run_numpyro(
             chain_method="vectorized",
             compute_convergence_checks=False,
         )
-    found = _in_numpy(trace["sample_stats"].to_dataset())
-    statistics = found[list(_STATISTICS)].rename(_STATISTICS)
+    found = in_numpy(trace["sample_stats"].to_dataset())
+    statistics = found[list(STATISTICS)].rename(STATISTICS)
     statistics["logp"] = -found["lp"]  # the potential energy
     statistics["maxdepth_reached"] = found["n_steps"] >= 2**max_treedepth - 1
-    posterior = _in_numpy(trace["posterior"].to_dataset())
+    posterior = in_numpy(trace["posterior"].to_dataset())
     return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics})
-
-
-def _in_numpy(values: xr.Dataset) -> xr.Dataset:
-    """Return the variables as numpy arrays, which JAX's are not."""
-    return values.copy(data={name: np.array(variable.data) for name, variable in values.data_vars.items()})
-
-
-def _points(
-    graph: "pm.Model", starts: Mapping[str, Any], jittered: Collection[str], chains: int, seed: int
-) -> list[dict[str, Any]]:
-    """Return where each chain starts, by unconstrained variable."""
-    rng = np.random.default_rng(seed)
-    moved = {graph.rvs_to_values[graph[name]].name for name in jittered}
-    centre = {**graph.initial_point(), **starts}
-    return [
-        {
-            name: value + rng.uniform(-1, 1, np.shape(value)) if name in moved else np.asarray(value, dtype=float)
-            for name, value in centre.items()
-        }
-        for _ in range(chains)
-    ]

@@ -8,7 +8,8 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +17,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-__all__ = ["load_nutpie", "run_nutpie"]
+from bayesglmm.errors import InterfaceError, warn_once
+
+__all__ = ["compile_graph", "finished", "handed_to_nutpie", "load_nutpie", "run_nutpie"]
 
 _WANTED = ("logp", "energy", "diverging", "depth", "maxdepth_reached", "n_steps", "mean_tree_accept", "step_size")
 """nutpie's names of the statistics that are kept."""
@@ -35,6 +38,54 @@ def load_nutpie() -> Any:
         del sys.modules["arviz"]
 
 
+def handed_to_nutpie(**fields: Any) -> Any:
+    """Return a density of the package's own as what nutpie makes of a PyMC graph.
+
+    Parameters
+    ----------
+    fields
+        Those of nutpie's `CompiledPyMCModel`.
+
+    Raises
+    ------
+    InterfaceError
+        If nutpie has no such object, or one of other fields.
+    """
+    load_nutpie()
+    with _as_known("the object that stands for a compiled model"):
+        from nutpie.compile_pymc import CompiledPyMCModel
+
+        return CompiledPyMCModel(**fields)
+
+
+def compile_graph(graph: Any, names: Sequence[str], jittered: Collection[Any], starts: Mapping[str, Any]) -> Any:
+    """Have nutpie compile a PyMC graph; without fast-math, so that a cached and a fresh compilation agree to the bit.
+
+    Raises
+    ------
+    InterfaceError
+        If nutpie cannot compile at all with the versions installed.
+    """
+    import pytensor
+
+    changed = pytensor.config.change_flags(numba__fastmath=False)
+    with changed, _as_known("its compilation of a graph"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Numba will use object mode")  # to call a prior of the user's
+        return load_nutpie().compile_pymc_model(
+            graph, var_names=list(names), jitter_rvs=set(jittered), initial_points=dict(starts)
+        )
+
+
+@contextmanager
+def _as_known(what: str) -> Iterator[None]:
+    """Turn what an interface that has changed raises into an error that says so."""
+    try:
+        yield
+    except (ImportError, AttributeError, NameError, NotImplementedError, TypeError, LookupError) as error:
+        reason = f"nutpie is not the one that bayesglmm was made for: {what} fails ({type(error).__name__}: {error})"
+        raise InterfaceError(reason, "nutpie") from error
+
+
 def run_nutpie(
     compiled: Any,
     *,
@@ -47,6 +98,7 @@ def run_nutpie(
     max_treedepth: int,
     progress: bool,
     fewest: int,
+    partial: bool = False,
 ) -> tuple[xr.DataTree, bool]:
     """Sample what nutpie has compiled, or an object like it.
 
@@ -54,7 +106,7 @@ def run_nutpie(
     ----------
     compiled
         The compiled density, with the names, dims and coords of the variables it expands a point into.
-    draws, tune, chains, cores, seed, target_accept, max_treedepth, progress
+    draws, tune, chains, cores, seed, target_accept, max_treedepth, progress, partial
         As in `bayesglmm.Sampler`.
     fewest
         The least number of draws that are worth returning after an interruption.
@@ -69,29 +121,77 @@ def run_nutpie(
     ------
     RuntimeError
         If no chain can start, or the density fails.
+    InterfaceError
+        If nutpie does not take the object.
     KeyboardInterrupt
-        If interrupted before that many draws.
+        If interrupted, and draws so far are not asked for or fewer than that.
     """
-    running = load_nutpie().sample(
-        compiled,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        cores=min(cores or os.cpu_count() or 1, chains),
-        seed=seed,
-        target_accept=target_accept,
-        maxdepth=max_treedepth,
-        progress_bar=progress,
-        blocking=False,
-        return_raw_trace=True,
-    )
-    try:
-        return _tree(running.wait(), compiled.coords), False
-    except KeyboardInterrupt:
-        tree = _tree(running.abort(), compiled.coords)
-        if tree["posterior"].sizes.get("draw", 0) < fewest:
+    nutpie = load_nutpie()
+
+    def run(*, raw: bool) -> tuple[Any, bool]:
+        with _as_known("its start"):
+            running = nutpie.sample(
+                compiled,
+                draws=draws,
+                tune=tune,
+                chains=chains,
+                cores=min(cores or os.cpu_count() or 1, chains),
+                seed=seed,
+                target_accept=target_accept,
+                maxdepth=max_treedepth,
+                progress_bar=progress,
+                blocking=False,
+                return_raw_trace=raw,
+                save_warmup=False,
+            )
+        try:
+            return running.wait(), False
+        except KeyboardInterrupt:
+            if not partial:
+                running.cancel()
+                raise
+            return running.abort(), True
+
+    tree, interrupted = _read(run, compiled.coords, partial)
+    if interrupted and tree["posterior"].sizes.get("draw", 0) < fewest:
+        raise KeyboardInterrupt
+    return tree, interrupted
+
+
+_unread: list[str] = []
+"""Why the raw trace could not be read in this process; empty while it can."""
+
+
+def _read(run: Callable[..., tuple[Any, bool]], coords: Mapping[str, Any], partial: bool) -> tuple[xr.DataTree, bool]:
+    """Sample and return the draws; by nutpie's own conversion, from the same seed, where its raw trace has changed."""
+    if not _unread:
+        trace, interrupted = run(raw=True)
+        try:
+            return finished(lambda: _tree(trace, coords), partial), interrupted
+        except MemoryError:
             raise
-        return tree, True
+        except Exception as error:  # whatever a changed interface does
+            _unread.append(f"{type(error).__name__}: {error}")
+            if interrupted:
+                raise KeyboardInterrupt from error
+    warn_once(
+        "trace",
+        f"the trace of nutpie is not the one that bayesglmm was made for ({_unread[0]}); nutpie converts it itself, to "
+        "the same draws, which takes two seconds more in every process, and once the time to sample again. Install a "
+        "version of nutpie that bayesglmm names",
+    )
+    tree, interrupted = run(raw=False)
+    return xr.DataTree.from_dict({name: tree[name].to_dataset() for name in ("posterior", "sample_stats")}), interrupted
+
+
+def finished[T](convert: Callable[[], T], partial: bool) -> T:
+    """Convert draws; begin again after an interruption where what has been drawn is asked for in spite of one."""
+    try:
+        return convert()
+    except KeyboardInterrupt:
+        if not partial:
+            raise
+        return convert()
 
 
 def _tree(trace: Any, coords: Mapping[str, Any]) -> xr.DataTree:

@@ -271,7 +271,8 @@ class Fit:
         refuse_unknown("update", [name for name in changed if name not in Sampler.options()], Sampler.options())
         attrs = self.draws.attrs
         before = {name: attrs[name] for name in Sampler.options() if name in attrs}
-        before |= {"prior_only": bool(attrs.get("prior_only")), "backend": attrs.get("asked_backend", "auto")}
+        before |= {name: attrs[f"asked_{name}"] for name in ("draws", "chains", "backend") if f"asked_{name}" in attrs}
+        before |= {name: bool(attrs.get(name)) for name in ("prior_only", "partial")}
         return Sampler(**{**before, **changed})
 
     def save(self, folder: str | Path) -> Path:
@@ -333,6 +334,7 @@ def fit(
     max_treedepth: int = 10,
     prior_only: bool = False,
     backend: Backend = "auto",
+    partial: bool = False,
     **unknown: Any,
 ) -> Fit:
     """Fit a generalized linear mixed model: `glmm(…).fit(…)` in one step.
@@ -344,7 +346,7 @@ def fit(
         priors along, and its data unless they are given: see `bayesglmm.from_bambi`.
     progress
         Whether to show a progress bar.
-    draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend
+    draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, partial
         As in `bayesglmm.Sampler`.
     unknown
         Taken only to be refused with a word.
@@ -359,6 +361,8 @@ def fit(
     BayesGLMMError
         If the formula, the data, the family, a prior or a setting cannot be what it says; nothing is
         sampled then.
+    KeyboardInterrupt
+        If interrupted, unless draws so far are asked for (`partial`) and there are some.
 
     Warns
     -----
@@ -400,6 +404,7 @@ def fit(
         max_treedepth=max_treedepth,
         prior_only=prior_only,
         backend=backend,
+        partial=partial,
     )
 
 

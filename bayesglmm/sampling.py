@@ -10,26 +10,37 @@ Hoffman & Gelman (2014), Journal of Machine Learning Research 15, 1593-1623.
 """
 
 import time
-import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 import xarray as xr
 
-from bayesglmm.errors import OptionError, SamplingError, choose, listing
+from bayesglmm.errors import InterfaceError, OptionError, SamplingError, choose, listing, warn_once
 from bayesglmm.graph import variable_names
 from bayesglmm.model import Model
 from bayesglmm.numpyro_nuts import require_numpyro, run_numpyro
-from bayesglmm.nutpie_nuts import load_nutpie, run_nutpie
+from bayesglmm.nutpie_nuts import compile_graph, finished, run_nutpie
 from bayesglmm.priors import WHOLE_LINE
 from bayesglmm.priors.scales import scales
 from bayesglmm.progress import status
+from bayesglmm.pymc_nuts import run_pymc
 from bayesglmm.versions import versions
 
 __all__ = ["Sampler", "sample"]
 
 type Backend = Literal["auto", "density", "pymc", "numpyro"]
+type Way = Literal["density", "pymc", "own", "numpyro"]
+"""What is sampled by what: the density or the graph by nutpie, the graph by PyMC itself or by NumPyro."""
+
+_WAYS: dict[Backend, tuple[Way, ...]] = {
+    "auto": ("density", "pymc", "own"),
+    "density": ("density",),
+    "pymc": ("pymc", "own"),
+    "numpyro": ("numpyro",),
+}
+"""The ways of a backend, in the order in which they are tried."""
 
 _STATISTICS = {
     "logp": "lp",
@@ -75,7 +86,11 @@ class Sampler:
     backend
         What computes the log density: `"density"`, the package's own, compiled once for all models;
         `"pymc"`, the PyMC graph, compiled for each; `"numpyro"`, the same graph compiled by JAX and sampled
-        by NumPyro, both of the extra `bayesglmm[numpyro]`; `"auto"`, the first. The posterior is the same.
+        by NumPyro, both of the extra `bayesglmm[numpyro]`; `"auto"`, the first, and where the versions of numba or
+        nutpie do not allow it the second. The posterior is the same.
+    partial
+        Whether an interruption (Ctrl-C) after the warm-up returns the draws so far, with a finding that says how
+        many were asked for; otherwise it ends the fit. NumPyro returns none.
 
     Raises
     ------
@@ -92,6 +107,7 @@ class Sampler:
     max_treedepth: int = 10
     prior_only: bool = False
     backend: Backend = "auto"
+    partial: bool = False
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -102,8 +118,9 @@ class Sampler:
                 _check_integer(name, getattr(self, name), least, most)
         if not isinstance(self.target_accept, int | float) or not 0.5 <= self.target_accept < 1:
             raise OptionError(f"target_accept={self.target_accept!r} is not between 0.5 and 1; try 0.9")
-        if not isinstance(self.prior_only, bool):
-            raise OptionError(f"prior_only={self.prior_only!r} is neither True nor False")
+        for name in ("prior_only", "partial"):
+            if not isinstance(getattr(self, name), bool):
+                raise OptionError(f"{name}={getattr(self, name)!r} is neither True nor False")
         choose("backend", self.backend, get_args(Backend.__value__))
 
     def seeded(self) -> "Sampler":
@@ -135,7 +152,8 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
     xarray.DataTree
         Groups `posterior`, `sample_stats`, `observed_data`, `constant_data` of ArviZ's schema. The
         attributes of the root hold the settings, the backend, the seconds it took, whether it was
-        interrupted, and the versions of the packages.
+        interrupted, the versions of the packages, and how many `draws` of a chain and how many `chains` there are,
+        beside `asked_draws` and `asked_chains`.
 
     Raises
     ------
@@ -145,8 +163,10 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
         If the prior alone is to be sampled and is improper.
     SamplingError
         If no chain finds a point to start from, or none of the draws is finite.
+    InterfaceError
+        If the backend is `"density"`, and the versions of numba or nutpie do not allow it.
     KeyboardInterrupt
-        If interrupted before the warm-up was over; later the draws so far are returned. NumPyro returns none.
+        If interrupted, unless draws so far are asked for (`Sampler.partial`) and there are some.
     """
     if sampler.backend == "numpyro":
         require_numpyro()
@@ -155,26 +175,72 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
     if sampler.prior_only:
         model.require_proper()
     sampler = sampler.seeded()
-    start = time.perf_counter()
-    with status("preparing the model", shown=progress):
-        compiled, about = _compile(model, sampler)
-    warm_up = sampler.tune or _WARM_UP[about["parameterization"]]
-    prepared = time.perf_counter()
-    trace, interrupted = _run(compiled, replace(sampler, tune=warm_up), progress)
-    tree = _tidy(trace, model)
+    trace, about = _drawn(model, sampler, progress)
+    tree = finished(lambda: _tidy(trace, model), sampler.partial)
+    asked = {name: value for name, value in asdict(sampler).items() if value is not None}
+    sizes = tree["posterior"].sizes
     tree.attrs = {
-        **{name: value for name, value in asdict(sampler).items() if value is not None},
-        "prior_only": int(sampler.prior_only),
-        "backend": "density" if sampler.backend == "auto" else sampler.backend,
+        **{name: int(value) if isinstance(value, bool) else value for name, value in asked.items()},
         **about,
-        "interrupted": int(interrupted),
+        "draws": sizes["draw"],
+        "chains": sizes["chain"],
+        "asked_draws": sampler.draws,
+        "asked_chains": sampler.chains,
         "asked_backend": sampler.backend,
-        "warm_up": warm_up,
-        "seconds_preparing": prepared - start,
-        "seconds_sampling": time.perf_counter() - prepared,
         "versions": versions(("jax", "numpyro") if sampler.backend == "numpyro" else ()),
     }
     return tree
+
+
+def _drawn(model: Model, sampler: Sampler, progress: bool) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Sample in the first way that the versions of numba and nutpie allow; return the draws and what to say of them."""
+    ways = _WAYS[sampler.backend]
+    failed: InterfaceError | None = None
+    for way in ways:
+        try:
+            drawn = _draw(model, sampler, way, progress)
+        except InterfaceError as error:
+            failed = failed or error
+            if way == ways[-1]:
+                raise failed from error
+        else:
+            if failed is not None:
+                _warn(failed, way)
+            return drawn
+    raise AssertionError(ways)
+
+
+def _warn(failed: InterfaceError, way: Way) -> None:
+    """Say, once, what it costs that the package's own density, or nutpie, does not work."""
+    from bayesglmm.compiled.kernels import warn_uncompiled  # which loads numba
+
+    by = "nutpie" if way == "pymc" else "PyMC's own NUTS, several times slower"
+    if failed.dependency == "numba":
+        warn_uncompiled(failed, by)
+    else:
+        warn_once(
+            "nutpie",
+            f"{failed}. The PyMC graph is sampled by {by}: the posterior is the same, but the first fit of a model "
+            "takes a minute or more. Install a version of nutpie that bayesglmm names",
+        )
+
+
+def _draw(model: Model, sampler: Sampler, way: Way, progress: bool) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Sample in one way; return the draws and what to say of them."""
+    start = time.perf_counter()
+    with status("preparing the model", shown=progress):
+        compiled, about = _compile(model, sampler, way)
+    warm_up = sampler.tune or _WARM_UP[about["parameterization"]]
+    prepared = time.perf_counter()
+    trace, interrupted = _run(compiled, replace(sampler, tune=warm_up), progress)
+    return trace, {
+        **about,
+        "backend": "pymc" if way == "own" else way,
+        "interrupted": int(interrupted),
+        "warm_up": warm_up,
+        "seconds_preparing": prepared - start,
+        "seconds_sampling": time.perf_counter() - prepared,
+    }
 
 
 def _check_integer(name: str, value: Any, least: int, most: int) -> None:
@@ -182,15 +248,15 @@ def _check_integer(name: str, value: Any, least: int, most: int) -> None:
         raise OptionError(f"{name}={value!r} is not a whole number from {least} to {most}")
 
 
-def _compile(model: Model, sampler: Sampler) -> tuple[Any, dict[str, Any]]:
-    """Return what nutpie or NumPyro samples, and what to say of it."""
-    if sampler.backend in ("pymc", "numpyro"):
-        graph = _Graph.of(model, sampler.prior_only)
-        compiled = graph if sampler.backend == "numpyro" else graph.compiled()
-        return compiled, {"parameterization": "plain", "merged_rows": model.design.n}
-    from bayesglmm.density import compile_density
+def _compile(model: Model, sampler: Sampler, way: Way) -> tuple[Any, dict[str, Any]]:
+    """Return what is sampled, and what to say of it."""
+    if way == "density":
+        from bayesglmm.density import compile_density
 
-    return compile_density(model, _starts(model), prior_only=sampler.prior_only)
+        return compile_density(model, _starts(model), prior_only=sampler.prior_only)
+    graph = _Graph.of(model, sampler.prior_only, run_numpyro if way == "numpyro" else run_pymc)
+    compiled = graph.compiled() if way == "pymc" else graph
+    return compiled, {"parameterization": "plain", "merged_rows": model.design.n}
 
 
 @dataclass(frozen=True)
@@ -201,25 +267,19 @@ class _Graph:
     names: tuple[str, ...]
     starts: dict[str, Any]
     jittered: tuple[str, ...]
+    run: Callable[..., xr.DataTree]
 
     @classmethod
-    def of(cls, model: Model, prior_only: bool) -> "_Graph":
+    def of(cls, model: Model, prior_only: bool, run: Callable[..., xr.DataTree]) -> "_Graph":
         graph = model.to_pymc(prior_only=prior_only)
         free = [rv.name for rv in graph.free_RVs]
         starts = {} if prior_only else {name: start for name, start in _starts(model).items() if name in free}
         jittered = tuple(name for name in free if prior_only or name not in ("intercept", "slopes"))
-        return cls(graph, variable_names(model), starts, jittered)
+        return cls(graph, variable_names(model), starts, jittered, run)
 
     def compiled(self) -> Any:
-        """Compile its density; without fast-math, so that a cached and a fresh compilation agree to the bit."""
-        import pytensor
-
-        jittered = {self.graph[name] for name in self.jittered}
-        with pytensor.config.change_flags(numba__fastmath=False), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Numba will use object mode")  # to call a prior of the user's
-            return load_nutpie().compile_pymc_model(
-                self.graph, var_names=list(self.names), jitter_rvs=jittered, initial_points=self.starts
-            )
+        """Have nutpie compile its density."""
+        return compile_graph(self.graph, self.names, {self.graph[name] for name in self.jittered}, self.starts)
 
 
 def _starts(model: Model) -> dict[str, Any]:
@@ -243,11 +303,14 @@ def _run(compiled: Any, sampler: Sampler, progress: bool) -> tuple[xr.DataTree, 
     """Run the chains; return their draws and whether they were interrupted."""
     shared = ("draws", "tune", "chains", "seed", "target_accept", "max_treedepth")
     options: dict[str, Any] = {name: getattr(sampler, name) for name in shared} | {"progress": progress}
+    of_nutpie: dict[str, Any] = {"cores": sampler.cores, "fewest": _FEWEST, "partial": sampler.partial}
     try:
         if isinstance(compiled, _Graph):
             of_graph = (compiled.graph, compiled.names, compiled.starts, compiled.jittered)
-            return run_numpyro(*of_graph, **options), False
-        return run_nutpie(compiled, **options, cores=sampler.cores, fewest=_FEWEST)
+            return compiled.run(*of_graph, **options), False
+        return run_nutpie(compiled, **options, **of_nutpie)
+    except InterfaceError:
+        raise
     except RuntimeError as error:
         raise SamplingError(f"the sampler stopped: {_first_lines(error)}; {_RESCALE}") from error
 

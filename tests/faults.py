@@ -26,7 +26,7 @@ from typing import Any
 from handmade import SEIZURE, hand_made, seizure_like
 
 import bayesglmm as bg
-from bayesglmm import Fit, cli, glmm, posterior
+from bayesglmm import Fit, Model, cli, glmm
 from bayesglmm.errors import StorageError
 
 STUDY = f"""
@@ -159,8 +159,8 @@ def runs(times: int, folder: Path) -> None:
     os.chdir(folder)
     seizure_like().to_csv("seizure.csv", index=False)
     Path("study.toml").write_text(STUDY, encoding="utf-8")
-    posterior.fit = lambda formula, data, family, **given: hand_made(
-        glmm(formula, data, family), draws=given["draws"], chains=given["chains"], seed=given["seed"]
+    Model.fit = lambda model, **given: hand_made(
+        model, draws=given["draws"], chains=given["chains"], seed=given["seed"]
     )
 
     def run(seed: int, out: str) -> None:

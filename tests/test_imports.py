@@ -24,7 +24,7 @@ LAYERS = (
     ("frames", "shared"),
     ("prior_predictive", "log_prior"),
     ("implied",),
-    ("model", "nutpie_nuts"),
+    ("model", "nutpie_nuts", "pymc_nuts"),
     ("density", "exposure", "fitted", "numpyro_nuts"),
     ("conditioning", "grid", "stored"),
     ("sampling", "checks", "summaries", "storage", "predictions", "likelihood", "interop"),

@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 import bayesglmm as bg
-from bayesglmm import sampling
-from bayesglmm.errors import OptionError, PriorError, SamplingError
+from bayesglmm import errors, sampling
+from bayesglmm.errors import BayesGLMMWarning, InterfaceError, OptionError, PriorError, SamplingError
 from bayesglmm.sampling import Sampler
 
 SHORT = {"draws": 100, "tune": 200, "seed": 3}
@@ -19,7 +19,7 @@ SHORT = {"draws": 100, "tune": 200, "seed": 3}
 
 @pytest.fixture(scope="module", params=["density", "pymc"])
 def compiled(request, seizure_model):
-    return sampling._compile(seizure_model, Sampler(backend=request.param))
+    return sampling._compile(seizure_model, Sampler(), request.param)
 
 
 def test_same_seed_same_draws_on_any_number_of_cores(compiled):
@@ -44,23 +44,111 @@ def interrupt_after(seconds: float) -> None:
     threading.Thread(target=fire).start()
 
 
-def test_interruption_returns_the_draws_so_far(compiled, seizure_model, monkeypatch):
+def test_interruption_returns_the_draws_so_far_if_asked_to(compiled, seizure_model, monkeypatch):
     monkeypatch.setattr(sampling, "_compile", lambda *_: compiled)
     interrupt_after(5.0)
-    draws = sampling.sample(seizure_model, Sampler(draws=1_000_000, tune=300, seed=1, cores=2), progress=False)
+    sampler = Sampler(draws=1_000_000, tune=300, seed=1, cores=2, partial=True)
+    draws = sampling.sample(seizure_model, sampler, progress=False)
     fit = bg.Fit(seizure_model, draws)
     assert draws.attrs["interrupted"] == 1
     assert 4 <= draws["posterior"].sizes["draw"] < 1_000_000
+    assert draws.attrs["draws"] == draws["posterior"].sizes["draw"]
+    assert draws.attrs["chains"] == draws["posterior"].sizes["chain"]
+    assert (draws.attrs["asked_draws"], draws.attrs["asked_chains"]) == (1_000_000, 4)
+    assert "of 4 × 1000000" in fit.check().findings[0].message
     assert np.isfinite(draws["posterior"]["beta"]).all()
     assert fit.check().findings[0].kind == "interrupted"
     assert "interrupted" in str(fit)
 
 
-def test_interruption_in_warm_up_is_an_interruption(compiled, seizure_model, monkeypatch):
+@pytest.mark.parametrize(
+    "settings", [{"draws": 1_000_000, "tune": 10}, {"draws": 10, "tune": 1_000_000, "partial": True}], ids=str
+)
+def test_interruption_is_an_interruption_unless_asked_otherwise_and_always_in_warm_up(
+    compiled, seizure_model, monkeypatch, settings
+):
     monkeypatch.setattr(sampling, "_compile", lambda *_: compiled)
     interrupt_after(1.0)
     with pytest.raises(KeyboardInterrupt):
-        sampling.sample(seizure_model, Sampler(draws=10, tune=1_000_000, seed=1), progress=False)
+        sampling.sample(seizure_model, Sampler(**settings, seed=1), progress=False)
+
+
+def test_an_interruption_while_draws_are_put_in_order_loses_none_if_asked_to(seizure_model, monkeypatch):
+    tidy, calls = sampling._tidy, []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return tidy(*arguments)
+
+    monkeypatch.setattr(sampling, "_tidy", interrupted)
+    draws = sampling.sample(seizure_model, Sampler(**SHORT, partial=True), progress=False)
+    assert draws["posterior"].sizes["draw"] == draws.attrs["draws"] == 100
+    calls.clear()
+    with pytest.raises(KeyboardInterrupt):
+        sampling.sample(seizure_model, Sampler(**SHORT), progress=False)
+
+
+MOMENTS = """
+import os, signal, sys, threading, time
+import numpy as np
+import bayesglmm as bg
+moments, partial = int(sys.argv[1]), sys.argv[2] == "partial"
+data = bg.datasets.load("cbpp")
+def fit():
+    settings = {"draws": 20_000, "tune": 300, "chains": 2, "cores": 1, "seed": 1, "progress": False}
+    return bg.fit("incidence ~ period + (1 | herd)", data, "poisson", **settings, partial=partial)
+fit()
+start = time.perf_counter()
+usual = fit()
+seconds = time.perf_counter() - start
+for moment in range(moments):
+    timer = threading.Timer(seconds * (moment + 0.5) / moments, os.kill, (os.getpid(), signal.SIGINT))
+    try:
+        timer.start()
+        got = fit()
+        done = got.draws.attrs
+        timer.cancel()
+        timer.join()
+        time.sleep(0.05)  # for an interruption that is on its way
+    except KeyboardInterrupt:
+        timer.join()
+        print("raised")
+    else:
+        sizes = got.posterior.sizes
+        assert (done["draws"], done["chains"]) == (sizes["draw"], sizes["chain"])
+        assert (done["asked_draws"], done["asked_chains"]) == (20_000, 2)
+        assert np.isfinite(got.posterior["beta"]).all()
+        whole = sizes["draw"] == 20_000 and sizes["chain"] == 2
+        assert whole or (partial and done["interrupted"] == 1)
+        same = usual.posterior["beta"].isel(chain=slice(0, sizes["chain"]), draw=slice(0, sizes["draw"]))
+        assert sizes["chain"] < 2 or np.array_equal(got.posterior["beta"], same)
+        print("whole" if whole else "part")
+assert threading.active_count() == 1
+assert usual.posterior.equals(fit().posterior)
+"""
+
+
+@pytest.mark.parametrize("moments", [6, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("partial", ["partial", "raises"])
+def test_an_interruption_at_any_moment_raises_or_returns_what_was_drawn(moments, partial):
+    """A fit after it is that of a process that was never interrupted."""
+    done = subprocess.run([sys.executable, "-c", MOMENTS, str(moments), partial], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.split()
+    assert len(said) == moments
+    assert ("part" in said) == (partial == "partial")
+    assert ("raised" in said) or partial == "partial"
+
+
+def test_a_fit_that_was_cut_short_is_updated_to_what_was_asked(seizure_model):
+    draws = sampling.sample(seizure_model, Sampler(**SHORT, chains=2), progress=False)
+    fit = bg.Fit(seizure_model, draws.isel(draw=slice(0, 10)))
+    fit.draws.attrs |= {"draws": 10, "interrupted": 1}
+    again = fit.update(progress=False)
+    assert again.posterior.sizes["draw"] == again.draws.attrs["draws"] == 100
+    assert again.posterior.equals(draws["posterior"].to_dataset())
 
 
 def test_interrupted_chains_keep_the_most_draws():
@@ -107,6 +195,7 @@ def test_draws_record_the_versions_they_were_made_with(seizure_fit, herds_fits):
         ("target_accept", "high"),
         ("max_treedepth", 99),
         ("prior_only", "yes"),
+        ("partial", 1),
         ("backend", "stan"),
     ],
 )
@@ -222,3 +311,66 @@ def test_numpyro_absent_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "numpyro", None)
     with pytest.raises(OptionError, match=r"numpyro, which is not installed; install bayesglmm\[numpyro\]"):
         bg.fit("incidence ~ period + (1 | herd)", bg.datasets.load("cbpp"), "poisson", backend="numpyro")
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """A process that has warned of nothing yet."""
+    monkeypatch.setattr(errors, "_said", set())
+
+
+@pytest.mark.parametrize(
+    ("works", "dependency", "words"),
+    [
+        ("pymc", "numba", "numba failed.*sampled by nutpie.*a minute"),
+        ("own", "numba", "numba failed.*PyMC's own NUTS"),
+        ("pymc", "nutpie", "nutpie failed.*sampled by nutpie.*a minute"),
+        ("own", "nutpie", "nutpie failed.*PyMC's own NUTS"),
+    ],
+)
+def test_auto_goes_on_by_the_next_way_that_works_and_says_so_once(
+    fresh, monkeypatch, seizure_model, works, dependency, words
+):
+    tried = []
+
+    def draw(model, sampler, way, progress):
+        tried.append(way)
+        if way != works:
+            raise InterfaceError(f"{dependency} failed", dependency)
+        return way, {}
+
+    monkeypatch.setattr(sampling, "_draw", draw)
+    with pytest.warns(BayesGLMMWarning, match=words):
+        assert sampling._drawn(seizure_model, Sampler(), progress=False) == (works, {})
+    assert tried == ["density", "pymc", "own"][: len(tried)]
+    sampling._drawn(seizure_model, Sampler(), progress=False)  # a second warning would be an error
+    with pytest.raises(InterfaceError, match=f"{dependency} failed"):
+        sampling._drawn(seizure_model, Sampler(backend="density"), progress=False)
+
+
+@pytest.mark.slow
+def test_a_fit_on_the_graph_in_place_of_the_density_says_what_it_is(fresh, monkeypatch, seizure_model):
+    """With the draws of backend="pymc" from the seed, and what integrates on top of it."""
+
+    def unable(*_, **__):
+        raise InterfaceError("numba failed", "numba")
+
+    monkeypatch.setattr("bayesglmm.density.compile_density", unable)
+    with pytest.warns(BayesGLMMWarning, match="numba failed"):
+        found = sampling.sample(seizure_model, Sampler(**SHORT, chains=2), progress=False)
+    asked = sampling.sample(seizure_model, Sampler(**SHORT, chains=2, backend="pymc"), progress=False)
+    assert (found.attrs["backend"], found.attrs["asked_backend"]) == ("pymc", "auto")
+    assert found["posterior"].equals(asked["posterior"])
+
+
+@pytest.mark.slow
+def test_pymcs_own_sampler_has_the_same_posterior_and_statistics(herds_fits):
+    ours, _ = herds_fits
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(sampling, "_WAYS", {"auto": ("own",)})
+        theirs = ours.update(draws=500, progress=False)
+    assert theirs.draws.attrs["backend"] == "pymc"
+    a, b = ours.summary(), theirs.summary()
+    error = np.hypot(a["sd"] / np.sqrt(a["ess_bulk"]), b["sd"] / np.sqrt(b["ess_bulk"]))
+    assert (np.abs(a["mean"] - b["mean"]) < 5 * error).all()
+    assert set(theirs.draws["sample_stats"].data_vars) == set(ours.draws["sample_stats"].data_vars)

@@ -10,8 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import carray, njit, types
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin
+from numba.extending import intrinsic, lower_builtin, type_callable
 
 __all__ = [
     "ALLOCATE",
@@ -64,15 +63,15 @@ ALLOCATE, RELEASE = _address(ctypes.pythonapi.PyMem_RawMalloc), _address(ctypes.
 """Python's own malloc and free, which any thread may call: their addresses are the same names on every system."""
 
 
-@infer_global(operator.getitem)
-class _NamedEntry(AbstractTemplate):  # type: ignore[misc]  # numba has no types
-    """`pointer[Name.ENTRY]`: the entry of a C pointer that a member of an enumeration numbers."""
+@type_callable(operator.getitem)
+def _named_entry(context: Any) -> Any:
+    """Type `pointer[Name.ENTRY]`: the entry of a C pointer that a member of an enumeration numbers."""
 
-    def generic(self, args: Any, kws: Any) -> Any:
-        pointer, index = args
-        if isinstance(pointer, types.CPointer) and isinstance(index, types.IntEnumMember):
-            return signature(pointer.dtype, pointer, index)
-        return None
+    def typed(pointer: Any, index: Any) -> Any:
+        named = isinstance(pointer, types.CPointer) and isinstance(index, types.IntEnumMember)
+        return pointer.dtype if named else None
+
+    return typed
 
 
 @lower_builtin(operator.getitem, types.CPointer, types.IntEnumMember)

@@ -1,53 +1,61 @@
-"""The addresses of what a family, a link and a prior compute, each compiled once and kept on disk.
+"""The addresses of what a family, a link and a prior compute, each compiled once.
 
 Kernels are written over arrays one row at a time. Here they are given places in one workspace: arrays at fixed
 distances from one pointer, which the compiler sees do not overlap, so that it makes vector instructions of them.
 """
 
-import hashlib
+import ctypes
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
-
-from numba.core.errors import NumbaError
 
 from bayesglmm.compiled import functions as _functions  # noqa: F401  # what kernels call
 from bayesglmm.compiled.abi import FAMILY, LINK, PRIOR, further
 from bayesglmm.compiled.cache import compiled
+from bayesglmm.compiled.fingerprint import fingerprint
 from bayesglmm.compiled.pieces import piece, summing
+from bayesglmm.compiled.plain import plain_family, plain_link
 from bayesglmm.compiled.workspace import CHUNK, Work
-from bayesglmm.errors import PriorError
+from bayesglmm.errors import BayesGLMMError, FamilyError, InterfaceError, PriorError, warn_once
 from bayesglmm.priors import Custom, Power, Prior
 from bayesglmm.priors.own import NEAR, WIDEST
 
-__all__ = ["family_address", "link_address", "prior_address"]
+__all__ = [
+    "family_address",
+    "family_call",
+    "link_address",
+    "link_call",
+    "prior_address",
+    "warn_uncompiled",
+]
+
+_LINK = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)
+_FAMILY = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, *[ctypes.c_void_p] * 5)
 
 _A, _B, _DA, _DB, _D_ETA = (CHUNK * place for place in (Work.A, Work.B, Work.DA, Work.DB, Work.D_ETA))
 
 
-@cache
 def link_address(rows: Callable[..., None]) -> int:
-    """Return the address of a link's rows."""
-    kernel = summing(rows)
+    """Return the address of a link's rows.
 
-    def link_rows(n, work):
-        kernel(n, work, further(work, _A), further(work, _B), further(work, _DA), further(work, _DB))
+    Raises
+    ------
+    FamilyError
+        If they are no function that numba compiles.
+    """
+    return _address(LINK, _link(_python(rows)), rows, "link", FamilyError)
 
-    return _address(LINK, link_rows, rows)
 
-
-@cache
 def family_address(rows: Callable[..., float]) -> int:
-    """Return the address of a family's rows."""
-    kernel = summing(rows)
+    """Return the address of a family's rows.
 
-    def family_rows(n, y, trials, work, parameters, d_parameters):
-        a, b, da, db = further(work, _A), further(work, _B), further(work, _DA), further(work, _DB)
-        return kernel(n, y, trials, a, b, da, db, parameters, further(work, _D_ETA), d_parameters)
-
-    return _address(FAMILY, family_rows, rows)
+    Raises
+    ------
+    FamilyError
+        If they are no function that numba compiles.
+    """
+    return _address(FAMILY, _family(_python(rows)), rows, "family", FamilyError)
 
 
 def prior_address(prior: Prior) -> int:
@@ -56,11 +64,32 @@ def prior_address(prior: Prior) -> int:
     Raises
     ------
     PriorError
-        If it is a function of the user's that cannot be compiled.
+        If it is no function that numba compiles.
     """
     if isinstance(prior, Power):
-        return _power_address(_Density.of(prior.of), prior.power)
-    return _prior_address(_Density.of(prior))
+        density = _Density.of(prior.of)
+        return density.address(_power(density.kernel(), prior.power))
+    density = _Density.of(prior)
+    return density.address(density.kernel())
+
+
+def _link(rows: Callable[..., None]) -> Callable[..., None]:
+    kernel = summing(rows)
+
+    def link_rows(n, work):
+        kernel(n, work, further(work, _A), further(work, _B), further(work, _DA), further(work, _DB))
+
+    return link_rows
+
+
+def _family(rows: Callable[..., float]) -> Callable[..., float]:
+    kernel = summing(rows)
+
+    def family_rows(n, y, trials, work, parameters, d_parameters):
+        a, b, da, db = further(work, _A), further(work, _B), further(work, _DA), further(work, _DB)
+        return kernel(n, y, trials, a, b, da, db, parameters, further(work, _D_ETA), d_parameters)
+
+    return family_rows
 
 
 @dataclass(frozen=True)
@@ -70,46 +99,30 @@ class _Density:
     function: Callable[..., float]
     own: bool = False
     slope: Callable[[float], float] | None = None
-    label: str = ""
 
     @classmethod
     def of(cls, prior: Prior) -> "_Density":
-        return cls(prior.logpdf, True, prior.slope, str(prior)) if isinstance(prior, Custom) else cls(prior.density)
+        return cls(prior.logpdf, True, prior.slope) if isinstance(prior, Custom) else cls(_python(prior.density))
 
     def kernel(self) -> Callable[..., float]:
         if not self.own:
             return self.function
         return _own(self.function) if self.slope is None else _own_with_slope(self.function, self.slope)
 
-    def address(self, kernel: Callable[..., float], suffix: str = "") -> int:
-        if not self.own:
-            return _address(PRIOR, kernel, self.function, suffix)
-        try:
-            return _address(PRIOR, kernel, self.function, f"{suffix}.{_fingerprint(self.function, self.slope)}")
-        except NumbaError as error:
-            reason = next((line for line in str(error).splitlines()[1:] if line.strip()), str(error))
-            raise PriorError(
-                f"{self.label} cannot be compiled: {reason.strip()}; write its function with plain arithmetic and the "
-                "functions of math"
-            ) from error
+    def address(self, kernel: Callable[..., float]) -> int:
+        return _address(PRIOR, kernel, self.function, "prior", PriorError)
 
 
-@cache
-def _prior_address(density: _Density) -> int:
-    return density.address(density.kernel())
-
-
-@cache
-def _power_address(density: _Density, power: float) -> int:
-    """Return the address of the density of θ, of which θ^power has a density that is known."""
-    inner = piece(density.kernel())
+def _power(density: Callable[..., float], power: float) -> Callable[..., float]:
+    """Return the density of θ, of which θ^power has a density that is known."""
+    inner = piece(density)
 
     def power_density(x, a, b, c, slope):
         value = inner(x**power, a, b, c, slope)
         slope[0] = slope[0] * power * x ** (power - 1.0) + (power - 1.0) / x
         return value + (power - 1.0) * math.log(x)
 
-    return density.address(power_density, f".power{power:g}")
+    return power_density
 
 
 def _own(function: Callable[[float], float]) -> Callable[..., float]:
@@ -140,17 +153,72 @@ def _own_with_slope(function: Callable[[float], float], derivative: Callable[[fl
     return own_density
 
 
-def _fingerprint(*functions: Any) -> str:
-    """Tell functions of a user apart by what they compute, as far as it stands in them."""
-    digest = hashlib.sha256()
-    for function in functions:
-        code = getattr(function, "__code__", None)
-        cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
-        names = getattr(code, "co_names", ())
-        outside = {name: function.__globals__.get(name) for name in names if code is not None}
-        digest.update(repr((getattr(code, "co_code", b""), getattr(code, "co_consts", ()), cells, outside)).encode())
-    return digest.hexdigest()[:16]
+def _python(function: Any) -> Any:
+    """Return the function of Python that numba's decorators hold, if one has been used."""
+    return getattr(function, "py_func", function)
 
 
-def _address(signature: Any, function: Callable[..., Any], named: Callable[..., Any], suffix: str = "") -> int:
-    return int(compiled(signature, f"{named.__module__}.{named.__qualname__}{suffix}")(function).address)
+def link_call(rows: Callable[..., None]) -> Callable[[int, int], object]:
+    """Return a link's rows as a function of n and the address of the workspace.
+
+    Raises
+    ------
+    FamilyError
+        If they are no function that numba compiles.
+    """
+    try:
+        return _LINK(link_address(rows))
+    except InterfaceError as error:
+        warn_uncompiled(error)
+        return plain_link(rows)
+
+
+def family_call(rows: Callable[..., float]) -> Callable[[int, int, int, int, int, int], float]:
+    """Return a family's rows as a function of n and the addresses of what they read and write.
+
+    Raises
+    ------
+    FamilyError
+        If they are no function that numba compiles.
+    """
+    try:
+        return _FAMILY(family_address(rows))
+    except InterfaceError as error:
+        warn_uncompiled(error)
+        return plain_family(rows)
+
+
+def warn_uncompiled(error: InterfaceError, sampler: str = "nutpie") -> None:
+    """Say, once, what it costs that there are no C functions: `sampler` then samples the PyMC graph."""
+    warn_once(
+        "uncompiled",
+        f'{error}. With backend="auto" the PyMC graph stands in for the package\'s own density, sampled by {sampler}, '
+        "and likelihoods are compiled for one model at a time: the posterior is the same, but the first fit of a model "
+        "takes a minute or more, and its first integral over random effects a quarter of a minute. Install a version "
+        f"of {error.dependency} that bayesglmm names",
+    )
+
+
+def _address(signature: Any, function: Any, named: Any, what: str, refusal: type[BayesGLMMError]) -> int:
+    name = f"{getattr(named, '__module__', '')}.{getattr(named, '__qualname__', type(named).__qualname__)}"
+    try:
+        return compiled(signature, name, frozenset({__name__}))(function).address
+    except InterfaceError as error:
+        if fingerprint(function).ours or not _compiles():
+            raise
+        raise refusal(
+            f"a {what} of your own cannot be compiled: {error}. What it computes has to be plain scalar Python over "
+            'math, as in bayesglmm/families; backend="pymc" samples without it'
+        ) from error
+
+
+def _compiles() -> bool:
+    """Whether numba makes C functions of what is the package's own."""
+    try:
+        return bool(compiled(LINK)(_link(_nothing)).address)
+    except InterfaceError:
+        return False
+
+
+def _nothing(n, eta, a, b, da, db):
+    """Do nothing, as a link."""

@@ -37,7 +37,7 @@ class Built:
 @cache
 def machine() -> str:
     """Return what code depends on beside its source: the processor, the system, the versions that make it."""
-    versions = [sys.version.split()[0], *(version(package) for package in ("llvmlite", "numba"))]
+    versions = [sys.version.split()[0], *(version(package) for package in ("llvmlite", "numba", "numpy"))]
     features = llvm.get_host_cpu_features().flatten()
     return " ".join([llvm.get_process_triple(), llvm.get_host_cpu_name(), features, platform.machine(), *versions])
 
@@ -45,12 +45,18 @@ def machine() -> str:
 def load(built: Built) -> int:
     """Load a function for as long as the process runs, and return its address."""
     engine = _engine()
-    if any(llvm.address_of_symbol(name) is None for name in built.needs):
+    if _absent(built):
         _load_numba()
+    if absent := _absent(built):  # LLVM would end the process
+        raise ImportError(f"compiled code calls {absent[0]}, which is nowhere")
     engine.add_object_file(llvm.ObjectFileRef.from_data(built.code))
     engine.finalize_object()
     _kept.append(engine)
     return int(engine.get_function_address(built.entry))
+
+
+def _absent(built: Built) -> list[str]:
+    return [name for name in built.needs if llvm.address_of_symbol(name) is None]
 
 
 def _engine() -> Any:

@@ -18,7 +18,7 @@ from bayesglmm.density.rows import Rows
 from bayesglmm.density.whitening import whitening
 from bayesglmm.graph import pair_names, posterior_coords, posterior_dims, variable_names
 from bayesglmm.model import Model
-from bayesglmm.nutpie_nuts import load_nutpie
+from bayesglmm.nutpie_nuts import handed_to_nutpie
 from bayesglmm.priors import ABOVE_ZERO
 from bayesglmm.priors.scales import scales
 
@@ -30,7 +30,7 @@ _MOST_CORE, _MOST_STRIPS = 400, 1_000_000
 """The most effects in the core, and of them times coordinates of leaves: beyond, the map costs more than it gives."""
 
 _WORD, _POINTER = ctypes.c_uint64, ctypes.c_void_p
-_EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, _WORD, _WORD, _POINTER, _POINTER, _POINTER)(expand.address)
+_EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, _WORD, _WORD, _POINTER, _POINTER, _POINTER)
 
 
 def compile_density(
@@ -53,10 +53,12 @@ def compile_density(
     compiled, about
         The second says the `parameterization`: `"whitened"`, or `"plain"` where no mode was found or there
         is no likelihood; and the number of rows after merging, `merged_rows`.
-    """
-    load_nutpie()
-    from nutpie.compile_pymc import CompiledPyMCModel
 
+    Raises
+    ------
+    InterfaceError
+        If numba or nutpie is not as the density needs it.
+    """
     rows = Rows.best(model)
     chosen = "the prior alone is sampled" if prior_only else find_coordinates(model, starts, rows)
     found = None if isinstance(chosen, str) else chosen
@@ -65,7 +67,7 @@ def compile_density(
     sizes = [int(np.prod(shapes[name])) for name in names]
     ends = np.cumsum(sizes)
     slices = [slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)]
-    compiled = CompiledPyMCModel(
+    compiled = handed_to_nutpie(
         _n_dim=bound.dim,
         dims={name: list(dims) for name, dims in posterior_dims(model).items()},
         _coords={name: pd.Index(values) for name, values in posterior_coords(model).items()},
@@ -133,7 +135,7 @@ def variables(model: Model, bound: Bound, point: Array) -> dict[str, Array]:
     shapes = posterior_shapes(model)
     sizes = [int(np.prod(shape)) for shape in shapes.values()]
     out = np.empty(sum(sizes))
-    _EXPAND(bound.dim, out.size, point.ctypes.data, out.ctypes.data, bound.header.ctypes.data)
+    _EXPAND(expand.address)(bound.dim, out.size, point.ctypes.data, out.ctypes.data, bound.header.ctypes.data)
     pieces = np.split(out, np.cumsum(sizes)[:-1])
     return {name: piece.reshape(shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)}
 

@@ -2,6 +2,7 @@
 
 import ctypes
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,8 @@ __all__ = ["FLOOR", "STEP", "Evaluator", "curvature"]
 type Array = NDArray[np.float64]
 
 _POINTER = ctypes.c_void_p
-_LOGP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER, _POINTER)(log_density.address)
-_INFORMATION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER)(
-    information.address
-)
+_LOGP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER, _POINTER)
+_INFORMATION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER)
 
 STEP = 1e-4
 """How far coordinates are moved for a difference, in natural units."""
@@ -49,6 +48,14 @@ class Evaluator:
     rows: Rows
     shape: Shape
 
+    @cached_property
+    def _log_density(self) -> Any:
+        return _LOGP(log_density.address)
+
+    @cached_property
+    def _information(self) -> Any:
+        return _INFORMATION(information.address)
+
     @property
     def dim(self) -> int:
         """The number of coordinates."""
@@ -58,7 +65,7 @@ class Evaluator:
         """Return the log density and its gradient (dim,); −inf and zeros where it is not finite."""
         gradient, value = np.empty(self.dim), np.empty(1)
         data = [array.ctypes.data for array in (x, gradient, value, self.header)]
-        if _LOGP(self.dim, *data):
+        if self._log_density(self.dim, *data):
             return -np.inf, np.zeros(self.dim)
         return float(value[0]), gradient
 
@@ -102,7 +109,7 @@ class Evaluator:
         """Return the weights W of the rows, (n,), and the blocks as rows see them."""
         n, blocks = self.rows.n, self.shape.blocks
         out = np.empty(n + sum(k * k for _, k in blocks))
-        _INFORMATION(self.dim, out.size, *(array.ctypes.data for array in (x, out, self.header)))
+        self._information(self.dim, out.size, *(array.ctypes.data for array in (x, out, self.header)))
         ends = n + np.cumsum([k * k for _, k in blocks])
         roots = [out[end - k * k : end].reshape(k, k) for end, (_, k) in zip(ends, blocks, strict=True)]
         return out[:n], [

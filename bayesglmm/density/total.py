@@ -1,6 +1,5 @@
 """`Likelihood`: the log likelihood of a model at draws of its parameters, by the compiled rows, outside any sampler."""
 
-import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglmm.compiled.kernels import family_address, link_address
+from bayesglmm.compiled.kernels import family_call, link_call
 from bayesglmm.compiled.workspace import CHUNK, WORK, Work
 from bayesglmm.density.rows import Rows
 from bayesglmm.frames import CELLS, linear_predictor, random_part
@@ -17,9 +16,6 @@ from bayesglmm.model import Model
 __all__ = ["Likelihood"]
 
 type Array = NDArray[np.float64]
-
-_LINK = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)
-_FAMILY = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, *[ctypes.c_void_p] * 5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +38,8 @@ class Likelihood:
     @classmethod
     def of(cls, model: Model) -> "Likelihood":
         """Return the likelihood of a model."""
-        link, family = link_address(model.family.link.rows), family_address(model.family.rows)
-        return cls(model, Rows.best(model), _LINK(link), _FAMILY(family))
+        link, family = link_call(model.family.link.rows), family_call(model.family.rows)
+        return cls(model, Rows.best(model), link, family)
 
     def eta(self, beta: Array, b: Sequence[Array]) -> Array:
         """Return the linear predictor of the rows, shape (s, n), from β (s, p) and one b (s, m, k) a block."""

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from bayesglmm.errors import BayesGLMMWarning
+from bayesglmm.errors import BayesGLMMWarning, InterfaceError
 from bayesglmm.families import Family
 
 __all__ = ["MOST_EFFECTS", "GroupIntegrals", "Groups", "draw_effects", "over_effects", "root"]
@@ -203,10 +203,7 @@ def _proposal(rng: np.random.Generator, groups: Groups, found: GroupIntegrals) -
 
 def _run(groups: Groups, value: Array, error: Array, mode: Array, spread: Array, *, evaluate: bool) -> None:
     """Call the compiled kernel on every core, each on draws of its own; it writes into the arrays."""
-    import ctypes
-
-    from bayesglmm.compiled.kernels import family_address, link_address
-    from bayesglmm.integrate.kernel import HEADER_SIZE, Header, integrate
+    from bayesglmm.integrate.kernel import HEADER_SIZE, Header
 
     order = np.argsort(groups.index, kind="stable")
     s, q = len(groups.eta), groups.z.shape[1]
@@ -222,6 +219,7 @@ def _run(groups: Groups, value: Array, error: Array, mode: Array, spread: Array,
     }
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     arrays |= {"value": value, "error": error, "mode": mode, "spread": spread}
+    call, link, family = _kernel(groups.family)
     header = np.zeros(HEADER_SIZE, dtype=np.int64)
     for name, number in {
         "groups": groups.m,
@@ -230,12 +228,11 @@ def _run(groups: Groups, value: Array, error: Array, mode: Array, spread: Array,
         "parameters": len(groups.parameters),
         "attempts": _ATTEMPTS.get(q, 0),
         "evaluate": int(evaluate),
-        "link": link_address(groups.family.link.rows),
-        "family": family_address(groups.family.rows),
+        "link": link,
+        "family": family,
         **{name: array.ctypes.data for name, array in arrays.items()},
     }.items():
         header[Header[name.upper()]] = number
-    call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(integrate.address)
 
     def work(first: int, last: int) -> None:
         mine = header.copy()
@@ -246,3 +243,22 @@ def _run(groups: Groups, value: Array, error: Array, mode: Array, spread: Array,
     edges = np.linspace(0, s, 4 * cores + 1).astype(int).tolist()
     with ThreadPoolExecutor(cores) as pool:
         list(pool.map(work, edges[:-1], edges[1:]))
+
+
+def _kernel(family: Family) -> tuple[Callable[[int], Any], int, int]:
+    """Return what integrates, given the address of a header, and the addresses of link and family for the header.
+
+    Where there are no C functions, it is compiled for the link and the family, and the header needs no addresses.
+    """
+    import ctypes
+
+    from bayesglmm.compiled.kernels import family_address, link_address, warn_uncompiled
+    from bayesglmm.compiled.plain import plain_family, plain_link, without_addresses
+    from bayesglmm.integrate.kernel import integrate
+
+    try:
+        link, rows = link_address(family.link.rows), family_address(family.rows)
+        return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(integrate.address), link, rows
+    except InterfaceError as error:
+        warn_uncompiled(error)
+        return without_addresses(integrate.function, plain_link(family.link.rows), plain_family(family.rows)), 0, 0
