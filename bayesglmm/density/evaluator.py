@@ -21,8 +21,11 @@ _INFORMATION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64
     information.address
 )
 
-STEP = 1e-4
-"""How far coordinates are moved for a difference, in natural units."""
+STEP = 1e-6
+"""How far globals are moved for a difference, in natural units: less than a sharp likelihood has for its width."""
+
+_EFFECT_STEP = 1e-4
+"""How far effects are moved, whose coordinates are near standard normal."""
 
 FLOOR = 0.1
 """The least curvature of an effect in units of its prior, which alone gives 1."""
@@ -161,12 +164,12 @@ def curvature(density: Evaluator, x: Array, scales: Array) -> Arrow:
     units[: shape.globals] = scales
     (m, k), c = shape.leaves, shape.core
     head, shafts, corners = np.empty((c, c)), np.empty((m, k, c)), np.empty((m, k, k))
-    for i in range(c):
-        step = STEP * units[i]
+    steps = np.where(np.arange(c) < shape.globals, STEP, _EFFECT_STEP) * units
+    for i, step in enumerate(steps):
         core, leaves = shape.apart(density.slope(x, shape.together(step * np.eye(c)[i], np.zeros((m, k)))) / step)
         head[:, i], shafts[:, :, i] = core, leaves
     for j in range(k):  # leaves do not meet, so all are moved at once
         step = np.zeros((m, k))
-        step[:, j] = STEP
-        corners[:, :, j] = shape.apart(density.slope(x, shape.together(np.zeros(c), step)) / STEP)[1]
+        step[:, j] = _EFFECT_STEP
+        corners[:, :, j] = shape.apart(density.slope(x, shape.together(np.zeros(c), step)) / _EFFECT_STEP)[1]
     return Arrow(shape, (head + head.T) / 2, shafts, lifted((corners + corners.swapaxes(1, 2)) / 2, FLOOR))
