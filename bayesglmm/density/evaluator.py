@@ -24,6 +24,9 @@ _INFORMATION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64
 STEP = 1e-6
 """How far globals are moved for a difference, in natural units: less than a sharp likelihood has for its width."""
 
+_WIDE, _SHORTER = 0.01, 4
+"""The widest a step may be, as the square of its length in standard deviations, and how often it is shortened."""
+
 _EFFECT_STEP = 1e-4
 """How far effects are moved, whose coordinates are near standard normal."""
 
@@ -69,14 +72,31 @@ class Evaluator:
         """Return minus the derivative of the gradient along a step, (dim,), times its length."""
         return (self(x - step)[1] - self(x + step)[1]) / 2
 
-    def effects(self, x: Array) -> Arrow:
+    def slopes(self, x: Array, along: Array, steps: Array) -> Array:
+        """Return minus the derivatives of the gradient along directions (r, dim), (r, dim).
+
+        Steps (r,) along them are shortened where the density is narrower than that.
+        """
+        found = np.empty_like(along)
+        for i, (direction, step) in enumerate(zip(along, steps, strict=True)):
+            for _ in range(_SHORTER):
+                found[i] = self.slope(x, step * direction) / step
+                held = abs(float(found[i] @ direction))
+                if not held * step**2 > _WIDE:
+                    break
+                step = np.sqrt(0.1 * _WIDE / held)
+        return found
+
+    def effects(self, x: Array, *, concave: bool = False) -> Arrow:
         """Return minus the Hessian by the effects, all of them non-centred; its head is of those in the core.
 
         With b = M z of every block it is I + Mᵀ Zᵀ W Z M, where W holds minus the second derivatives of the
-        rows' log likelihood by η.
+        rows' log likelihood by η; `concave` takes 0 where that is negative.
         """
         shape = self.shape
         weight, parts = self._parts(x)
+        if concave:
+            weight = np.maximum(weight, 0.0)
         (m, k), c = shape.leaves, shape.core - shape.globals
         core = [parts[number] for number in shape.core_blocks]
         leaf = [parts[number] for number in shape.leaf_blocks]
@@ -165,9 +185,9 @@ def curvature(density: Evaluator, x: Array, scales: Array) -> Arrow:
     (m, k), c = shape.leaves, shape.core
     head, shafts, corners = np.empty((c, c)), np.empty((m, k, c)), np.empty((m, k, k))
     steps = np.where(np.arange(c) < shape.globals, STEP, _EFFECT_STEP) * units
-    for i, step in enumerate(steps):
-        core, leaves = shape.apart(density.slope(x, shape.together(step * np.eye(c)[i], np.zeros((m, k)))) / step)
-        head[:, i], shafts[:, :, i] = core, leaves
+    along = np.array([shape.together(direction, np.zeros((m, k))) for direction in np.eye(c)]).reshape(c, density.dim)
+    for i, slope in enumerate(density.slopes(x, along, steps)):
+        head[:, i], shafts[:, :, i] = shape.apart(slope)
     for j in range(k):  # leaves do not meet, so all are moved at once
         step = np.zeros((m, k))
         step[:, j] = _EFFECT_STEP

@@ -81,13 +81,14 @@ def _maximise(search: "_Search", start: Array) -> tuple[Array, Array] | str:
         return "no mode was found: the density is not finite where the search begins"
     bend = search.bend(place)
     for _ in range(_ROUNDS):
-        place, bend = descend(search.moved, place, bend, decrement=_DECREMENT, most=_EVALUATIONS)
-        bend, before = search.hessian(place, bend), bend
+        place, bend = descend(
+            search.moved, search.bend, place, bend, decrement=_DECREMENT, most=_EVALUATIONS
+        )
+        bend = search.hessian(place, bend)
         step = region_step(place.slope, bend, 1.0)
         left = -float(place.slope @ step + step @ bend @ step / 2)
         if left < _NEAR:
             return place.x, lifted(bend, _FLAT) / np.outer(scales, scales)
-    del before
     return "no mode was found: the marginal posterior still rises where the search ends"
 
 
@@ -136,7 +137,7 @@ class _Search:
         for _ in range(_NEWTON_STEPS):
             if not np.isfinite(value):
                 break
-            step = self.density.solve(self.density.effects(x), gradient)
+            step = self.density.solve(self.density.effects(x, concave=True), gradient)
             gain = float(step @ gradient)
             if gain < 1e-10:
                 break
@@ -171,8 +172,11 @@ class _Search:
 
     def _slopes(self, x: Array, along: Array, steps: Array) -> Array:
         """Return minus the derivatives of the gradient along each of several directions, (g, dim)."""
-        moved = along * steps[:, None]
-        return np.array(self._each(lambda step: self.density.slope(x, step), moved)).reshape(along.shape) / steps[:, None]
+
+        def slope(i: int) -> Array:
+            return self.density.slopes(x, along[i : i + 1], steps[i : i + 1])[0]
+
+        return np.array(self._each(slope, range(len(along)))).reshape(along.shape)
 
     def place(self, x: Array) -> _Place:
         """Return what is known of the globals of a point; the effects there are where their search begins."""

@@ -52,7 +52,13 @@ class Place(Protocol):
 
 
 def descend[P: Place](
-    step_to: Callable[[P, Array], P], place: P, bend: Array, *, decrement: float, most: int
+    step_to: Callable[[P, Array], P],
+    anew: Callable[[P], Array],
+    place: P,
+    bend: Array,
+    *,
+    decrement: float,
+    most: int,
 ) -> tuple[P, Array]:
     """Go down from a place until less than the decrement is left to gain, or steps run out.
 
@@ -60,6 +66,8 @@ def descend[P: Place](
     ----------
     step_to
         From a place and a step (g,) the place there.
+    anew
+        From a place the Hessian there, roughly: asked for where the one at hand foretold badly.
     place
         Where to begin; its value is finite.
     bend
@@ -84,14 +92,15 @@ def descend[P: Place](
         tried = step_to(place, step)
         noise = place.noise
         ratio = (place.value - tried.value + noise) / (gain + noise) if np.isfinite(tried.value) else -np.inf
-        if np.isfinite(tried.value):
-            bend = _corrected(bend, step, tried.slope - place.slope)
         if ratio < 0.1:
             radius = 0.25 * float(np.linalg.norm(step))
         elif ratio > 0.7 and not inside:
             radius = min(2 * radius, _FARTHEST)
-        if ratio > 1e-3:
-            place = tried
+        before, place = place, tried if ratio > 1e-3 else place
+        if ratio < 0.1 or (ratio > 2 and not inside):
+            bend = anew(place)
+        else:
+            bend = _corrected(bend, step, tried.slope - before.slope)
     return place, bend
 
 
