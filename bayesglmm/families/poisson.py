@@ -1,17 +1,20 @@
 """Counts: V = μ."""
 
+import math
+
 import numpy as np
 from scipy import special
 
-from bayesglmm.families.base import Array, Cells, Family, Merge, Pointer, Rule, sum_rows, whole
+from bayesglmm.families.base import LARGE, Array, Cells, Family, Merge, Pointer, Rule, sum_rows, whole
 from bayesglmm.links import get_link
+from bayesglmm.special import log_ratio_less, stirlings
 
-__all__ = ["COUNT_RULES", "POISSON", "draw_counts"]
+__all__ = ["COUNT_RULES", "POISSON", "draw_counts", "saturated"]
 
 COUNT_RULES = (
     Rule(
         lambda y, trials: ~whole(y),
-        "counts are whole numbers below 2^31; give a rate as its count, with offset(log(exposure))",
+        "counts are whole numbers up to 2^53; give a rate as its count, with offset(log(exposure))",
     ),
     Rule(lambda y, trials: y < 0, "counts are not negative; correct or drop these rows"),
 )
@@ -43,11 +46,30 @@ def _rows(
     d_eta: Pointer,
     d_parameters: Pointer,
 ) -> float:
-    total = 0.0
+    large, total = 0.0, 0.0
     for i in range(n):
+        large += 1.0 if y[i] > LARGE else 0.0
         total += (y[i] * b[i] if y[i] > 0.0 else 0.0) - a[i]
         d_eta[i] = y[i] * db[i] - da[i]
+    if large == 0.0:
+        return total
+    total = 0.0  # of large counts less the density at its height, or what is left would have lost its digits
+    for i in range(n):
+        if y[i] <= LARGE:
+            total += (y[i] * b[i] if y[i] > 0.0 else 0.0) - a[i]
+        else:
+            total += y[i] * log_ratio_less((a[i] - y[i]) / y[i], b[i] - math.log(y[i]))
     return total
+
+
+def saturated(y: Array) -> Array:
+    """Return the log density of counts at a mean equal to them, y log y − y − log y!."""
+    at = np.maximum(y, 1.0)
+    return np.where(y > 0, -0.5 * np.log(2 * np.pi * at) - stirlings(at), 0.0)
+
+
+def _constant(y: Array, trials: Array) -> Array:
+    return np.where(y > LARGE, saturated(y), -special.gammaln(np.minimum(y, LARGE) + 1))
 
 
 POISSON = Family(
@@ -63,7 +85,7 @@ POISSON = Family(
     pymc="Poisson",
     notation="Poisson({mu})",
     rows=_rows,
-    constant=lambda y, trials: -special.gammaln(y + 1),
+    constant=_constant,
     merge=Merge(sum_rows, links=("log",), offset=_sum_exposures),
     effect={"log": "rate ratio"},
 )
