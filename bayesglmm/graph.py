@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayesglmm.design import BlockDesign, Design
 from bayesglmm.errors import DataError, listing
@@ -218,7 +219,15 @@ def _observe(model: Parts, eta: Any, parameters: dict[str, Any]) -> None:
 
     outcome, family = model.design.outcome, model.family
     assert outcome is not None
-    trials = None if outcome.trials is None else pm.Data("trials", outcome.trials.astype(np.int64), dims="row")
-    y = outcome.y if family.kind == "continuous" else outcome.y.astype(np.int64)
+    trials = None if outcome.trials is None else _counts("trials", outcome.trials)
+    y = pm.Data("y_data", outcome.y, dims="row") if family.kind == "continuous" else _counts("y_data", outcome.y)
     arguments = family.distribution(eta, family.link, parameters, trials)
-    getattr(pm, family.pymc)("y", **arguments, observed=pm.Data("y_data", y, dims="row"), dims="row")
+    getattr(pm, family.pymc)("y", **arguments, observed=y, dims="row")
+
+
+def _counts(name: str, values: NDArray[np.float64]) -> Any:
+    """Return counts as data of the graph; as a constant where `pm.Data`, of 32 bits, would not hold them."""
+    import pymc as pm
+
+    whole = values.astype(np.int64)
+    return pm.Data(name, whole, dims="row") if whole.max(initial=0) < 2**31 else whole

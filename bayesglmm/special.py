@@ -12,7 +12,6 @@ from scipy import special
 
 __all__ = [
     "beyond",
-    "digamma",
     "exp",
     "log",
     "log1p",
@@ -171,29 +170,6 @@ def log(x: float) -> float:
     s = (f - 1.0) / (f + 1.0)
     whole = np.int64(k + _ROUND_BITS).view(np.float64) - _ROUND
     return whole * _LOG_2_HIGH + (twice_artanh(s) + whole * _LOG_2_LOW)
-
-
-def digamma(x: float) -> float:
-    """Return ψ(x) for x > 0: recurrence up to 10, then the asymptotic series; relative error near 1e-15.
-
-    References
-    ----------
-    Abramowitz & Stegun (1964), Handbook of Mathematical Functions, 6.3.5 and 6.3.18.
-    """
-    shift = 0.0
-    while x < 10.0:
-        shift -= 1.0 / x
-        x += 1.0
-    square = 1.0 / (x * x)
-    series = square * (
-        1.0 / 12.0
-        - square
-        * (
-            1.0 / 120.0
-            - square * (1.0 / 252.0 - square * (1.0 / 240.0 - square * (1.0 / 132.0 - square * 691.0 / 32760.0)))
-        )
-    )
-    return shift + math.log(x) - 0.5 / x - series
 
 
 _FAR = 8.0

@@ -7,7 +7,7 @@ from bayesglmm.special import exp, log
 
 __all__ = ["exp", "log"]
 
-_ANY_ORDER = ("digamma", "log_ndtr", "mills", "_inverse_mills")
+_ANY_ORDER = ("log_ndtr", "mills", "_inverse_mills")
 """Functions that take over how their caller's sums may be ordered."""
 
 _AS_WRITTEN = (

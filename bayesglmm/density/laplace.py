@@ -39,7 +39,7 @@ _NEAR = 0.05
 _ROUNDS, _EVALUATIONS = 8, 60
 """How often curvature is taken anew, and points tried with it each time."""
 
-_FOLLOWED, _APART = 1e-3, 0.02
+_FOLLOWED, _APART = 1e-4, 0.02
 """How far globals are moved, with effects that follow, in natural units, and in posterior standard deviations."""
 
 _BLUR = 1e-9

@@ -20,11 +20,16 @@ COUNT_RULES = (
 )
 
 _LARGE = 1e15
+"""Where numpy's Poisson draws begin to lose their variance."""
 
 
 def draw_counts(rng: np.random.Generator, rate: Array) -> Array:
-    """Draw Poisson counts; above 10^15, where numpy ends, a count is its rate to seven figures."""
-    return np.where(rate < _LARGE, rng.poisson(np.minimum(rate, _LARGE)), rate).astype(float)
+    """Draw Poisson counts; above 10^15 they are normal to eight figures."""
+    drawn = rng.poisson(np.minimum(rate, _LARGE)).astype(float)
+    large = rate > _LARGE
+    if large.any():
+        drawn[large] = np.rint(rate[large] + np.sqrt(rate[large]) * rng.standard_normal(int(large.sum())))
+    return drawn
 
 
 def _sum_exposures(cell: Cells, offset: Array) -> Array:
