@@ -21,14 +21,14 @@ _INFORMATION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64
     information.address
 )
 
-STEP = 1e-6
-"""How far globals are moved for a difference, in natural units: less than a sharp likelihood has for its width."""
+STEP = 1e-4
+"""How far globals are moved for a difference, in natural units."""
+
+_EFFECT_STEP = 0.03
+"""How far effects are moved, which are near standard normal: so far that rounding is not seen."""
 
 _WIDE, _SHORTER = 0.01, 4
-"""The widest a step may be, as the square of its length in standard deviations, and how often it is shortened."""
-
-_EFFECT_STEP = 1e-4
-"""How far effects are moved, whose coordinates are near standard normal."""
+"""How wide a step may be, its square in conditional standard deviations over √n, or it is shortened; how often."""
 
 FLOOR = 0.1
 """The least curvature of an effect in units of its prior, which alone gives 1."""
@@ -75,16 +75,16 @@ class Evaluator:
     def slopes(self, x: Array, along: Array, steps: Array) -> Array:
         """Return minus the derivatives of the gradient along directions (r, dim), (r, dim).
 
-        Steps (r,) along them are shortened where the density is narrower than that.
+        Steps (r,) along them are shortened where the rows' densities are narrower than that.
         """
-        found = np.empty_like(along)
+        found, widest = np.empty_like(along), _WIDE * max(self.rows.n, 1) ** 0.5
         for i, (direction, step) in enumerate(zip(along, steps, strict=True)):
             for _ in range(_SHORTER):
                 found[i] = self.slope(x, step * direction) / step
                 held = abs(float(found[i] @ direction))
-                if not held * step**2 > _WIDE:
+                if not held * step**2 > widest:
                     break
-                step = np.sqrt(0.1 * _WIDE / held)
+                step = np.sqrt(0.1 * widest / held)
         return found
 
     def effects(self, x: Array, *, concave: bool = False) -> Arrow:
