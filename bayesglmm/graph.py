@@ -226,8 +226,18 @@ def _observe(model: Parts, eta: Any, parameters: dict[str, Any]) -> None:
 
 
 def _counts(name: str, values: NDArray[np.float64]) -> Any:
-    """Return counts as data of the graph; as a constant where `pm.Data`, of 32 bits, would not hold them."""
+    """Return counts as data of the graph.
+
+    Raises
+    ------
+    DataError
+        For counts that PyMC, which holds them in 32 bits, would silently turn into others.
+    """
     import pymc as pm
 
-    whole = values.astype(np.int64)
-    return pm.Data(name, whole, dims="row") if whole.max(initial=0) < 2**31 else whole
+    if values.max(initial=0.0) >= 2**31:
+        raise DataError(
+            f"PyMC holds counts in 32 bits, so its graph cannot have {values.max():.15g}; the package's own density "
+            'holds counts up to 2^53: sample with backend="density"'
+        )
+    return pm.Data(name, values.astype(np.int64), dims="row")

@@ -16,8 +16,8 @@ __all__ = [
     "log",
     "log1p",
     "log1p_less",
-    "log_proportions",
     "log_ndtr",
+    "log_proportions",
     "log_ratio",
     "log_ratio_less",
     "mills",
@@ -218,10 +218,6 @@ def stirlings(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.where(x < _FAR, below, series / far))
 
 
-_POISSON = 1e100
-"""A size from which a negative binomial is Poisson to the last digit."""
-
-
 def overdispersed(
     y: float, mu: float, log_mu: float, size: float, remainder: float, slope: float
 ) -> tuple[float, float, float, float]:
@@ -252,13 +248,11 @@ def overdispersed(
     by_both
         Its derivative by log s with μ in proportion.
     """
-    s = min(size, _POISSON)
+    s = size
     delta, both, total = mu - y, s + mu, s + y
     v, w = delta / total, -delta / both  # (1 + v)(1 + w) = 1
-    if not abs(v) + abs(w) < 1e15:
-        log_w = log(total) - log(both)
-    else:
-        log_w = log1p(w) if w > -0.5 else -log1p(v)
+    near = log1p(w) if w > -0.5 else -log1p(v)
+    log_w = near if abs(v) + abs(w) < 1e15 else log(total) - log(both)
     by_mean = w * s if abs(w) < 1.0 else -delta * (s / both)
     by_size = s * log1p_less(w) if -0.5 <= w <= 1.0 else s * log_w - by_mean
     by_both = s * log_w

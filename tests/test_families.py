@@ -162,7 +162,9 @@ def test_a_value_off_the_support_is_named_with_its_row(name: str, value: float, 
     rows = np.arange(10, 15)
     get_family(name).check("out", y, trials(name, y), None, rows)
     y[3] = value
-    with pytest.raises(ResponseError, match=rf"{name} response 'out'.*{reason}.*found {re.escape(f"{value:.15g}")}.* in row 13"):
+    with pytest.raises(
+        ResponseError, match=rf"{name} response 'out'.*{reason}.*found {re.escape(f'{value:.15g}')}.* in row 13"
+    ):
         get_family(name).check("out", y, trials(name, y), None, rows)
 
 

@@ -81,9 +81,7 @@ def _maximise(search: "_Search", start: Array) -> tuple[Array, Array] | str:
         return "no mode was found: the density is not finite where the search begins"
     bend = search.bend(place)
     for _ in range(_ROUNDS):
-        place, bend = descend(
-            search.moved, search.bend, place, bend, decrement=_DECREMENT, most=_EVALUATIONS
-        )
+        place, bend = descend(search.moved, search.bend, place, bend, decrement=_DECREMENT, most=_EVALUATIONS)
         bend = search.hessian(place, bend)
         step = region_step(place.slope, bend, 1.0)
         left = -float(place.slope @ step + step @ bend @ step / 2)
@@ -110,8 +108,8 @@ class _Place:
         The curvature of the effects.
     along
         (g, dim) how the coordinates move as each global moves by a natural unit and the effects follow.
-    known, held
-        (g,) the curvature along each of these, roughly, and with the effects held.
+    steps
+        (g,) how far to go along each of these for a difference.
     """
 
     at: Array
@@ -174,7 +172,8 @@ class _Search:
         """Return minus the derivatives of the gradient along each of several directions, (g, dim)."""
 
         def slope(i: int) -> Array:
-            return self.density.slopes(x, along[i : i + 1], steps[i : i + 1])[0]
+            found: Array = self.density.slopes(x, along[i : i + 1], steps[i : i + 1])[0]
+            return found
 
         return np.array(self._each(slope, range(len(along)))).reshape(along.shape)
 
@@ -228,4 +227,5 @@ class _Search:
         changes = np.array([self.moved(place, unit).slope - place.slope for unit in units.T]).reshape(bend.shape)
         back = np.linalg.inv(units)
         hessian = back.T @ changes
-        return (hessian + hessian.T) / 2
+        symmetric: Array = (hessian + hessian.T) / 2
+        return symmetric

@@ -23,6 +23,7 @@ def _constant(y: Array, trials: Array) -> Array:
     at_height = (trials > LARGE) & (y > 0) & (failures > 0)
     return np.where(at_height, height, np.where((y > 0) & (failures > 0), coefficient, 0.0))
 
+
 BINOMIAL = Family(
     name="binomial",
     link=get_link("logit"),

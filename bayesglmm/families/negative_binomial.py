@@ -8,6 +8,10 @@ from bayesglmm.special import overdispersed, stirling
 __all__ = ["NEGATIVE_BINOMIAL"]
 
 
+_POISSON = 1e100
+"""A size from which a count is Poisson to the last digit."""
+
+
 def _rows(
     n: int,
     y: Pointer,
@@ -20,7 +24,7 @@ def _rows(
     d_eta: Pointer,
     d_parameters: Pointer,
 ) -> float:
-    phi = parameters[0]
+    phi = min(parameters[0], _POISSON)
     remainder, slope = stirling(phi)
     total, d_phi = 0.0, 0.0
     for i in range(n):

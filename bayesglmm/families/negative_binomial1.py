@@ -8,8 +8,8 @@ from bayesglmm.special import overdispersed, stirling
 __all__ = ["NEGATIVE_BINOMIAL1"]
 
 
-_LEAST, _MOST = 1e-307, 1e100
-"""What μ/φ is held within; beyond, the count is 0, or Poisson to the last digit."""
+_POISSON, _LEAST = 1e-30, 1e-307
+"""The φ below which a count is Poisson to the last digit, and the μ/φ below which it is 0."""
 
 
 def _rows(
@@ -24,10 +24,10 @@ def _rows(
     d_eta: Pointer,
     d_parameters: Pointer,
 ) -> float:
-    phi = parameters[0]
+    phi = max(parameters[0], _POISSON)
     total, d_phi = 0.0, 0.0
     for i in range(n):
-        size = min(max(a[i] / phi, _LEAST), _MOST)
+        size = max(a[i] / phi, _LEAST)
         remainder, slope = stirling(size) if y[i] > 0.0 else (0.0, 0.0)
         value, _, by_size, by_both = overdispersed(y[i], a[i], b[i], size, remainder, slope)
         total += value
