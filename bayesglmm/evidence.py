@@ -235,7 +235,8 @@ class _T:
         """Return the t with the mean and covariance of points (s, d)."""
         mean = np.average(at, axis=0, weights=weights)
         cov = np.atleast_2d(np.cov(at.T, aweights=weights)) * (_FREEDOM - 2) / _FREEDOM
-        return cls(mean, np.linalg.cholesky(cov + 1e-12 * np.diag(np.diag(cov) + 1e-12)))
+        own = np.diag(cov)
+        return cls(mean, np.linalg.cholesky(cov + 1e-12 * np.diag(np.where(own > 0, own, 1e-12))))
 
 
 def _by_bridge(target: Target, drawn: Array, chains: int, rng: np.random.Generator) -> Measured:
@@ -284,7 +285,7 @@ def _about_mode(target: Target, mean: Array, scale: Array) -> _T:
     """Return the t about the mode of a target, with its curvature, from a mean and sds of the fitted posterior."""
     from scipy import optimize
 
-    d, scale = len(mean), np.maximum(scale, 1e-8)
+    d, scale = len(mean), np.where(scale > 0, scale, 1e-8 * np.maximum(np.abs(mean), 1.0))
 
     def value(z: Array) -> Array:
         return np.maximum(target(mean + z * scale), -1e300)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayesglmm.design import BlockDesign, Design
 from bayesglmm.errors import DataError, listing
@@ -237,7 +238,25 @@ def _observe(model: Parts, eta: Any, parameters: dict[str, Any]) -> None:
 
     outcome, family = model.design.outcome, model.family
     assert outcome is not None
-    trials = None if outcome.trials is None else pm.Data("trials", outcome.trials.astype(np.int64), dims="row")
-    y = outcome.y if family.kind == "continuous" else outcome.y.astype(np.int64)
+    trials = None if outcome.trials is None else _counts("trials", outcome.trials)
+    y = pm.Data("y_data", outcome.y, dims="row") if family.kind == "continuous" else _counts("y_data", outcome.y)
     arguments = family.distribution(eta, family.link, parameters, trials)
-    getattr(pm, family.pymc)("y", **arguments, observed=pm.Data("y_data", y, dims="row"), dims="row")
+    getattr(pm, family.pymc)("y", **arguments, observed=y, dims="row")
+
+
+def _counts(name: str, values: NDArray[np.float64]) -> Any:
+    """Return counts as data of the graph.
+
+    Raises
+    ------
+    DataError
+        For counts that PyMC, which holds them in 32 bits, would silently turn into others.
+    """
+    import pymc as pm
+
+    if values.max(initial=0.0) >= 2**31:
+        raise DataError(
+            f"PyMC holds counts in 32 bits, so its graph cannot have {values.max():.15g}; the package's own density "
+            'holds counts up to 2^53: sample with backend="density"'
+        )
+    return pm.Data(name, values.astype(np.int64), dims="row")

@@ -238,7 +238,7 @@ def _cloglog_rows(n: int, eta: Pointer, a: Pointer, b: Pointer, da: Pointer, db:
             a[i] = eta[i] - 0.5 * rate
             da[i] = 1.0
         elif rate < 700.0:
-            a[i] = math.log(-math.expm1(-rate))
+            a[i] = math.log(-math.expm1(-rate)) if rate < 5.0 else math.log1p(-math.exp(-rate))
             da[i] = rate / math.expm1(rate)
         else:
             a[i] = 0.0
@@ -250,8 +250,8 @@ def _cauchit_rows(n: int, eta: Pointer, a: Pointer, b: Pointer, da: Pointer, db:
         p = math.atan2(1.0, -eta[i]) / math.pi
         q = math.atan2(1.0, eta[i]) / math.pi
         density = 1.0 / (math.pi * (1.0 + eta[i] * eta[i]))
-        a[i] = math.log(p)
-        b[i] = math.log(q)
+        a[i] = math.log(p) if p < 0.9 else math.log1p(-q)
+        b[i] = math.log(q) if q < 0.9 else math.log1p(-p)
         da[i] = density / p
         db[i] = -density / q
 

@@ -7,8 +7,25 @@ instructions; a loop that calls the C library takes several times as long.
 import math
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import special
 
-__all__ = ["digamma", "exp", "log", "log_ndtr", "mills", "twice_artanh"]
+__all__ = [
+    "beyond",
+    "exp",
+    "log",
+    "log1p",
+    "log1p_less",
+    "log_ndtr",
+    "log_proportions",
+    "log_ratio",
+    "log_ratio_less",
+    "mills",
+    "overdispersed",
+    "stirling",
+    "stirlings",
+    "twice_artanh",
+]
 
 _LOG2_E = 1.4426950408889634
 _LOG_2_HIGH, _LOG_2_LOW = 0.6931471803691238, 1.9082149292705877e-10
@@ -53,10 +70,60 @@ def exp(x: float) -> float:
 def twice_artanh(s: float) -> float:
     """Return 2 artanh s = log((1 + s) / (1 − s)) for |s| ≤ 1/3, relative error near 2e-16.
 
-    With s = x / (2 + x) it is log(1 + x). (artanh(s)/s − 1)/s² is taken by its Chebyshev interpolant in s².
+    With s = x / (2 + x) it is log(1 + x).
     """
     u = s * s
-    ratio = _degree_9(
+    return 2.0 * s * (1.0 + u * _artanh_ratio(u))
+
+
+def log1p(x: float) -> float:
+    """Return log(1 + x) for 1 + x normal, relative error near 3e-16."""
+    return twice_artanh(x / (2.0 + x)) if -0.5 <= x <= 1.0 else log(1.0 + x)
+
+
+def log1p_less(x: float) -> float:
+    """Return log(1 + x) − x for −½ ≤ x ≤ 1, relative error near 4e-16; elsewhere it is for the caller to take both.
+
+    With s = x / (2 + x), log(1 + x) = 2 artanh s and 2s − x = −xs, so that nothing cancels.
+    """
+    s = x / (2.0 + x)
+    u = s * s
+    return -s * (x - 2.0 * u * _artanh_ratio(u))
+
+
+def log_ratio(x: float, far: float) -> float:
+    """Return log r from x = r − 1 and log r: the first decides where r is near 1, the second where it is not."""
+    return log1p(x) if -0.5 <= x <= 1.0 else far
+
+
+def log_ratio_less(x: float, log_ratio: float) -> float:
+    """Return log r − (r − 1) from x = r − 1 and log r: the first decides where r is near 1, both where it is not."""
+    return log1p_less(x) if -0.5 <= x <= 1.0 else log_ratio - x
+
+
+def log_proportions(p: float, q: float, delta: float, log_p: float, log_q: float) -> float:
+    """Return p log(P/p) + q log(Q/q) for P + Q = p + q = 1: minus a divergence.
+
+    It is near −(P − p)²/(2pq), so it is taken of logarithms less their arguments, whose sum is nothing.
+
+    Parameters
+    ----------
+    p, q, delta
+        And P − p.
+    log_p, log_q
+        log(P/p) and log(Q/q), which decide where P/p and Q/q are far from 1.
+    """
+    return p * log_ratio_less(delta / p, log_p) + q * log_ratio_less(-delta / q, log_q)
+
+
+def beyond(y: float, p: float, q: float) -> float:
+    """Return y − p for p + q = 1, from the end that y is nearer to."""
+    return y - p if y <= 0.5 else q - (1.0 - y)
+
+
+def _artanh_ratio(u: float) -> float:
+    """Return (artanh(s)/s − 1)/s² at s² = u ≤ 1/9, by its Chebyshev interpolant."""
+    return _degree_9(
         u,
         0.3333333333333333,
         0.20000000000007292,
@@ -69,7 +136,6 @@ def twice_artanh(s: float) -> float:
         0.04400369243052285,
         0.08082022806009813,
     )
-    return 2.0 * s * (1.0 + u * ratio)
 
 
 def _degree_9(
@@ -106,27 +172,101 @@ def log(x: float) -> float:
     return whole * _LOG_2_HIGH + (twice_artanh(s) + whole * _LOG_2_LOW)
 
 
-def digamma(x: float) -> float:
-    """Return ψ(x) for x > 0: recurrence up to 10, then the asymptotic series; relative error near 1e-15.
+_FAR = 8.0
+"""From where on the asymptotic series are exact to rounding."""
+
+
+def stirling(x: float) -> tuple[float, float]:
+    """Return what Stirling's formula leaves of log Γ(x), log Γ(x) − (x − ½) log x + x − ½ log 2π, and its derivative.
+
+    They are near 1/(12x) and −1/(12x²), so that differences of log Γ at large arguments, of which most cancels, are
+    taken of them. Errors are near 1e-15 of the larger of 1 and the value; above 8, of the value.
 
     References
     ----------
-    Abramowitz & Stegun (1964), Handbook of Mathematical Functions, 6.3.5 and 6.3.18.
+    Abramowitz & Stegun (1964), Handbook of Mathematical Functions, 6.1.41 and 6.3.18.
     """
-    shift = 0.0
-    while x < 10.0:
-        shift -= 1.0 / x
-        x += 1.0
-    square = 1.0 / (x * x)
-    series = square * (
-        1.0 / 12.0
-        - square
-        * (
-            1.0 / 120.0
-            - square * (1.0 / 252.0 - square * (1.0 / 240.0 - square * (1.0 / 132.0 - square * 691.0 / 32760.0)))
-        )
+    if x >= _FAR:
+        return _stirling_series(x)
+    far, z = x + _FAR, x * (x + 7.0)  # Γ(x) = Γ(far) / product, x (x + 1) … (x + 7) being z (z + 6) (z + 10) (z + 12)
+    product = z * (720.0 + z * (252.0 + z * (28.0 + z)))
+    slope = (2.0 * x + 7.0) * (720.0 + z * (504.0 + z * (84.0 + z * 4.0)))
+    log_x, log_far = log(x), log(far)
+    value, by_x = _stirling_series(far)
+    value += (far - 0.5) * log_far - (x - 0.5) * log_x - _FAR - log(product)
+    return value, by_x + (log_far - log_x) - 0.5 / far + (0.5 / x - slope / product)
+
+
+def _stirling_series(x: float) -> tuple[float, float]:
+    inverse = 1.0 / x
+    u = inverse * inverse
+    value = 1.0 / 1188.0 - u * (691.0 / 360360.0 - u * (1.0 / 156.0 - u * (3617.0 / 122400.0)))
+    value = 1.0 / 12.0 - u * (1.0 / 360.0 - u * (1.0 / 1260.0 - u * (1.0 / 1680.0 - u * value)))
+    slope = 1.0 / 132.0 - u * (691.0 / 32760.0 - u * (1.0 / 12.0 - u * (3617.0 / 8160.0)))
+    slope = 1.0 / 12.0 - u * (1.0 / 120.0 - u * (1.0 / 252.0 - u * (1.0 / 240.0 - u * slope)))
+    return inverse * value, -u * slope
+
+
+def stirlings(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the first of `stirling` of an array."""
+    near, far = np.minimum(x, _FAR), np.maximum(x, _FAR)
+    u = 1.0 / (far * far)
+    series = np.polynomial.polynomial.polyval(
+        u, [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400]
     )
-    return shift + math.log(x) - 0.5 / x - series
+    below = special.gammaln(near) - ((near - 0.5) * np.log(near) - near + 0.5 * math.log(2 * math.pi))
+    return np.asarray(np.where(x < _FAR, below, series / far))
+
+
+def overdispersed(
+    y: float, mu: float, log_mu: float, size: float, remainder: float, slope: float
+) -> tuple[float, float, float, float]:
+    """Return the log density of a negative binomial count and its derivatives, for every size s.
+
+    It is log Γ(y + s) − log Γ(s) + y log(μ/(s + μ)) + s log(s/(s + μ)), of which most cancels where s or y is large.
+    What remains is, with δ = μ − y, u = sδ / (y (s + μ)) and v = δ / (s + y),
+
+        y log(1 + u) − s log(1 + v) − ½ log(1 + y/s) + r(s + y) − r(s),
+
+    r being `stirling`, and where u and v are small the two logarithms less their arguments, and −sδv/(s + μ).
+
+    Parameters
+    ----------
+    y, mu, log_mu, size
+        The count, its mean and the logarithm of that, and s.
+    remainder, slope
+        `stirling` at s.
+
+    Returns
+    -------
+    value
+        The log density less −½ log(2πy) − r(y), and less nothing where y = 0.
+    by_mean
+        μ times its derivative by μ, given s.
+    by_size
+        Its derivative by log s, given μ.
+    by_both
+        Its derivative by log s with μ in proportion.
+    """
+    s = size
+    delta, both, total = mu - y, s + mu, s + y
+    v, w = delta / total, -delta / both  # (1 + v)(1 + w) = 1
+    near = log1p(w) if w > -0.5 else -log1p(v)
+    log_w = near if abs(v) + abs(w) < 1e15 else log(total) - log(both)
+    by_mean = w * s if abs(w) < 1.0 else -delta * (s / both)
+    by_size = s * log1p_less(w) if -0.5 <= w <= 1.0 else s * log_w - by_mean
+    by_both = s * log_w
+    if y <= 0.0:
+        return by_both, by_mean, by_size, by_both
+    own, own_slope = stirling(total)
+    rest = 0.5 * y / total + s * (own_slope - slope)
+    u = (s / both) * (delta / y)
+    if -0.5 <= u <= 1.0 and -0.5 <= v <= 1.0:
+        value = y * log1p_less(u) - s * log1p_less(v) - (s / both) * delta * v
+    else:
+        value = y * (log1p(u) if u > -0.5 else (log_mu - log(y)) + log_w) + s * log_w
+    value += own - remainder - 0.5 * (log1p(y / s) if y < s else log(total) - log(s))
+    return value, by_mean, by_size + rest, by_both + rest
 
 
 def log_ndtr(x: float) -> float:

@@ -17,8 +17,12 @@ from bayesglmm.design import BlockDesign
 from bayesglmm.graph import pair_names
 from bayesglmm.model import Model
 from bayesglmm.priors import Beta, Prior
+from bayesglmm.priors.scales import scales
 
 __all__ = ["Bound", "Coordinates"]
+
+_APART = 1e-5
+"""How far apart slopes by η are taken for their difference, in units of the response's scale on η."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +93,7 @@ class Bound:
             "x": np.ascontiguousarray((rows.x - centre).T),
             "y": _floats(rows.y),
             "centre": _floats(centre),
+            "apart": np.array([_APART * scales(design, model.family).response]),
             "prior_calls": np.array([prior_address(prior) for prior in globals_], dtype=np.int64),
             "prior_numbers": np.array([_numbers(prior) for prior in globals_], dtype=np.float64),
             "transforms": np.array([_transform(prior) for prior in globals_], dtype=np.int64),

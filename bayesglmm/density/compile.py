@@ -99,12 +99,13 @@ def find_coordinates(model: Model, starts: Mapping[str, Any], rows: Rows | None 
     effects = shape.core - shape.globals
     if effects > _MOST_CORE or effects * shape.leaves[0] * shape.leaves[1] > _MOST_STRIPS:
         return "too many levels of several factors"
-    units = np.ones(shape.globals)
-    first, slopes = int(model.design.has_intercept), scales(model.design, model.family).slopes
-    units[first : first + len(slopes)] = 1 / np.array(slopes)
+    units, about = np.ones(shape.globals), scales(model.design, model.family)
+    first, slopes = int(model.design.has_intercept), about.slopes
+    units[:first] = about.response
+    units[first : first + len(slopes)] = about.response / np.array(slopes)
     found = marginal_mode(density, _start(model, bound, starts), units)
-    if found is None:
-        return "no mode was found to whiten at"
+    if isinstance(found, str):
+        return found
     mode, marginal = found
     sds, at = [], first + len(slopes)
     for block in model.design.blocks:

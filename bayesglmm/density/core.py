@@ -38,8 +38,11 @@ from bayesglmm.density.layout import BLOCK_SIZE, Block, Header
 __all__ = ["expand", "information", "log_density"]
 
 
-_APART, _LEAST_APART = 1e-4, 1e-6
-"""How far apart slopes by η are taken for their difference: of η, and at the least."""
+_OF_ETA = 1e-10
+"""How far apart slopes by η are taken for their difference, of η: or rounding would be seen."""
+
+_WIDE, _CLOSER, _TRIES = 1e-3, 0.03, 6
+"""A row whose information is thought to be more than this by the square of that distance is looked at from closer."""
 
 _ETA, _D_ETA = CHUNK * Work.ETA, CHUNK * Work.D_ETA
 
@@ -278,16 +281,23 @@ def information(dim, length, x, written, header):
     for start in range(0, n, CHUNK):
         size = _size(n, start)
         _linear_predictor(header, values, b, eta, start, size)
-        for i in range(size):
-            written[start + i] = 0.0
-        for side in range(2):
-            sign = 1.0 - 2.0 * side
+        apart = doubles(header[Header.APART])[0]
+        for _ in range(_TRIES):
             for i in range(size):
-                moved[i] = eta[i] - sign * (_APART * abs(eta[i]) + _LEAST_APART)
-            _zero(d_parameters, header[Header.PARAMETERS])
-            _rows(header, work, values, d_parameters, start, size)
+                written[start + i] = 0.0
+            for side in range(2):
+                sign = 1.0 - 2.0 * side
+                for i in range(size):
+                    moved[i] = eta[i] - sign * (_OF_ETA * abs(eta[i]) + apart)
+                _zero(d_parameters, header[Header.PARAMETERS])
+                _rows(header, work, values, d_parameters, start, size)
+                for i in range(size):
+                    written[start + i] += sign * slope[i] / (2.0 * (_OF_ETA * abs(eta[i]) + apart))
+            widest = 0.0
             for i in range(size):
-                apart = _APART * abs(eta[i]) + _LEAST_APART
-                written[start + i] += sign * slope[i] / (2.0 * apart)
+                widest = max(widest, abs(written[start + i]))
+            if not widest * apart * apart > _WIDE:
+                break
+            apart *= _CLOSER
     release(header[Header.RELEASE], space)
     return 0

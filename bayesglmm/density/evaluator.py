@@ -21,7 +21,13 @@ _LOGP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, _POINTER, _POINTER, _P
 _INFORMATION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER)
 
 STEP = 1e-4
-"""How far coordinates are moved for a difference, in natural units."""
+"""How far globals are moved for a difference, in natural units."""
+
+_EFFECT_STEP = 0.01
+"""How far the effects of leaves are moved, which are near standard normal: so far that rounding is not seen."""
+
+_WIDE, _SHORTER = 0.01, 4
+"""How wide a step may be, its square in conditional standard deviations over √n, or it is shortened; how often."""
 
 FLOOR = 0.1
 """The least curvature of an effect in units of its prior, which alone gives 1."""
@@ -73,14 +79,31 @@ class Evaluator:
         """Return minus the derivative of the gradient along a step, (dim,), times its length."""
         return (self(x - step)[1] - self(x + step)[1]) / 2
 
-    def effects(self, x: Array) -> Arrow:
+    def slopes(self, x: Array, along: Array, steps: Array) -> Array:
+        """Return minus the derivatives of the gradient along directions (r, dim), (r, dim).
+
+        Steps (r,) along them are shortened where the rows' densities are narrower than that.
+        """
+        found, widest = np.empty_like(along), _WIDE * max(self.rows.n, 1) ** 0.5
+        for i, (direction, step) in enumerate(zip(along, steps, strict=True)):
+            for _ in range(_SHORTER):
+                found[i] = self.slope(x, step * direction) / step
+                held = abs(float(found[i] @ direction))
+                if not held * step**2 > widest:
+                    break
+                step = np.sqrt(0.1 * widest / held)
+        return found
+
+    def effects(self, x: Array, *, concave: bool = False) -> Arrow:
         """Return minus the Hessian by the effects, all of them non-centred; its head is of those in the core.
 
         With b = M z of every block it is I + Mᵀ Zᵀ W Z M, where W holds minus the second derivatives of the
-        rows' log likelihood by η.
+        rows' log likelihood by η; `concave` takes 0 where that is negative.
         """
         shape = self.shape
         weight, parts = self._parts(x)
+        if concave:
+            weight = np.maximum(weight, 0.0)
         (m, k), c = shape.leaves, shape.core - shape.globals
         core = [parts[number] for number in shape.core_blocks]
         leaf = [parts[number] for number in shape.leaf_blocks]
@@ -152,7 +175,7 @@ class _Part:
 
 
 def curvature(density: Evaluator, x: Array, scales: Array) -> Arrow:
-    """Return the arrow at a point, from differences of the gradient: 2 (c + k) evaluations.
+    """Return the arrow at a point, from differences of the gradient: 2 (c + 2k) evaluations.
 
     Parameters
     ----------
@@ -168,12 +191,13 @@ def curvature(density: Evaluator, x: Array, scales: Array) -> Arrow:
     units[: shape.globals] = scales
     (m, k), c = shape.leaves, shape.core
     head, shafts, corners = np.empty((c, c)), np.empty((m, k, c)), np.empty((m, k, k))
-    for i in range(c):
-        step = STEP * units[i]
-        core, leaves = shape.apart(density.slope(x, shape.together(step * np.eye(c)[i], np.zeros((m, k)))) / step)
-        head[:, i], shafts[:, :, i] = core, leaves
+    along = np.array([shape.together(direction, np.zeros((m, k))) for direction in np.eye(c)]).reshape(c, density.dim)
+    for i, slope in enumerate(density.slopes(x, along, STEP * units)):
+        head[:, i], shafts[:, :, i] = shape.apart(slope)
     for j in range(k):  # leaves do not meet, so all are moved at once
-        step = np.zeros((m, k))
-        step[:, j] = STEP
-        corners[:, :, j] = shape.apart(density.slope(x, shape.together(np.zeros(c), step)) / STEP)[1]
+        leaves = np.zeros((m, k))
+        leaves[:, j] = _EFFECT_STEP
+        step = shape.together(np.zeros(c), leaves)
+        near, far = (shape.apart(density.slope(x, times * step))[1] / (times * _EFFECT_STEP) for times in (1, 2))
+        corners[:, :, j] = (4 * near - far) / 3  # without the error that goes with the square of the step
     return Arrow(shape, (head + head.T) / 2, shafts, lifted((corners + corners.swapaxes(1, 2)) / 2, FLOOR))

@@ -23,6 +23,7 @@ class Header(FromZero):
     TRIALS = auto()
     TRIALS_VARY = auto()
     CENTRE = auto()
+    APART = auto()  # of one double: how far apart slopes by η are taken for their difference
     BLOCK_TABLE = auto()
     PRIOR_CALLS = auto()
     PRIOR_NUMBERS = auto()

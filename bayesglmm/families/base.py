@@ -10,12 +10,27 @@ from numpy.typing import NDArray
 from bayesglmm.errors import FamilyError, ResponseError, listing, suggest
 from bayesglmm.links import LINKS, Link, get_link
 
-__all__ = ["Array", "Cells", "Family", "Merge", "Parameter", "Pointer", "Residual", "Rule", "sum_rows", "whole"]
+__all__ = [
+    "LARGE",
+    "Array",
+    "Cells",
+    "Family",
+    "Merge",
+    "Parameter",
+    "Pointer",
+    "Residual",
+    "Rule",
+    "sum_rows",
+    "whole",
+]
 
 type Array = NDArray[np.float64]
 type Cells = NDArray[np.int64]
 type Pointer = Any
 """An array, or a C pointer to doubles once compiled."""
+
+LARGE = 8192.0
+"""The count from which a row's log density is taken less its value at its height, so that it keeps its digits."""
 
 
 @dataclass(frozen=True)
@@ -282,5 +297,5 @@ def sum_rows(cell: Cells, y: Array, trials: Array) -> tuple[Cells, Array, Array]
 
 
 def whole(values: Array) -> NDArray[np.bool_]:
-    """Return which values are whole numbers that PyMC can hold."""
-    return np.asarray((values == np.floor(values)) & (np.abs(values) < 2**31))
+    """Return which values are whole numbers that a double holds with their neighbours."""
+    return np.asarray((values == np.floor(values)) & (np.abs(values) <= 2**53))

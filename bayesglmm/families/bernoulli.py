@@ -1,7 +1,8 @@
 """Binary outcomes: V = μ(1 − μ)."""
 
-from bayesglmm.families.base import Family, Merge, Pointer, Rule, sum_rows
+from bayesglmm.families.base import LARGE, Family, Merge, Pointer, Rule, sum_rows
 from bayesglmm.links import get_link
+from bayesglmm.special import exp, log, log_proportions
 
 __all__ = ["BERNOULLI", "binary_rows"]
 
@@ -19,11 +20,23 @@ def binary_rows(
     d_parameters: Pointer,
 ) -> float:
     """Return the log likelihood of successes among trials: see `Family.rows`."""
-    total = 0.0
+    large, total = 0.0, 0.0
     for i in range(n):
+        large += 1.0 if trials[i] > LARGE else 0.0
         failures = trials[i] - y[i]
         total += (y[i] * a[i] if y[i] > 0.0 else 0.0) + (failures * b[i] if failures > 0.0 else 0.0)
         d_eta[i] = y[i] * da[i] + failures * db[i]
+    if large == 0.0:
+        return total
+    total = 0.0  # of many trials less the density at its height, or what is left would have lost its digits
+    for i in range(n):
+        failures = trials[i] - y[i]
+        if trials[i] <= LARGE or y[i] <= 0.0 or failures <= 0.0:
+            total += (y[i] * a[i] if y[i] > 0.0 else 0.0) + (failures * b[i] if failures > 0.0 else 0.0)
+        else:
+            p, q = y[i] / trials[i], failures / trials[i]
+            delta = exp(a[i]) - p if p <= 0.5 else q - exp(b[i])
+            total += trials[i] * log_proportions(p, q, delta, a[i] - log(p), b[i] - log(q))
     return total
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from bayesglmm.families.base import Array, Family, Parameter, Pointer, Rule
 from bayesglmm.links import Link, get_link
-from bayesglmm.special import digamma
+from bayesglmm.special import beyond, exp, log, log1p, log_proportions, log_ratio, stirling
 
 __all__ = ["BETA"]
 
@@ -41,15 +41,19 @@ def _rows(
     d_parameters: Pointer,
 ) -> float:
     phi = parameters[0]
-    constant, slope = math.lgamma(phi), digamma(phi)
+    remainder, slope = stirling(phi)
+    constant, slope = 0.5 * math.log(phi) + remainder, 0.5 / phi + slope
     total, d_phi = 0.0, 0.0
     for i in range(n):
-        p, q = math.exp(a[i]), math.exp(b[i])
-        log_y, log_1y = math.log(y[i]), math.log1p(-y[i])
-        d_p, d_q = log_y - digamma(p * phi), log_1y - digamma(q * phi)
-        total += constant - math.lgamma(p * phi) - math.lgamma(q * phi) + p * phi * log_y + q * phi * log_1y
-        d_eta[i] = phi * (d_p - d_q) * p * da[i]
-        d_phi += slope + p * d_p + q * d_q
+        p, q = exp(a[i]), exp(b[i])
+        log_p, log_q = log(y[i]) - a[i], log1p(-y[i]) - b[i]
+        delta = beyond(y[i], p, q)
+        distance = log_proportions(p, q, delta, log_p, log_q)
+        (own_p, slope_p), (own_q, slope_q) = stirling(p * phi), stirling(q * phi)
+        total += constant + 0.5 * (a[i] + b[i]) + phi * distance - own_p - own_q
+        log_odds = log_ratio(delta / p, log_p) - log_ratio(-delta / q, log_q)
+        d_eta[i] = (phi * (log_odds - slope_p + slope_q) + 0.5 / p - 0.5 / q) * p * da[i]
+        d_phi += slope + distance - p * slope_p - q * slope_q
     d_parameters[0] += d_phi
     return total
 
@@ -82,6 +86,6 @@ BETA = Family(
     pymc="Beta",
     notation="Beta(mean {mu}, precision φ)",
     rows=_rows,
-    constant=lambda y, trials: -np.log(y) - np.log1p(-y),
+    constant=lambda y, trials: -np.log(y) - np.log1p(-y) - 0.5 * math.log(2 * math.pi),
     effect={"logit": "odds ratio of means"},
 )

@@ -1,12 +1,28 @@
 """Successes among trials: μ is the probability of one success, V = n μ(1 − μ)."""
 
+import numpy as np
 from scipy import special
 
-from bayesglmm.families.base import Family, Merge, Rule, sum_rows, whole
+from bayesglmm.families.base import LARGE, Array, Family, Merge, Rule, sum_rows, whole
 from bayesglmm.families.bernoulli import binary_rows
 from bayesglmm.links import get_link
+from bayesglmm.special import stirlings
 
 __all__ = ["BINOMIAL"]
+
+
+def _constant(y: Array, trials: Array) -> Array:
+    """Return log (n over y), where `binary_rows` has the density less its height the log of that height."""
+    failures = trials - y
+    inner, n = np.maximum(y * (failures > 0), 1.0), np.maximum(trials, 1.0)
+    rest = np.maximum(failures * (y > 0), 1.0)
+    height = 0.5 * (np.log(n / inner) - np.log(2 * np.pi * rest)) + stirlings(n) - stirlings(inner) - stirlings(rest)
+    few = np.minimum(trials, LARGE)
+    below = np.minimum(y, few)
+    coefficient = special.gammaln(few + 1) - special.gammaln(below + 1) - special.gammaln(few - below + 1)
+    at_height = (trials > LARGE) & (y > 0) & (failures > 0)
+    return np.where(at_height, height, np.where((y > 0) & (failures > 0), coefficient, 0.0))
+
 
 BINOMIAL = Family(
     name="binomial",
@@ -17,7 +33,7 @@ BINOMIAL = Family(
     rules=(
         Rule(
             lambda y, trials: ~whole(y) | ~whole(trials),
-            "successes and trials are whole numbers below 2^31; give counts, not proportions",
+            "successes and trials are whole numbers up to 2^53; give counts, not proportions",
         ),
         Rule(lambda y, trials: trials < 1, "every row has at least one trial; drop the rows without"),
         Rule(lambda y, trials: y < 0, "successes are not negative; correct or drop these rows"),
@@ -32,7 +48,7 @@ BINOMIAL = Family(
     pymc="Binomial",
     notation="Binomial(n, {mu})",
     rows=binary_rows,
-    constant=lambda y, trials: special.gammaln(trials + 1) - special.gammaln(y + 1) - special.gammaln(trials - y + 1),
+    constant=_constant,
     merge=Merge(sum_rows),
     effect={"logit": "odds ratio", "cloglog": "hazard ratio"},
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from bayesglmm.families.base import Array, Family, Parameter, Pointer, Rule
 from bayesglmm.links import get_link
-from bayesglmm.special import digamma
+from bayesglmm.special import log_ratio_less, stirling
 
 __all__ = ["GAMMA"]
 
@@ -29,14 +29,15 @@ def _rows(
     d_parameters: Pointer,
 ) -> float:
     shape = parameters[0]
-    constant, slope = shape * math.log(shape) - math.lgamma(shape), math.log(shape) + 1.0 - digamma(shape)
+    remainder, slope = stirling(shape)
+    constant, slope = 0.5 * math.log(shape) - remainder, 0.5 / shape - slope
     total, d_shape = 0.0, 0.0
     for i in range(n):
-        ratio = y[i] / a[i]
-        log_ratio = math.log(y[i]) - b[i]
-        total += constant + shape * (log_ratio - ratio)
-        d_eta[i] = shape * (ratio - 1.0) * db[i]
-        d_shape += slope + log_ratio - ratio
+        apart = (y[i] - a[i]) / a[i]
+        distance = log_ratio_less(apart, math.log(y[i]) - b[i])
+        total += constant + shape * distance
+        d_eta[i] = shape * apart * db[i]
+        d_shape += slope + distance
     d_parameters[0] += d_shape
     return total
 
@@ -66,6 +67,6 @@ GAMMA = Family(
     pymc="Gamma",
     notation="Gamma(shape, mean {mu})",
     rows=_rows,
-    constant=lambda y, trials: -np.log(y),
+    constant=lambda y, trials: -np.log(y) - 0.5 * math.log(2 * math.pi),
     effect={"log": "ratio of means"},
 )

@@ -1,15 +1,15 @@
 """Overdispersed counts, quadratic variance: V = μ + μ²/φ (glmmTMB's nbinom2, brms' negbinomial)."""
 
-import math
-
-from scipy import special
-
 from bayesglmm.families.base import Family, Parameter, Pointer
-from bayesglmm.families.poisson import COUNT_RULES, draw_counts
+from bayesglmm.families.poisson import COUNT_RULES, draw_counts, saturated
 from bayesglmm.links import get_link
-from bayesglmm.special import digamma
+from bayesglmm.special import overdispersed, stirling
 
 __all__ = ["NEGATIVE_BINOMIAL"]
+
+
+_POISSON = 1e100
+"""A size from which a count is Poisson to the last digit."""
 
 
 def _rows(
@@ -24,17 +24,15 @@ def _rows(
     d_eta: Pointer,
     d_parameters: Pointer,
 ) -> float:
-    phi = parameters[0]
-    constant, slope = math.lgamma(phi), digamma(phi)
+    phi = min(parameters[0], _POISSON)
+    remainder, slope = stirling(phi)
     total, d_phi = 0.0, 0.0
     for i in range(n):
-        excess = math.log1p(a[i] / phi)  # log(φ + μ) − log φ
-        share = (y[i] + phi) / (a[i] + phi)
-        total += math.lgamma(y[i] + phi) - constant - phi * excess
-        total += y[i] * (b[i] - math.log(phi) - excess) if y[i] > 0.0 else 0.0
-        d_eta[i] = y[i] * db[i] - share * da[i]
-        d_phi += digamma(y[i] + phi) - slope - excess + 1.0 - share
-    d_parameters[0] += d_phi
+        value, by_mean, by_size, _ = overdispersed(y[i], a[i], b[i], phi, remainder, slope)
+        total += value
+        d_eta[i] = by_mean * db[i]
+        d_phi += by_size
+    d_parameters[0] += d_phi / phi
     return total
 
 
@@ -71,6 +69,6 @@ NEGATIVE_BINOMIAL = Family(
     pymc="NegativeBinomial",
     notation="NegativeBinomial({mu}, φ)",
     rows=_rows,
-    constant=lambda y, trials: -special.gammaln(y + 1),
+    constant=lambda y, trials: saturated(y),
     effect={"log": "rate ratio"},
 )

@@ -1,15 +1,15 @@
 """Overdispersed counts, linear variance: V = μ(1 + φ) (glmmTMB's nbinom1)."""
 
-import math
-
-from scipy import special
-
 from bayesglmm.families.base import Family, Parameter, Pointer
-from bayesglmm.families.poisson import COUNT_RULES, draw_counts
+from bayesglmm.families.poisson import COUNT_RULES, draw_counts, saturated
 from bayesglmm.links import get_link
-from bayesglmm.special import digamma
+from bayesglmm.special import overdispersed, stirling
 
 __all__ = ["NEGATIVE_BINOMIAL1"]
+
+
+_POISSON, _LEAST = 1e-30, 1e-307
+"""The φ below which a count is Poisson to the last digit, and the μ/φ below which it is 0."""
 
 
 def _rows(
@@ -24,15 +24,15 @@ def _rows(
     d_eta: Pointer,
     d_parameters: Pointer,
 ) -> float:
-    phi = parameters[0]
-    log1p_phi, log_odds = math.log1p(phi), math.log(phi) - math.log1p(phi)
+    phi = max(parameters[0], _POISSON)
     total, d_phi = 0.0, 0.0
     for i in range(n):
-        size = a[i] / phi
-        d_size = digamma(y[i] + size) - digamma(size) - log1p_phi
-        total += math.lgamma(y[i] + size) - math.lgamma(size) - size * log1p_phi + y[i] * log_odds
-        d_eta[i] = d_size * da[i] / phi
-        d_phi += y[i] / (phi * (1.0 + phi)) - size / (1.0 + phi) - d_size * size / phi
+        size = max(a[i] / phi, _LEAST)
+        remainder, slope = stirling(size) if y[i] > 0.0 else (0.0, 0.0)
+        value, _, by_size, by_both = overdispersed(y[i], a[i], b[i], size, remainder, slope)
+        total += value
+        d_eta[i] = by_both * db[i]
+        d_phi -= by_size * (size / a[i]) if a[i] > 0.0 else 0.0
     d_parameters[0] += d_phi
     return total
 
@@ -57,6 +57,6 @@ NEGATIVE_BINOMIAL1 = Family(
     pymc="NegativeBinomial",
     notation="NegativeBinomial1({mu}, φ)",
     rows=_rows,
-    constant=lambda y, trials: -special.gammaln(y + 1),
+    constant=lambda y, trials: saturated(y),
     effect={"log": "rate ratio"},
 )

@@ -1,27 +1,35 @@
 """Counts: V = μ."""
 
+import math
+
 import numpy as np
 from scipy import special
 
-from bayesglmm.families.base import Array, Cells, Family, Merge, Pointer, Rule, sum_rows, whole
+from bayesglmm.families.base import LARGE, Array, Cells, Family, Merge, Pointer, Rule, sum_rows, whole
 from bayesglmm.links import get_link
+from bayesglmm.special import log_ratio_less, stirlings
 
-__all__ = ["COUNT_RULES", "POISSON", "draw_counts"]
+__all__ = ["COUNT_RULES", "POISSON", "draw_counts", "saturated"]
 
 COUNT_RULES = (
     Rule(
         lambda y, trials: ~whole(y),
-        "counts are whole numbers below 2^31; give a rate as its count, with offset(log(exposure))",
+        "counts are whole numbers up to 2^53; give a rate as its count, with offset(log(exposure))",
     ),
     Rule(lambda y, trials: y < 0, "counts are not negative; correct or drop these rows"),
 )
 
 _LARGE = 1e15
+"""Where numpy's Poisson draws begin to lose their variance."""
 
 
 def draw_counts(rng: np.random.Generator, rate: Array) -> Array:
-    """Draw Poisson counts; above 10^15, where numpy ends, a count is its rate to seven figures."""
-    return np.where(rate < _LARGE, rng.poisson(np.minimum(rate, _LARGE)), rate).astype(float)
+    """Draw Poisson counts; above 10^15 they are normal to eight figures."""
+    drawn = rng.poisson(np.minimum(rate, _LARGE)).astype(float)
+    large = rate > _LARGE
+    if large.any():
+        drawn[large] = np.rint(rate[large] + np.sqrt(rate[large]) * rng.standard_normal(int(large.sum())))
+    return drawn
 
 
 def _sum_exposures(cell: Cells, offset: Array) -> Array:
@@ -43,11 +51,30 @@ def _rows(
     d_eta: Pointer,
     d_parameters: Pointer,
 ) -> float:
-    total = 0.0
+    large, total = 0.0, 0.0
     for i in range(n):
+        large += 1.0 if y[i] > LARGE else 0.0
         total += (y[i] * b[i] if y[i] > 0.0 else 0.0) - a[i]
         d_eta[i] = y[i] * db[i] - da[i]
+    if large == 0.0:
+        return total
+    total = 0.0  # of large counts less the density at its height, or what is left would have lost its digits
+    for i in range(n):
+        if y[i] <= LARGE:
+            total += (y[i] * b[i] if y[i] > 0.0 else 0.0) - a[i]
+        else:
+            total += y[i] * log_ratio_less((a[i] - y[i]) / y[i], b[i] - math.log(y[i]))
     return total
+
+
+def saturated(y: Array) -> Array:
+    """Return the log density of counts at a mean equal to them, y log y − y − log y!."""
+    at = np.maximum(y, 1.0)
+    return np.where(y > 0, -0.5 * np.log(2 * np.pi * at) - stirlings(at), 0.0)
+
+
+def _constant(y: Array, trials: Array) -> Array:
+    return np.where(y > LARGE, saturated(y), -special.gammaln(np.minimum(y, LARGE) + 1))
 
 
 POISSON = Family(
@@ -63,7 +90,7 @@ POISSON = Family(
     pymc="Poisson",
     notation="Poisson({mu})",
     rows=_rows,
-    constant=lambda y, trials: -special.gammaln(y + 1),
+    constant=_constant,
     merge=Merge(sum_rows, under=lambda link: link.multiplicative, offset=_sum_exposures),
     effect={"log": "rate ratio"},
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from bayesglmm.families.base import Array, Family, Parameter, Pointer
 from bayesglmm.links import get_link
-from bayesglmm.special import digamma
+from bayesglmm.special import log1p, log_ratio_less, stirling
 
 __all__ = ["STUDENT"]
 
@@ -28,17 +28,21 @@ def _rows(
     d_parameters: Pointer,
 ) -> float:
     sigma, nu = parameters[0], parameters[1]
-    constant = math.lgamma((nu + 1.0) / 2.0) - math.lgamma(nu / 2.0) - 0.5 * math.log(nu) - math.log(sigma)
-    slope = digamma((nu + 1.0) / 2.0) - digamma(nu / 2.0) - 1.0 / nu
+    x, t = 0.5 * nu, 1.0 / nu  # log Γ(x + ½) − log Γ(x) − ½ log x, and its derivative, both near −1/(8x)
+    (own, own_slope), (half, half_slope) = stirling(x), stirling(x + 0.5)
+    constant = x * log_ratio_less(t, math.log1p(t)) + half - own - math.log(sigma)
+    slope = half_slope - own_slope - log_ratio_less(-1.0 / (nu + 1.0), -math.log1p(t))
     total, d_sigma, d_nu = 0.0, 0.0, 0.0
     for i in range(n):
         residual = (y[i] - a[i]) / sigma
         distance = residual * residual / nu
+        log1p_distance = log1p(distance)
         weight = (nu + 1.0) / (nu * (1.0 + distance))
-        total += constant - 0.5 * (nu + 1.0) * math.log1p(distance)
+        total += constant - 0.5 * (nu + 1.0) * log1p_distance
         d_eta[i] = weight * residual / sigma * da[i]
-        d_sigma += (weight * residual * residual - 1.0) / sigma
-        d_nu += 0.5 * (slope - math.log1p(distance) + weight * distance)
+        d_sigma += (residual * residual - 1.0) / (1.0 + distance) / sigma
+        share = distance / (1.0 + distance)
+        d_nu += 0.5 * (slope + log_ratio_less(-share, -log1p_distance) + share / nu)
     d_parameters[0] += d_sigma
     d_parameters[1] += d_nu
     return total
@@ -74,5 +78,5 @@ STUDENT = Family(
     pymc="StudentT",
     notation="Student-t(ν, {mu}, σ)",
     rows=_rows,
-    constant=lambda y, trials: -0.5 * math.log(math.pi) + 0.0 * y,
+    constant=lambda y, trials: -0.5 * math.log(2 * math.pi) + 0.0 * y,
 )

@@ -39,8 +39,8 @@ _FURTHER = 12
 """Terms of a line looked at together where nothing is known of its length."""
 
 _NEWTON_STEPS = 200
-_SHIFT = 1e-4
-"""The step of the differences that give ∂²/∂η²."""
+_SHIFT, _LEAST_SHIFT = 1e-4, 1e-10
+"""The step of the differences that give ∂²/∂η², in prior sds of η, and at the least of η itself."""
 
 INTEGRATE = types.int64(types.CPointer(types.int64))
 """Header; 0 always."""
@@ -117,8 +117,12 @@ def _around(header, first, n, base, columns, u, work, parameters, spare):
     eta = work[0]
     _predict(n, base, columns, u, eta)
     for i in range(n):
-        eta[n + i] = eta[i] + _SHIFT
-        eta[2 * n + i] = eta[i] - _SHIFT
+        variance = 0.0
+        for c in range(u.size):
+            variance += columns[i, c] * columns[i, c]
+        shift = _SHIFT * math.sqrt(variance) + _LEAST_SHIFT * abs(eta[i])
+        eta[n + i] = eta[i] + shift
+        eta[2 * n + i] = eta[i] - shift
     _rows(header, first, n, 3, work, parameters, spare)
     return _less_half_square(work[2][0], u)
 
@@ -141,13 +145,14 @@ def _less_half_square(value, u):
 
 
 @piece
-def _curvature(n, columns, slope, hessian):
+def _curvature(n, columns, work, hessian):
     """Write I + Zᵀ W Z, W the curvature of each row by differences of what `_around` wrote, 0 where negative."""
+    eta, slope = work[0], work[1]
     hessian[:] = 0.0
     for c in range(hessian.shape[0]):
         hessian[c, c] = 1.0
     for i in range(n):
-        weight = (slope[2 * n + i] - slope[n + i]) / (2.0 * _SHIFT)
+        weight = (slope[2 * n + i] - slope[n + i]) / (eta[n + i] - eta[2 * n + i])
         if 0.0 < weight < math.inf:
             for c in range(hessian.shape[0]):
                 for d in range(hessian.shape[0]):
@@ -196,7 +201,7 @@ def _mode(header, first, n, base, columns, u, lower, work, parameters, spare):
             for i in range(n):
                 slope[c] += columns[i, c] * work[1][i]
         step[:] = slope
-        _curvature(n, columns, work[1], lower)
+        _curvature(n, columns, work, lower)
         _factor(lower)
         _solve(lower, step)
         gain = 0.0
