@@ -44,7 +44,7 @@ _STATISTICS = {
 
 _RESCALE = "check the scales of predictors, offsets and priors"
 
-_WARM_UP = {"whitened": 300, "plain": 1000}
+_WARM_UP = {"whitened": 300, "joint": 300, "plain": 1000}
 _FEWEST = 4  # ArviZ computes no diagnostic from fewer draws
 _FLAGS = ("diverging", "reached_max_treedepth")
 
