@@ -18,6 +18,7 @@ from bayesglmm import (
     icc,
     ladder,
     likelihood,
+    mending,
     predictions,
     random_effects,
     sensitivity,
@@ -278,6 +279,7 @@ class Fit:
         attrs = self.draws.attrs
         before = {name: attrs[name] for name in Sampler.options() if name in attrs}
         before |= {"prior_only": bool(attrs.get("prior_only")), "backend": attrs.get("asked_backend", "auto")}
+        before |= {"mend": bool(attrs.get("mend", 1))}
         sampler = Sampler(**{**before, **settings})
         return _sampled(model, sampler, progress)
 
@@ -315,7 +317,11 @@ class Fit:
             f"{chains} chains of {kept:,} draws from {source} ({how})",
             f"coefficients are conditional (typical subject, b = 0), on the scale of the {family.link.name} link; "
             "95 % equal-tailed intervals",
-            *[f"{finding.message} (see .separation)" for finding in self.check().findings if not finding.failure],
+            *[
+                _SAID[finding.kind].format(finding.message)
+                for finding in self.check().findings
+                if finding.kind in _SAID
+            ],
         ]
 
 
@@ -337,6 +343,7 @@ def fit(
     max_treedepth: int = 10,
     prior_only: bool = False,
     backend: Backend = "auto",
+    mend: bool = True,
 ) -> Fit:
     """Fit a generalized linear mixed model.
 
@@ -346,7 +353,7 @@ def fit(
         As in `bayesglmm.glmm`.
     progress
         Whether to show a progress bar.
-    draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend
+    draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, mend
         As in `bayesglmm.Sampler`.
 
     Returns
@@ -372,14 +379,15 @@ def fit(
     >>> f = bg.fit("count ~ trt*time + offset(log(weeks)) + (1 + time | id)", seizure,
     ...            family="poisson", seed=1, progress=False)  # doctest: +SKIP
     """
-    sampler = Sampler(draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend)
+    sampler = Sampler(draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, mend)
     model = glmm(formula, data, family, link=link, priors=priors, missing=missing)
     return _sampled(model, sampler, progress)
 
 
 def _sampled(model: Model, sampler: Sampler, progress: bool) -> Fit:
     found = None if sampler.prior_only else separation.look(model)
-    return Fit(model, separation.attach(sample(model, sampler, progress=progress), found))
+    draws = mending.mend(model, sampler, sample(model, sampler, progress=progress), progress=progress)
+    return Fit(model, separation.attach(draws, found))
 
 
 def load(folder: str | Path) -> Fit:
@@ -396,6 +404,9 @@ def load(folder: str | Path) -> Fit:
 def _significant(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
 
+
+_SAID = {"separation": "{} (see .separation)", "mended": "{}"}
+"""How findings that are neither failures nor warnings stand in the heading."""
 
 _FORMATS: Any = {
     **dict.fromkeys(("mean", "sd", "lower", "upper"), _significant),

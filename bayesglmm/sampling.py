@@ -75,6 +75,8 @@ class Sampler:
         What computes the log density: `"density"`, the package's own, compiled once for all models;
         `"pymc"`, the PyMC graph, compiled for each; `"numpyro"`, the same graph compiled by JAX and sampled
         by NumPyro, both of the extra `bayesglmm[numpyro]`; `"auto"`, the first. The posterior is the same.
+    mend
+        Whether a fit that fails its checks is sampled again, once (see `bayesglmm.mending`).
 
     Raises
     ------
@@ -91,6 +93,7 @@ class Sampler:
     max_treedepth: int = 10
     prior_only: bool = False
     backend: Backend = "auto"
+    mend: bool = True
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -101,8 +104,9 @@ class Sampler:
                 _check_integer(name, getattr(self, name), least, most)
         if not isinstance(self.target_accept, int | float) or not 0.5 <= self.target_accept < 1:
             raise OptionError(f"target_accept={self.target_accept!r} is not between 0.5 and 1; try 0.9")
-        if not isinstance(self.prior_only, bool):
-            raise OptionError(f"prior_only={self.prior_only!r} is neither True nor False")
+        for name in ("prior_only", "mend"):
+            if not isinstance(getattr(self, name), bool):
+                raise OptionError(f"{name}={getattr(self, name)!r} is neither True nor False")
         choose("backend", self.backend, get_args(Backend.__value__))
 
     def seeded(self) -> "Sampler":
@@ -117,7 +121,7 @@ class Sampler:
         return tuple(field.name for field in fields(cls))
 
 
-def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataTree:
+def sample(model: Model, sampler: Sampler, *, progress: bool = True, together: bool = False) -> xr.DataTree:
     """Draw from the posterior of a model.
 
     Parameters
@@ -128,6 +132,8 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
         The settings; with a seed the draws are the same on any number of cores.
     progress
         Whether to show a progress bar, in a terminal or a notebook.
+    together
+        Whether to sample in coordinates that standardise coefficients and effects together even where they cost much.
 
     Returns
     -------
@@ -154,7 +160,7 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
     sampler = sampler.seeded()
     start = time.perf_counter()
     with status("preparing the model", shown=progress):
-        compiled, about = _compile(model, sampler)
+        compiled, about = _compile(model, sampler, together)
     warm_up = sampler.tune or _WARM_UP[about["parameterization"]]
     prepared = time.perf_counter()
     trace, interrupted = _run(compiled, replace(sampler, tune=warm_up), progress)
@@ -162,6 +168,7 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
     tree.attrs = {
         **{name: value for name, value in asdict(sampler).items() if value is not None},
         "prior_only": int(sampler.prior_only),
+        "mend": int(sampler.mend),
         "backend": "density" if sampler.backend == "auto" else sampler.backend,
         **about,
         "interrupted": int(interrupted),
@@ -179,7 +186,7 @@ def _check_integer(name: str, value: Any, least: int, most: int) -> None:
         raise OptionError(f"{name}={value!r} is not a whole number from {least} to {most}")
 
 
-def _compile(model: Model, sampler: Sampler) -> tuple[Any, dict[str, Any]]:
+def _compile(model: Model, sampler: Sampler, together: bool) -> tuple[Any, dict[str, Any]]:
     """Return what nutpie or NumPyro samples, and what to say of it."""
     if sampler.backend in ("pymc", "numpyro"):
         graph = _Graph.of(model, sampler.prior_only)
@@ -187,7 +194,7 @@ def _compile(model: Model, sampler: Sampler) -> tuple[Any, dict[str, Any]]:
         return compiled, {"parameterization": "plain", "merged_rows": model.design.n}
     from bayesglmm.density import compile_density
 
-    return compile_density(model, _starts(model), prior_only=sampler.prior_only)
+    return compile_density(model, _starts(model), prior_only=sampler.prior_only, together=together)
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def _worth_trying(model: Model) -> bool:
 def _cost(density: Evaluator) -> int:
     """Return how many pairs of entries of a factor cost a few times what the density costs in other coordinates."""
     rows, shape = density.rows, density.shape
-    columns = rows.x.shape[1] + sum(z.shape[1] for z in rows.z) + 3
+    columns = int(rows.x.shape[1]) + sum(int(z.shape[1]) for z in rows.z) + 3
     strips = (shape.core - shape.globals) * shape.leaves[0] * shape.leaves[1]
     return min(_MOST_PAIRS, _DEARER * (rows.n * columns + strips + _LEAST_WORK))
 

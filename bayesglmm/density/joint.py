@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bayesglmm.density.rows import Rows
 
-__all__ = ["JointPattern", "JointPrecision"]
+__all__ = ["JointPattern", "JointPrecision", "Part"]
 
 type Array = NDArray[np.float64]
 type Integers = NDArray[np.int64]
