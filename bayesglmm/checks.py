@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from bayesglmm.errors import listing
 from bayesglmm.tables import block
@@ -26,16 +27,24 @@ Kind = Literal[
     "ess_bulk",
     "ess_tail",
     "divergences",
+    "few_divergences",
     "energy",
     "tree_depth",
     "separation",
+    "mended",
 ]
 
-_INFORMATION: tuple[Kind, ...] = ("separation",)
+_WARNINGS: tuple[Kind, ...] = ("few_divergences",)
+"""What is seen of the sampling that does not bias what is reported."""
+
+_INFORMATION: tuple[Kind, ...] = ("separation", "mended")
 """What must be known but is no fault of the sampling."""
 
-LIMITS = {"r_hat": 1.01, "ess": 400.0, "energy": 0.3}
-"""R-hat at most, effective sample size at least, E-BFMI at least."""
+LIMITS = {"r_hat": 1.01, "ess": 400.0, "energy": 0.3, "divergences": 0.005}
+"""R-hat at most, effective sample size at least, E-BFMI at least, share of draws that diverged at most."""
+
+_APART = 0.25
+"""How far from 1/2 the mean quantile of diverged draws is in an sd that they are said to lie at an end of."""
 
 _ADVICE: dict[Kind, str] = {
     "interrupted": "sample again to the end before reporting",
@@ -46,6 +55,8 @@ _ADVICE: dict[Kind, str] = {
     "ess_tail": "interval ends are uncertain: sample longer",
     "divergences": "the sampler could not follow the posterior everywhere and may have missed a part of it: "
     "raise target_accept to 0.99; if it stays, look at the sd parameters and their priors",
+    "few_divergences": "so few seldom move an estimate by more than its Monte Carlo error; to be rid of them, raise "
+    "target_accept to 0.99",
     "energy": "the chains explore the energy slowly, as with heavy tails: sample longer, tighten the priors of sds",
     "tree_depth": "trajectories were cut short, which costs efficiency: raise max_treedepth, or scale the predictors",
 }
@@ -74,8 +85,13 @@ class Finding:
 
     @property
     def failure(self) -> bool:
-        """Whether the sampling failed; information otherwise."""
-        return self.kind not in _INFORMATION
+        """Whether the sampling failed; a warning or information otherwise."""
+        return self.kind not in (*_INFORMATION, *_WARNINGS)
+
+    @property
+    def warning(self) -> bool:
+        """Whether it is a warning about the sampling that is no failure."""
+        return self.kind in _WARNINGS
 
     def __str__(self) -> str:
         """Return the message and the advice."""
@@ -89,7 +105,8 @@ class Check:
     Parameters
     ----------
     findings
-        Failures of the sampling, then information that is none, such as separation; empty if there is nothing to say.
+        Failures of the sampling, warnings, then information that is neither, such as separation; empty if there is
+        nothing to say.
     figures
         The figures behind the verdict: largest R-hat, smallest ESS, number of divergences; and the backend.
     """
@@ -108,8 +125,15 @@ class Check:
         return tuple(finding for finding in self.findings if finding.failure)
 
     @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings that are warnings about the sampling."""
+        return tuple(finding for finding in self.findings if finding.warning)
+
+    @property
     def verdict(self) -> str:
-        """One line: that the sampler worked, or that and how it failed."""
+        """One line: that the sampler worked, with what warnings, or that and how it failed."""
+        if self.ok and self.warnings:
+            return f"sampling: {'; '.join(finding.message for finding in self.warnings)} ({self.figures})"
         if self.ok:
             return f"sampling: no problems found ({self.figures})"
         return f"SAMPLING FAILED its checks, do not report: {'; '.join(f.message for f in self.failures)}"
@@ -140,8 +164,8 @@ def check(draws: xr.DataTree) -> Check:
     -------
     Check
         With findings for a parameter that never moved, an R-hat above 1.01, a bulk or tail effective
-        sample size under 400, any divergence, an E-BFMI under 0.3, a trajectory cut at the largest depth,
-        a single chain, an interruption.
+        sample size under 400, divergences (a warning up to 0.5 % of the draws), an E-BFMI under 0.3, a trajectory cut
+        at the largest depth, a single chain, an interruption, and for a fit that was sampled again.
     """
     import arviz as az
 
@@ -164,8 +188,11 @@ def check(draws: xr.DataTree) -> Check:
     findings += _beyond("r_hat", r_hat, LIMITS["r_hat"], "R-hat", above=True)
     findings += _beyond("ess_bulk", bulk, LIMITS["ess"], "bulk ESS", above=False)
     findings += _beyond("ess_tail", tail, LIMITS["ess"], "tail ESS", above=False)
-    divergences, statistics = _statistics(draws["sample_stats"].to_dataset())
+    divergences, statistics = _statistics(draws["sample_stats"].to_dataset(), posterior)
     findings += statistics
+    findings.sort(key=lambda finding: finding.warning)
+    if draws.attrs.get("mended"):
+        findings.append(Finding("mended", str(draws.attrs["mended"]), "mend=False leaves a fit as it is"))
     worst = f"R-hat ≤ {max(r_hat.values()):.3f}, " if r_hat else ""
     figures = f"{worst}bulk ESS ≥ {min(bulk.values()):,.0f}, tail ESS ≥ {min(tail.values()):,.0f}"
     counted = f"{divergences or 'no'} divergence{'s' if divergences != 1 else ''}"
@@ -198,19 +225,41 @@ def _beyond(kind: Kind, values: dict[str, float], limit: float, name: str, *, ab
     return [Finding(kind, message, _ADVICE[kind], tuple(bad))]
 
 
-def _statistics(statistics: xr.Dataset) -> tuple[int, list[Finding]]:
+def _statistics(statistics: xr.Dataset, posterior: xr.Dataset) -> tuple[int, list[Finding]]:
     findings: list[Finding] = []
     divergences = int(statistics["diverging"].sum())
     total = statistics["diverging"].size
     if divergences:
-        message = f"{divergences} of {total} draws diverged"
-        findings.append(Finding("divergences", message, _ADVICE["divergences"]))
+        kind: Kind = "divergences" if divergences > LIMITS["divergences"] * total else "few_divergences"
+        where, parameters = _where(posterior, statistics["diverging"].values)
+        message = f"{divergences:,} of {total:,} draws diverged{where}"
+        findings.append(Finding(kind, message, _ADVICE[kind], parameters))
     energy = statistics["energy"].values
     bfmi = np.square(np.diff(energy, axis=1)).mean(axis=1) / energy.var(axis=1)
     if (low := bfmi[bfmi < LIMITS["energy"]]).size:
         message = f"E-BFMI under {LIMITS['energy']:g} in {low.size} of {bfmi.size} chains (lowest {low.min():.2f})"
         findings.append(Finding("energy", message, _ADVICE["energy"]))
     if cut := int(statistics["reached_max_treedepth"].sum()):
-        message = f"{cut} of {total} trajectories reached the largest depth"
+        message = f"{cut:,} of {total:,} trajectories reached the largest depth"
         findings.append(Finding("tree_depth", message, _ADVICE["tree_depth"]))
     return divergences, findings
+
+
+def _where(posterior: xr.Dataset, diverged: NDArray[np.bool_]) -> tuple[str, tuple[str, ...]]:
+    """Return at which end of which sd the diverged draws lie, in words, and the sd; nothing if at none."""
+    found: list[tuple[float, str, str]] = []
+    for name, variable in posterior.data_vars.items():
+        if not str(name).startswith("sd_"):
+            continue
+        (dim,) = variable.dims[2:]
+        for label in variable[dim].values:
+            values = variable.sel({dim: label}).values
+            own = values[diverged]
+            quantile = float(np.mean([(values < value).mean() for value in own]))
+            end = "small" if quantile < 0.5 else "large"
+            said = (
+                f", where {name}[{label}] is {end} (median {np.median(own):.2g}, of all draws {np.median(values):.2g})"
+            )
+            found.append((abs(quantile - 0.5), said, f"{name}[{label}]"))
+    apart, said, parameter = max(found, default=(0.0, "", ""))
+    return (said, (parameter,)) if apart > _APART else ("", ())

@@ -103,6 +103,7 @@ class Model:
         prior_only: bool = False,
         backend: "Backend" = "auto",
         partial: bool = False,
+        mend: bool = True,
     ) -> "Fit":
         """Sample the posterior of the model.
 
@@ -110,7 +111,7 @@ class Model:
         ----------
         progress
             Whether to show a progress bar.
-        draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, partial
+        draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, partial, mend
             As in `bayesglmm.Sampler`.
 
         Returns
@@ -131,7 +132,9 @@ class Model:
         from bayesglmm.posterior import sampled
         from bayesglmm.sampling import Sampler
 
-        sampler = Sampler(draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, partial)
+        sampler = Sampler(
+            draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, partial, mend
+        )
         return sampled(self, sampler, progress=progress)
 
     def update(

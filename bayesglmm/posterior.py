@@ -18,6 +18,7 @@ from bayesglmm import (
     icc,
     ladder,
     likelihood,
+    mending,
     predictions,
     random_effects,
     sensitivity,
@@ -273,6 +274,7 @@ class Fit:
         before = {name: attrs[name] for name in Sampler.options() if name in attrs}
         before |= {name: attrs[f"asked_{name}"] for name in ("draws", "chains", "backend") if f"asked_{name}" in attrs}
         before |= {name: bool(attrs.get(name)) for name in ("prior_only", "partial")}
+        before |= {"mend": bool(attrs.get("mend", 1))}
         return Sampler(**{**before, **changed})
 
     def save(self, folder: str | Path) -> Path:
@@ -310,7 +312,11 @@ class Fit:
             *notes(self.model.design),
             f"{chains} chains of {kept:,} draws from {source} ({how})",
             f"{what} on the scale of the {family.link.name} link; 95 % equal-tailed intervals",
-            *[f"{finding.message} (see .separation)" for finding in self.check().findings if not finding.failure],
+            *[
+                _SAID[finding.kind].format(finding.message)
+                for finding in self.check().findings
+                if finding.kind in _SAID
+            ],
         ]
         return [plain(line) for line in lines]
 
@@ -335,6 +341,7 @@ def fit(
     prior_only: bool = False,
     backend: Backend = "auto",
     partial: bool = False,
+    mend: bool = True,
     **unknown: Any,
 ) -> Fit:
     """Fit a generalized linear mixed model: `glmm(…).fit(…)` in one step.
@@ -346,7 +353,7 @@ def fit(
         priors along, and its data unless they are given: see `bayesglmm.from_bambi`.
     progress
         Whether to show a progress bar.
-    draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, partial
+    draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, partial, mend
         As in `bayesglmm.Sampler`.
     unknown
         Taken only to be refused with a word.
@@ -405,6 +412,7 @@ def fit(
         prior_only=prior_only,
         backend=backend,
         partial=partial,
+        mend=mend,
     )
 
 
@@ -421,7 +429,8 @@ def sampled(model: Model, sampler: Sampler, *, progress: bool = True) -> Fit:
         Whether to show a progress bar.
     """
     found = None if sampler.prior_only else separation.look(model)
-    return Fit(model, separation.attach(sample(model, sampler, progress=progress), found))
+    draws = mending.mend(model, sampler, sample(model, sampler, progress=progress), progress=progress)
+    return Fit(model, separation.attach(draws, found))
 
 
 def load(folder: str | Path) -> Fit:
@@ -438,6 +447,9 @@ def load(folder: str | Path) -> Fit:
 def _significant(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
 
+
+_SAID = {"separation": "{} (see .separation)", "mended": "{}"}
+"""How findings that are neither failures nor warnings stand in the heading."""
 
 _FORMATS: Any = {
     **dict.fromkeys(("mean", "sd", "lower", "upper"), _significant),

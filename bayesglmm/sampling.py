@@ -56,7 +56,7 @@ _STATISTICS = {
 
 _RESCALE = "check the scales of predictors, offsets and priors"
 
-_WARM_UP = {"whitened": 300, "plain": 1000}
+_WARM_UP = {"whitened": 300, "joint": 300, "plain": 1000}
 _FEWEST = 4  # ArviZ computes no diagnostic from fewer draws
 _FLAGS = ("diverging", "reached_max_treedepth")
 
@@ -91,6 +91,8 @@ class Sampler:
     partial
         Whether an interruption (Ctrl-C) after the warm-up returns the draws so far, with a finding that says how
         many were asked for; otherwise it ends the fit. NumPyro returns none.
+    mend
+        Whether a fit that fails its checks is sampled again, once (see `bayesglmm.mending`).
 
     Raises
     ------
@@ -108,6 +110,7 @@ class Sampler:
     prior_only: bool = False
     backend: Backend = "auto"
     partial: bool = False
+    mend: bool = True
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -118,7 +121,7 @@ class Sampler:
                 _check_integer(name, getattr(self, name), least, most)
         if not isinstance(self.target_accept, int | float) or not 0.5 <= self.target_accept < 1:
             raise OptionError(f"target_accept={self.target_accept!r} is not between 0.5 and 1; try 0.9")
-        for name in ("prior_only", "partial"):
+        for name in ("prior_only", "partial", "mend"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(f"{name}={getattr(self, name)!r} is neither True nor False")
         choose("backend", self.backend, get_args(Backend.__value__))
@@ -135,7 +138,7 @@ class Sampler:
         return tuple(field.name for field in fields(cls))
 
 
-def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataTree:
+def sample(model: Model, sampler: Sampler, *, progress: bool = True, together: bool = False) -> xr.DataTree:
     """Draw from the posterior of a model.
 
     Parameters
@@ -146,6 +149,8 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
         The settings; with a seed the draws are the same on any number of cores.
     progress
         Whether to show a progress bar, in a terminal or a notebook.
+    together
+        Whether to sample in coordinates that standardise coefficients and effects together even where they cost much.
 
     Returns
     -------
@@ -175,7 +180,7 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
     if sampler.prior_only:
         model.require_proper()
     sampler = sampler.seeded()
-    trace, about = _drawn(model, sampler, progress)
+    trace, about = _drawn(model, sampler, progress, together)
     tree = finished(lambda: _tidy(trace, model), sampler.partial)
     asked = {name: value for name, value in asdict(sampler).items() if value is not None}
     sizes = tree["posterior"].sizes
@@ -192,13 +197,13 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True) -> xr.DataT
     return tree
 
 
-def _drawn(model: Model, sampler: Sampler, progress: bool) -> tuple[xr.DataTree, dict[str, Any]]:
+def _drawn(model: Model, sampler: Sampler, progress: bool, together: bool) -> tuple[xr.DataTree, dict[str, Any]]:
     """Sample in the first way that the versions of numba and nutpie allow; return the draws and what to say of them."""
     ways = _WAYS[sampler.backend]
     failed: InterfaceError | None = None
     for way in ways:
         try:
-            drawn = _draw(model, sampler, way, progress)
+            drawn = _draw(model, sampler, way, progress, together)
         except InterfaceError as error:
             failed = failed or error
             if way == ways[-1]:
@@ -225,11 +230,13 @@ def _warn(failed: InterfaceError, way: Way) -> None:
         )
 
 
-def _draw(model: Model, sampler: Sampler, way: Way, progress: bool) -> tuple[xr.DataTree, dict[str, Any]]:
+def _draw(
+    model: Model, sampler: Sampler, way: Way, progress: bool, together: bool
+) -> tuple[xr.DataTree, dict[str, Any]]:
     """Sample in one way; return the draws and what to say of them."""
     start = time.perf_counter()
     with status("preparing the model", shown=progress):
-        compiled, about = _compile(model, sampler, way)
+        compiled, about = _compile(model, sampler, way, together)
     warm_up = sampler.tune or _WARM_UP[about["parameterization"]]
     prepared = time.perf_counter()
     trace, interrupted = _run(compiled, replace(sampler, tune=warm_up), progress)
@@ -248,12 +255,12 @@ def _check_integer(name: str, value: Any, least: int, most: int) -> None:
         raise OptionError(f"{name}={value!r} is not a whole number from {least} to {most}")
 
 
-def _compile(model: Model, sampler: Sampler, way: Way) -> tuple[Any, dict[str, Any]]:
+def _compile(model: Model, sampler: Sampler, way: Way, together: bool) -> tuple[Any, dict[str, Any]]:
     """Return what is sampled, and what to say of it."""
     if way == "density":
         from bayesglmm.density import compile_density
 
-        return compile_density(model, _starts(model), prior_only=sampler.prior_only)
+        return compile_density(model, _starts(model), prior_only=sampler.prior_only, together=together)
     graph = _Graph.of(model, sampler.prior_only, run_numpyro if way == "numpyro" else run_pymc)
     compiled = graph.compiled() if way == "pymc" else graph
     return compiled, {"parameterization": "plain", "merged_rows": model.design.n}

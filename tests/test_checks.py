@@ -49,8 +49,8 @@ CASES = {
     "one chain elsewhere": (draws(beta=apart()), "r_hat", "beta[x]"),
     "slow chains": (draws(beta=sticky()), "ess_bulk", "beta["),
     "few draws": (draws(n=60), "ess_tail", "beta["),
-    "divergences": (draws(diverging=flags(3)), "divergences", "3 of 4000"),
-    "tree depth": (draws(reached_max_treedepth=flags(7)), "tree_depth", "7 of 4000"),
+    "divergences": (draws(diverging=flags(21)), "divergences", "21 of 4,000"),
+    "tree depth": (draws(reached_max_treedepth=flags(7)), "tree_depth", "7 of 4,000"),
     "energy": (draws(energy=np.cumsum(np.random.default_rng(4).normal(size=(4, 1000)), axis=1)), "energy", "4 of 4"),
     "interrupted": (draws(interrupted=1), "interrupted", "4 × 1000"),
     "one chain": (draws(chains=1), "few_chains", "single"),
@@ -84,3 +84,20 @@ def test_the_parameters_concerned_come_worst_first():
     beta[0, :, 0] += 1
     (finding,) = (f for f in check(draws(beta=beta)).findings if f.kind == "r_hat")
     assert finding.parameters == ("beta[x]", "beta[Intercept]")
+
+
+def test_few_divergences_are_a_warning_with_their_number_and_place():
+    """Up to 0.5 % of the draws is no failure; where the diverged draws lie at one end of an sd, the sd is named."""
+    tree = draws(diverging=flags(3))
+    sd = np.random.default_rng(5).lognormal(size=(4, 1000, 2))
+    sd[0, :3, 1] = 0.001
+    posterior = tree["posterior"].to_dataset().assign(sd_g=(("chain", "draw", "g_coef"), sd))
+    tree["posterior"] = xr.DataTree(posterior.assign_coords(g_coef=["Intercept", "x"]))
+    result = check(tree)
+    assert result.ok
+    (warning,) = result.warnings
+    assert warning.kind == "few_divergences"
+    assert warning.parameters == ("sd_g[x]",)
+    assert "3 of 4,000 draws diverged, where sd_g[x] is small (median 0.001, of all draws " in result.verdict
+    assert "FAILED" not in result.verdict
+    assert warning.advice in str(result)

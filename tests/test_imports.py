@@ -28,7 +28,7 @@ LAYERS = (
     ("density", "exposure", "fitted", "numpyro_nuts"),
     ("conditioning", "grid", "stored"),
     ("sampling", "checks", "summaries", "storage", "predictions", "likelihood", "interop"),
-    ("coefficients", "evidence", "icc", "random_effects"),
+    ("mending", "coefficients", "evidence", "icc", "random_effects"),
     ("plots",),
     ("effects", "separation", "ladder", "heterogeneity"),
     ("sensitivity",),

@@ -1,7 +1,7 @@
 """A model's data, sizes and constants behind one header of addresses, in given coordinates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from bayesglmm.compiled.abi import ALLOCATE, RELEASE
 from bayesglmm.compiled.kernels import family_address, link_address, prior_address
 from bayesglmm.compiled.workspace import CHUNK, WORK
-from bayesglmm.density.layout import BLOCK_SIZE, HEADER_SIZE, Block, Header
+from bayesglmm.density.coordinates import CONDITIONED, SIGNED
+from bayesglmm.density.joint import JointPrecision
+from bayesglmm.density.layout import BLOCK_SIZE, HEADER_SIZE, JOINT_SIZE, PART_SIZE, Block, Header, Joint, Part
 from bayesglmm.density.rows import Rows
 from bayesglmm.density.whitening import Whitening
 from bayesglmm.design import BlockDesign
@@ -37,11 +39,17 @@ class Coordinates:
         One (k, m) a block: h, with A the log likelihood hᵀb − bᵀAb/2 that stands for the rows of a level.
     whitening
         The linear map to these coordinates, None for none.
+    joint
+        What conditions coefficients and effects together, in the place of `known` and `pull`; None for these.
+    signed
+        By the number of a global that is an sd with a sign: up to where its coordinate is nearly linear.
     """
 
     known: tuple[NDArray[np.float64], ...]
     pull: tuple[NDArray[np.float64], ...]
     whitening: Whitening | None = None
+    joint: JointPrecision | None = None
+    signed: Mapping[int, float] = field(default_factory=dict)
 
     @classmethod
     def plain(cls, model: Model) -> "Coordinates":
@@ -103,6 +111,12 @@ class Bound:
         first_sd = int(design.has_intercept) + columns.shape[1]
         table, arrays, dim, space = _block_table(design.blocks, rows, coordinates, first_sd, len(globals_))
         kept["block_table"] = table
+        for number, linear_to in coordinates.signed.items():
+            kept["transforms"][number], kept["prior_numbers"][number, 4] = SIGNED, linear_to
+        if coordinates.joint is not None:
+            kept["transforms"][coordinates.joint.where] = CONDITIONED
+            kept["joint"], more, space = _joint_table(coordinates.joint, table, space)
+            arrays += more
         sizes = {"core": 0, "leaves": 0, "leaf_columns": 0}
         if coordinates.whitening is not None:
             kept |= coordinates.whitening.arrays()
@@ -197,6 +211,48 @@ def _block_table(
         at += k + (len(pair_names(block)) if block.correlated else 0)
         z_at += k * m
     return table, kept, z_at, space
+
+
+def _joint_table(
+    joint: JointPrecision, blocks: NDArray[np.int64], space: int
+) -> tuple[NDArray[np.int64], list[NDArray[Any]], int]:
+    """Return the table of what is conditioned together, the arrays it points at, and the workspace it needs.
+
+    The first variable of each block is written into its row of the block table.
+    """
+    pattern, d = joint.pattern, joint.pattern.size
+    entries, listed = len(pattern.row_columns), pattern.part_table()
+    blocks[: len(pattern.first), Block.FIRST_VARIABLE] = pattern.first
+    both = dict.fromkeys(("factor", "d_factor"), d + entries)
+    each = dict.fromkeys(("variables", "d_variables", "shift", "d_shift"), d)
+    workspace, space = _places({"one": 1, "nothing": 1, **both, **each}, space)
+    parts = np.zeros((len(listed), PART_SIZE), dtype=np.int64)
+    roots = np.r_[blocks[: len(pattern.first), Block.AT_ROOT], workspace["at_one"]]  # the last of coefficients, −1
+    d_roots = np.r_[blocks[: len(pattern.first), Block.AT_D_ROOT], workspace["at_nothing"]]
+    parts[:, [Part.AT_LEFT, Part.AT_RIGHT]] = roots[listed[:, :2]]
+    parts[:, [Part.AT_D_LEFT, Part.AT_D_RIGHT]] = d_roots[listed[:, :2]]
+    parts[:, [Part.ROWS, Part.COLUMNS, Part.COUNT, Part.FIRST]] = listed[:, 2:]
+    arrays: dict[str, NDArray[Any]] = {
+        "part_table": parts,
+        "target_start": np.ascontiguousarray(pattern.target_start, dtype=np.int64),
+        "where": np.ascontiguousarray(joint.where, dtype=np.int32),
+        **{name: _floats(getattr(joint, name)) for name in ("precision", "pull", "information")},
+        **{
+            name: np.ascontiguousarray(getattr(pattern, name), dtype=np.int32)
+            for name in ("places", "row_start", "row_columns", "targets", "runs")
+        },
+    }
+    table = np.zeros(JOINT_SIZE, dtype=np.int64)
+    for name, value in {
+        "variables": d,
+        "coefficients": len(joint.where),
+        "entries": entries,
+        "parts": len(parts),
+        **workspace,
+        **{name: array.ctypes.data for name, array in arrays.items()},
+    }.items():
+        table[Joint[name.upper()]] = value
+    return table, list(arrays.values()), space
 
 
 def _places(sizes: Mapping[str, int], start: int) -> tuple[dict[str, int], int]:

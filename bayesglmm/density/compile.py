@@ -15,6 +15,7 @@ from bayesglmm.density.evaluator import FLOOR, Evaluator, curvature
 from bayesglmm.density.laplace import marginal_mode
 from bayesglmm.density.pseudo import pseudo_data
 from bayesglmm.density.rows import Rows
+from bayesglmm.density.together import condition_together
 from bayesglmm.density.whitening import whitening
 from bayesglmm.graph import pair_names, posterior_coords, posterior_dims, variable_names
 from bayesglmm.model import Model
@@ -29,12 +30,19 @@ type Array = NDArray[np.float64]
 _MOST_CORE, _MOST_STRIPS = 400, 1_000_000
 """The most effects in the core, and of them times coordinates of leaves: beyond, the map costs more than it gives."""
 
+_FEW_LEVELS, _UNCERTAIN = 30, 0.28
+"""A factor's sd may be uncertain if it has this few levels, and is if the sd of its logarithm is above the second."""
+
+_MOST_PAIRS, _DEARER, _LEAST_WORK = 1_000_000, 2, 2_000
+"""The most products of a factorisation at every step; by how much that may cost more than the density otherwise does,
+in products, of which a row takes one a column and the rest of the density at least some."""
+
 _WORD, _POINTER = ctypes.c_uint64, ctypes.c_void_p
 _EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, _WORD, _WORD, _POINTER, _POINTER, _POINTER)
 
 
 def compile_density(
-    model: Model, starts: Mapping[str, Any], *, prior_only: bool = False
+    model: Model, starts: Mapping[str, Any], *, prior_only: bool = False, together: bool = False
 ) -> tuple[Any, dict[str, str | int]]:
     """Return an object that nutpie samples, and what to say of it.
 
@@ -47,11 +55,13 @@ def compile_density(
         begins, and the chains where no mode was found.
     prior_only
         Whether to leave the likelihood out.
+    together
+        Whether to standardise coefficients and effects together even where that costs much.
 
     Returns
     -------
     compiled, about
-        The second says the `parameterization`: `"whitened"`, or `"plain"` where no mode was found or there
+        The second says the `parameterization`: `"whitened"`, `"joint"`, or `"plain"` where no mode was found or there
         is no likelihood; and the number of rows after merging, `merged_rows`.
 
     Raises
@@ -60,7 +70,7 @@ def compile_density(
         If numba or nutpie is not as the density needs it.
     """
     rows = Rows.best(model)
-    chosen = "the prior alone is sampled" if prior_only else find_coordinates(model, starts, rows)
+    chosen = "the prior alone is sampled" if prior_only else find_coordinates(model, starts, rows, together=together)
     found = None if isinstance(chosen, str) else chosen
     bound = Bound.of(model, found, rows=rows, prior_only=prior_only)
     names, shapes = list(variable_names(model)), posterior_shapes(model)
@@ -84,39 +94,67 @@ def compile_density(
         expand_func=None,
         reparameterized_names=[],
     )
-    about: dict[str, str | int] = {"parameterization": "whitened" if found else "plain", "merged_rows": rows.n}
+    named = "plain" if found is None else "whitened" if found.joint is None else "joint"
+    about: dict[str, str | int] = {"parameterization": named, "merged_rows": rows.n}
     if isinstance(chosen, str) and not prior_only:
         about["why_plain"] = chosen
     return compiled, about
 
 
-def find_coordinates(model: Model, starts: Mapping[str, Any], rows: Rows | None = None) -> Coordinates | str:
-    """Choose coordinates from a Laplace fit: pseudo-data, and the whitening; or say why there are none."""
+def find_coordinates(
+    model: Model, starts: Mapping[str, Any], rows: Rows | None = None, *, together: bool = False
+) -> Coordinates | str:
+    """Choose coordinates from the mode: pseudo-data, and the whitening; or say why there are none.
+
+    Where factors have few levels, sds are uncertain, and coefficients and effects, whose scale they are, are
+    standardised together at every step; elsewhere, or if that costs much, each block by itself, and a linear map does
+    the rest. `together` asks for the first wherever it is possible.
+    """
     rows = rows or Rows.of(model)
     bound = Bound.of(model, rows=rows)
     density = _evaluator(model, bound, rows)
     shape = density.shape
-    effects = shape.core - shape.globals
-    if effects > _MOST_CORE or effects * shape.leaves[0] * shape.leaves[1] > _MOST_STRIPS:
-        return "too many levels of several factors"
     units, about = np.ones(shape.globals), scales(model.design, model.family)
     first, slopes = int(model.design.has_intercept), about.slopes
     units[:first] = about.response
     units[first : first + len(slopes)] = about.response / np.array(slopes)
-    found = marginal_mode(density, _start(model, bound, starts), units)
-    if isinstance(found, str):
-        return found
-    mode, marginal = found
     sds, at = [], first + len(slopes)
     for block in model.design.blocks:
         sds.append(slice(at, at + block.size))
         at += block.size + (len(pair_names(block)) if block.correlated else 0)
+    start = _start(model, bound, starts)
+    if together or _worth_trying(model):
+        joint = condition_together(model, density, start, sds, units, most=_MOST_PAIRS if together else _cost(density))
+        if joint is not None and (together or joint.sd_spread.max() > _UNCERTAIN):
+            return joint.coordinates
+    effects = shape.core - shape.globals
+    if effects > _MOST_CORE or effects * shape.leaves[0] * shape.leaves[1] > _MOST_STRIPS:
+        return "too many levels of several factors"
+    found = marginal_mode(density, start, units)
+    if isinstance(found, str):
+        return found
+    mode, marginal = found
     known, pull = pseudo_data(density, mode, sds)
     density = _evaluator(model, Bound.of(model, Coordinates(known, pull), rows=rows), rows)
     middle = mode.copy()
     middle[shape.globals :] = 0.0  # what the effects' coordinates are at the mode
     arrow = curvature(density, middle, units)
     return Coordinates(known, pull, whitening(middle, arrow, _core_marginal(arrow, marginal)))
+
+
+def _worth_trying(model: Model) -> bool:
+    """Whether sds may be so uncertain that a linear map does not do."""
+    blocks = model.design.blocks
+    several = len({block.factor for block in blocks}) > 1
+    return several or any(len(block.levels) <= _FEW_LEVELS for block in blocks)
+
+
+def _cost(density: Evaluator) -> int:
+    """Return how many pairs of entries of a factor cost a few times what the density costs in other coordinates."""
+    rows, shape = density.rows, density.shape
+    columns = int(rows.x.shape[1]) + sum(int(z.shape[1]) for z in rows.z) + 3
+    strips = (shape.core - shape.globals) * shape.leaves[0] * shape.leaves[1]
+    return min(_MOST_PAIRS, _DEARER * (rows.n * columns + strips + _LEAST_WORK))
 
 
 def _core_marginal(arrow: Arrow, marginal: Array) -> Array:

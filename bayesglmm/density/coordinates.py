@@ -6,7 +6,18 @@ from bayesglmm.compiled.abi import doubles, further, integers
 from bayesglmm.compiled.pieces import piece
 from bayesglmm.density.layout import Block, Header
 
-__all__ = ["constrain", "factor_back", "write_roots", "write_values"]
+__all__ = ["CONDITIONED", "SIGNED", "constrain", "factor_back", "write_roots", "write_values"]
+
+
+CONDITIONED = 3
+"""The kind of a coordinate whose value is found together with the random effects."""
+
+SIGNED = 4
+"""The kind of a coordinate of an sd with a sign, of which the sd is the absolute value.
+
+b = sd · z is the same for −sd and −z, so the posterior of sd and z extends evenly to negative sds. That of log sd has
+an infinite tail where the sd may be zero; here zero is a place like others.
+"""
 
 
 @piece
@@ -17,6 +28,8 @@ def constrain(x, lower, upper, kind):
     if kind == 1:
         value = math.exp(x)
         return lower + value, value, x, 1.0
+    if kind == SIGNED:  # `upper` is the sd up to which it is nearly linear, from where on nearly logarithmic
+        return upper * math.sinh(x), upper * math.cosh(x), math.log(math.cosh(x)), math.tanh(x)
     width = upper - lower
     small = math.exp(-abs(x))
     near, far = 1.0 / (1.0 + small), small / (1.0 + small)
@@ -29,7 +42,8 @@ def write_values(header, x, values):
     """Write the values of the globals."""
     numbers, transforms = doubles(header[Header.PRIOR_NUMBERS]), integers(header[Header.TRANSFORMS])
     for i in range(header[Header.GLOBALS]):
-        values[i] = constrain(x[i], numbers[5 * i + 3], numbers[5 * i + 4], transforms[i])[0]
+        if transforms[i] != CONDITIONED:
+            values[i] = constrain(x[i], numbers[5 * i + 3], numbers[5 * i + 4], transforms[i])[0]
 
 
 @piece

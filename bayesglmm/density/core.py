@@ -31,8 +31,9 @@ from bayesglmm.compiled.cache import compiled
 from bayesglmm.compiled.pieces import piece, summing
 from bayesglmm.compiled.workspace import CHUNK, Work
 from bayesglmm.density.colouring import colour, pull_back
-from bayesglmm.density.coordinates import constrain, write_values
+from bayesglmm.density.coordinates import CONDITIONED, SIGNED, constrain, write_values
 from bayesglmm.density.effects import effects_back, write_effects
+from bayesglmm.density.joint_kernels import joint_back, write_joint
 from bayesglmm.density.layout import BLOCK_SIZE, Block, Header
 
 __all__ = ["expand", "information", "log_density"]
@@ -174,12 +175,39 @@ def _priors(header, x, values, slopes, slope, grad):
     transforms, calls = integers(header[Header.TRANSFORMS]), integers(header[Header.PRIOR_CALLS])
     total = 0.0
     for i in range(header[Header.GLOBALS]):
+        if transforms[i] == CONDITIONED:
+            continue
         _, d_value, jacobian, d_jacobian = constrain(x[i], numbers[5 * i + 3], numbers[5 * i + 4], transforms[i])
-        total += jacobian + call_prior(
-            calls[i], values[i], numbers[5 * i], numbers[5 * i + 1], numbers[5 * i + 2], slope
-        )
-        grad[i] = (slopes[i] + slope[0]) * d_value + d_jacobian
+        value = abs(values[i]) if transforms[i] == SIGNED else values[i]
+        total += jacobian + call_prior(calls[i], value, numbers[5 * i], numbers[5 * i + 1], numbers[5 * i + 2], slope)
+        d_prior = -slope[0] if value != values[i] else slope[0]
+        grad[i] = (slopes[i] + d_prior) * d_value + d_jacobian
     return total
+
+
+@piece
+def _coefficient_priors(header, values, slopes, slope):
+    """Return the log prior of the coefficients conditioned with the effects; add its derivatives to `slopes`."""
+    numbers = doubles(header[Header.PRIOR_NUMBERS])
+    transforms, calls = integers(header[Header.TRANSFORMS]), integers(header[Header.PRIOR_CALLS])
+    total = 0.0
+    for i in range(header[Header.GLOBALS]):
+        if transforms[i] == CONDITIONED:
+            total += call_prior(calls[i], values[i], numbers[5 * i], numbers[5 * i + 1], numbers[5 * i + 2], slope)
+            slopes[i] += slope[0]
+    return total
+
+
+@piece
+def _write_all_effects(header, space, x, values, b):
+    """Write the random effects of every block, and the coefficients that are conditioned with them."""
+    if header[Header.JOINT]:
+        write_joint(header, space, x, values, b)
+        return
+    for number in range(header[Header.BLOCKS]):
+        block = _block(header, number)
+        at = block[Block.FIRST_Z]
+        write_effects(block, space, values, further(x, at), further(b, at - header[Header.GLOBALS]))
 
 
 @compiled(LOGP)
@@ -196,17 +224,18 @@ def log_density(dim, point, gradient, value, header):
     write_values(header, x, values)
     _zero(slopes, count)
     _zero(d_b, size - count)
-    for number in range(header[Header.BLOCKS]):
-        block = _block(header, number)
-        at = block[Block.FIRST_Z]
-        write_effects(block, space, values, further(x, at), further(b, at - count))
+    _write_all_effects(header, space, x, values, b)
     total = 0.0
     if header[Header.LIKELIHOOD]:
         total += _likelihood(header, space, values, b, d_b, slopes)
-    for number in range(header[Header.BLOCKS]):
-        block = _block(header, number)
-        at = block[Block.FIRST_Z]
-        total += effects_back(block, space, values, further(d_b, at - count), further(gradient, at), slopes)
+    if header[Header.JOINT]:
+        total += _coefficient_priors(header, values, slopes, further(space, header[Header.AT_WORK]))
+        total += joint_back(header, space, values, d_b, gradient, slopes)
+    else:
+        for number in range(header[Header.BLOCKS]):
+            block = _block(header, number)
+            at = block[Block.FIRST_Z]
+            total += effects_back(block, space, values, further(d_b, at - count), further(gradient, at), slopes)
     total += _priors(header, x, values, slopes, further(space, header[Header.AT_WORK]), gradient)
     if header[Header.WHITENED]:
         pull_back(header, size, gradient, moved)
@@ -229,6 +258,7 @@ def expand(dim, length, point, out, header):
     count, p, first = header[Header.GLOBALS], header[Header.SLOPES], header[Header.INTERCEPT]
     values, b = further(space, header[Header.AT_VALUES]), further(space, header[Header.AT_EFFECTS])
     write_values(header, x, values)
+    _write_all_effects(header, space, x, values, b)
     centre, at = doubles(header[Header.CENTRE]), first + p
     for j in range(first + p):
         out[j] = values[j]
@@ -238,19 +268,20 @@ def expand(dim, length, point, out, header):
     for number in range(header[Header.BLOCKS]):
         block = _block(header, number)
         for j in range(block[Block.COLUMNS]):
-            out[at + j] = values[block[Block.FIRST_SD] + j]
+            out[at + j] = abs(values[block[Block.FIRST_SD] + j])
         at += block[Block.COLUMNS]
     for number in range(header[Header.BLOCKS]):
         block = _block(header, number)
-        k, place = block[Block.COLUMNS], block[Block.FIRST_Z]
-        write_effects(block, space, values, further(x, place), further(b, place - count))
+        k = block[Block.COLUMNS]
         if block[Block.CORRELATED]:
             lower = further(space, block[Block.AT_LOWER])
+            sds = further(values, block[Block.FIRST_SD])
             for i in range(k):
                 for j in range(i):
-                    out[at] = 0.0
+                    total = 0.0
                     for c in range(j + 1):
-                        out[at] += lower[i * k + c] * lower[j * k + c]
+                        total += lower[i * k + c] * lower[j * k + c]
+                    out[at] = -total if (sds[i] < 0.0) != (sds[j] < 0.0) else total
                     at += 1
     for j in range(header[Header.PARAMETERS]):
         out[at + j] = values[header[Header.FIRST_PARAMETER] + j]

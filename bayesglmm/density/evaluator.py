@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglmm.density.arrow import Arrow, Shape, lifted
-from bayesglmm.density.core import information, log_density
+from bayesglmm.density.core import expand, information, log_density
+from bayesglmm.density.layout import Header
 from bayesglmm.density.rows import Rows
 
 __all__ = ["FLOOR", "STEP", "Evaluator", "curvature"]
@@ -19,6 +20,7 @@ type Array = NDArray[np.float64]
 _POINTER = ctypes.c_void_p
 _LOGP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER, _POINTER)
 _INFORMATION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER)
+_EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER)
 
 STEP = 1e-4
 """How far globals are moved for a difference, in natural units."""
@@ -75,6 +77,14 @@ class Evaluator:
             return -np.inf, np.zeros(self.dim)
         return float(value[0]), gradient
 
+    def expanded(self, x: Array) -> tuple[Array, Array]:
+        """Return β (p,) on the original scale and the effects of all blocks, one after another."""
+        effects = self.dim - self.shape.globals
+        p = int(self.header[Header.SLOPES] + self.header[Header.INTERCEPT])
+        out = np.empty(self.dim)  # β and the other globals on their own scale, then the effects
+        _EXPAND(expand.address)(self.dim, out.size, x.ctypes.data, out.ctypes.data, self.header.ctypes.data)
+        return out[:p].copy(), out[len(out) - effects :].copy()
+
     def slope(self, x: Array, step: Array) -> Array:
         """Return minus the derivative of the gradient along a step, (dim,), times its length."""
         return (self(x - step)[1] - self(x + step)[1]) / 2
@@ -127,6 +137,10 @@ class Evaluator:
         weight, parts = self._parts(x)
         part = parts[number]
         return part.sums(part, weight, part.index, part.m), part.root
+
+    def weights(self, x: Array) -> Array:
+        """Return minus the second derivatives of the log likelihood of the rows by η, (n,)."""
+        return self._parts(x)[0]
 
     def _parts(self, x: Array) -> tuple[Array, "list[_Part]"]:
         """Return the weights W of the rows, (n,), and the blocks as rows see them."""
