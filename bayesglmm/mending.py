@@ -43,7 +43,7 @@ class _Plan:
     """How to sample again, and in what words."""
 
     sampler: Sampler
-    together: bool
+    together: bool | None
     words: tuple[str, ...]
 
 
@@ -75,7 +75,9 @@ def mend(model: Model, sampler: Sampler, draws: xr.DataTree, *, progress: bool =
         return draws
     again = sample(model, replace(plan.sampler, seed=draws.attrs["seed"]), progress=progress, together=plan.together)
     asked = {name: draws.attrs[name] for name in _ASKED if name in draws.attrs}
-    reasons = "; ".join(f.message for f in before.findings if f.kind in (*_STEP, *_MIXING, "tree_depth"))
+    reasons = "; ".join(
+        f.message.partition(" (worst")[0] for f in before.findings if f.kind in (*_STEP, *_MIXING, "tree_depth")
+    )
     how = f"sampled again with {', '.join(plan.words)}, because {reasons}"
     if _badness(check(again), again) < _badness(before, draws):
         unasked = [name for name in again.attrs if name in _ASKED and name not in asked]
@@ -128,19 +130,19 @@ def _plan(model: Model, sampler: Sampler, draws: xr.DataTree, found: Check) -> _
         target = 0.99 if sampler.target_accept < 0.99 else 0.999
         changed = replace(changed, target_accept=target)
         words.append(f"target_accept={target}")
-    if kinds & set(_MIXING) and _MORE * values <= _MOST_VALUES:
+    together = draws.attrs.get("backend") == "density" and _other_coordinates(model, draws)
+    if together:
+        words.append("coefficients and effects standardised together")
+    elif kinds & set(_MIXING) and _MORE * values <= _MOST_VALUES:
         changed = replace(changed, draws=_MORE * sampler.draws)
         words.append(f"{changed.draws:,} draws a chain")
     if "tree_depth" in kinds and sampler.max_treedepth < 20:
         changed = replace(changed, max_treedepth=min(sampler.max_treedepth + 2, 20))
         words.append(f"max_treedepth={changed.max_treedepth}")
-    together = draws.attrs.get("backend") == "density" and _other_coordinates(model, draws)
-    if together:
-        words.append("coefficients and effects standardised together")
     if not words:
         return None
     warm_up = 2 * int(draws.attrs["warm_up"])
-    return _Plan(replace(changed, tune=warm_up), together, (*words, f"a warm-up of {warm_up:,} draws"))
+    return _Plan(replace(changed, tune=warm_up), together or None, (*words, f"a warm-up of {warm_up:,} draws"))
 
 
 def _other_coordinates(model: Model, draws: xr.DataTree) -> bool:

@@ -138,7 +138,7 @@ class Sampler:
         return tuple(field.name for field in fields(cls))
 
 
-def sample(model: Model, sampler: Sampler, *, progress: bool = True, together: bool = False) -> xr.DataTree:
+def sample(model: Model, sampler: Sampler, *, progress: bool = True, together: bool | None = None) -> xr.DataTree:
     """Draw from the posterior of a model.
 
     Parameters
@@ -150,7 +150,8 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True, together: b
     progress
         Whether to show a progress bar, in a terminal or a notebook.
     together
-        Whether to sample in coordinates that standardise coefficients and effects together even where they cost much.
+        Whether coordinates standardise coefficients and effects together, wherever that is possible (True) or nowhere
+        (False); None where it pays.
 
     Returns
     -------
@@ -197,7 +198,7 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True, together: b
     return tree
 
 
-def _drawn(model: Model, sampler: Sampler, progress: bool, together: bool) -> tuple[xr.DataTree, dict[str, Any]]:
+def _drawn(model: Model, sampler: Sampler, progress: bool, together: bool | None) -> tuple[xr.DataTree, dict[str, Any]]:
     """Sample in the first way that the versions of numba and nutpie allow; return the draws and what to say of them."""
     ways = _WAYS[sampler.backend]
     failed: InterfaceError | None = None
@@ -231,7 +232,7 @@ def _warn(failed: InterfaceError, way: Way) -> None:
 
 
 def _draw(
-    model: Model, sampler: Sampler, way: Way, progress: bool, together: bool
+    model: Model, sampler: Sampler, way: Way, progress: bool, together: bool | None
 ) -> tuple[xr.DataTree, dict[str, Any]]:
     """Sample in one way; return the draws and what to say of them."""
     start = time.perf_counter()
@@ -255,7 +256,7 @@ def _check_integer(name: str, value: Any, least: int, most: int) -> None:
         raise OptionError(f"{name}={value!r} is not a whole number from {least} to {most}")
 
 
-def _compile(model: Model, sampler: Sampler, way: Way, together: bool) -> tuple[Any, dict[str, Any]]:
+def _compile(model: Model, sampler: Sampler, way: Way, together: bool | None) -> tuple[Any, dict[str, Any]]:
     """Return what is sampled, and what to say of it."""
     if way == "density":
         from bayesglmm.density import compile_density

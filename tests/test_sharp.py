@@ -96,9 +96,18 @@ def known_groups(model: Model, intercepts: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 @pytest.mark.parametrize("name", SHARP)
+def test_a_sharp_likelihood_has_coordinates_of_coefficients_and_effects_together(name, evaluations):
+    model = sharp(name)
+    found = find_coordinates(model, _starts(model), together=True)
+    assert isinstance(found, Coordinates), found
+    assert found.joint is not None
+    assert evaluations[0] < 2_000
+
+
+@pytest.mark.parametrize("name", SHARP)
 def test_a_sharp_likelihood_has_the_mode_that_known_groups_have(name, evaluations):
     model = sharp(name)
-    found = find_coordinates(model, _starts(model))
+    found = find_coordinates(model, _starts(model), together=False)
     assert isinstance(found, Coordinates), found
     assert evaluations[0] < (10_000 if SHARP[name][1] == "student" else 2_000)  # t rows are not concave
     if "slopes" in name:

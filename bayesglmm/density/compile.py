@@ -42,7 +42,7 @@ _EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, _WORD, _WORD, _POINTER, _POINTER, _PO
 
 
 def compile_density(
-    model: Model, starts: Mapping[str, Any], *, prior_only: bool = False, together: bool = False
+    model: Model, starts: Mapping[str, Any], *, prior_only: bool = False, together: bool | None = None
 ) -> tuple[Any, dict[str, str | int]]:
     """Return an object that nutpie samples, and what to say of it.
 
@@ -56,7 +56,7 @@ def compile_density(
     prior_only
         Whether to leave the likelihood out.
     together
-        Whether to standardise coefficients and effects together even where that costs much.
+        As in `find_coordinates`.
 
     Returns
     -------
@@ -102,13 +102,13 @@ def compile_density(
 
 
 def find_coordinates(
-    model: Model, starts: Mapping[str, Any], rows: Rows | None = None, *, together: bool = False
+    model: Model, starts: Mapping[str, Any], rows: Rows | None = None, *, together: bool | None = None
 ) -> Coordinates | str:
     """Choose coordinates from the mode: pseudo-data, and the whitening; or say why there are none.
 
     Where factors have few levels, sds are uncertain, and coefficients and effects, whose scale they are, are
     standardised together at every step; elsewhere, or if that costs much, each block by itself, and a linear map does
-    the rest. `together` asks for the first wherever it is possible.
+    the rest. `together` asks for the first wherever it is possible (True) or nowhere (False).
     """
     rows = rows or Rows.of(model)
     bound = Bound.of(model, rows=rows)
@@ -123,7 +123,7 @@ def find_coordinates(
         sds.append(slice(at, at + block.size))
         at += block.size + (len(pair_names(block)) if block.correlated else 0)
     start = _start(model, bound, starts)
-    if together or _worth_trying(model):
+    if together or (together is None and _worth_trying(model)):
         joint = condition_together(model, density, start, sds, units, most=_MOST_PAIRS if together else _cost(density))
         if joint is not None and (together or joint.sd_spread.max() > _UNCERTAIN):
             return joint.coordinates

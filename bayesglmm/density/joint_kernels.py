@@ -157,7 +157,7 @@ def _solve(joint, factor, right):
 
 @summing
 def write_joint(header, space, x, values, b):
-    """Write the coefficients that are conditioned, the random effects b, and what the way back needs, from coordinates."""
+    """Write, from coordinates, the coefficients that are conditioned, the effects b, and what the way back needs."""
     joint = integers(header[Header.JOINT])
     d, coefficients = joint[Joint.VARIABLES], joint[Joint.COEFFICIENTS]
     where, pull = indices(joint[Joint.WHERE]), doubles(joint[Joint.PULL])

@@ -40,8 +40,8 @@ _TURNS, _SETTLED = 10, 0.02
 """How often pseudo-data and the other globals are found in turn, at most, and by what these still move at the end."""
 
 _NARROW, _VALLEY = 0.5, 6.0
-"""Sds are given a sign if the sd of their logarithm at the mode is under the first, while the log density at zero is
-lower by less than the second: then draws lie far out in the logarithm's tail, on a scale other than that of the mode."""
+"""Sds are given a sign if the sd of their logarithm at the mode is under the first and the log density at zero is lower
+by less than the second: draws then lie far out in the logarithm's tail, on another scale than that of the mode."""
 
 _WORST = 1e100
 
