@@ -93,28 +93,30 @@ def condition_together(
         return None
     prior = _prior_precision(model, density, start, units)
     search = _Search(model, density, tuple(sds), columns, pattern, prior)
-    g, where = density.shape.globals, search.where
-    rest = np.setdiff1d(np.arange(g), where)
-    point = start[:g].copy()
-    effects = [np.zeros(size) for size in density.shape.blocks]
-    with np.errstate(all="ignore"):
-        for _ in range(_TURNS):
-            joint = search.joint(point, effects)
-            conditioned = _Conditioned.of(search, joint, rest)
-            before = point[rest]
-            found = conditioned.mode(before)
-            if found is None:
-                return None
-            point[rest] = found
-            moved = conditioned.inner(found)
-            if moved is None:
-                return None
-            point[where], effects = moved
-            if np.abs(found - before).max(initial=0.0) < _SETTLED:
-                break
-        joint = search.joint(point, effects, held_back=True)
-    with np.errstate(all="ignore"):
-        return _whitened(search, joint, rest, point)
+    try:
+        with np.errstate(all="ignore"):
+            return _found(search, start[: density.shape.globals])
+    except np.linalg.LinAlgError:  # beyond the range of doubles on the way
+        return None
+
+
+def _found(search: "_Search", start: Array) -> Together | None:
+    """Find pseudo-data and the mode of the other globals in turn, and the coordinates there."""
+    where, point = search.where, start.copy()
+    rest = np.setdiff1d(np.arange(len(point)), where)
+    effects = [np.zeros(size) for size in search.density.shape.blocks]
+    for _ in range(_TURNS):
+        conditioned = _Conditioned.of(search, search.joint(point, effects), rest)
+        before = point[rest]
+        found = conditioned.mode(before)
+        moved = None if found is None else conditioned.inner(found)
+        if found is None or moved is None:
+            return None
+        point[rest] = found
+        point[where], effects = moved
+        if np.abs(found - before).max(initial=0.0) < _SETTLED:
+            break
+    return _whitened(search, search.joint(point, effects, held_back=True), rest, point)
 
 
 def _whitened(search: "_Search", joint: JointPrecision, rest: NDArray[np.int64], point: Array) -> Together | None:
