@@ -2,7 +2,8 @@
 
 A fit takes a fraction of a second, so what an analyst would try first is tried here: a smaller step where draws
 diverged, more draws where chains disagree or effective sample sizes are small, other coordinates. What was done and
-why stands in the attribute `mended` of the draws. Fits that take long are left as they are, and say what to do.
+why stands in the attribute `mended` of the draws. Fits that take long, and those of a PyMC graph, whose compilation
+does, are left as they are, and say what to do.
 """
 
 from dataclasses import dataclass, replace
@@ -27,6 +28,9 @@ _ENOUGH = 1600
 
 _CLOSE = 1.005
 """A split R-hat under which the library's is not looked at: loading that takes longer than many a fit."""
+
+_USUAL_DEPTH = 10
+"""The largest depth of trees that is not raised where less was asked for."""
 
 _MORE = 3
 """By how much more draws are taken."""
@@ -67,7 +71,8 @@ def mend(model: Model, sampler: Sampler, draws: xr.DataTree, *, progress: bool =
         The draws, or others with the attribute `mended`: what was done, and why. Settings among the attributes are
         those asked for.
     """
-    if not sampler.mend or draws.attrs.get("interrupted") or not _suspect(draws):
+    quick = draws.attrs.get("backend") == "density"
+    if not sampler.mend or not quick or draws.attrs.get("interrupted") or not _suspect(draws):
         return draws
     before = check(draws)
     plan = _plan(model, sampler, draws, before)
@@ -130,13 +135,13 @@ def _plan(model: Model, sampler: Sampler, draws: xr.DataTree, found: Check) -> _
         target = 0.99 if sampler.target_accept < 0.99 else 0.999
         changed = replace(changed, target_accept=target)
         words.append(f"target_accept={target}")
-    together = draws.attrs.get("backend") == "density" and _other_coordinates(model, draws)
+    together = _other_coordinates(model, draws)
     if together:
         words.append("coefficients and effects standardised together")
     elif kinds & set(_MIXING) and _MORE * values <= _MOST_VALUES:
         changed = replace(changed, draws=_MORE * sampler.draws)
         words.append(f"{changed.draws:,} draws a chain")
-    if "tree_depth" in kinds and sampler.max_treedepth < 20:
+    if "tree_depth" in kinds and _USUAL_DEPTH <= sampler.max_treedepth < 20:
         changed = replace(changed, max_treedepth=min(sampler.max_treedepth + 2, 20))
         words.append(f"max_treedepth={changed.max_treedepth}")
     if not words:

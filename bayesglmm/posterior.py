@@ -272,9 +272,9 @@ class Fit:
         refuse_unknown("update", [name for name in changed if name not in Sampler.options()], Sampler.options())
         attrs = self.draws.attrs
         before = {name: attrs[name] for name in Sampler.options() if name in attrs}
-        before |= {name: attrs[f"asked_{name}"] for name in ("draws", "chains", "backend") if f"asked_{name}" in attrs}
+        before |= {name: attrs[f"asked_{name}"] for name in ("draws", "chains") if f"asked_{name}" in attrs}
         before |= {name: bool(attrs.get(name)) for name in ("prior_only", "partial")}
-        before |= {"mend": bool(attrs.get("mend", 1))}
+        before |= {"mend": bool(attrs.get("mend", 1)), "backend": attrs.get("asked_backend", "auto")}
         return Sampler(**{**before, **changed})
 
     def save(self, folder: str | Path) -> Path:

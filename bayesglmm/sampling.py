@@ -232,7 +232,7 @@ def _warn(failed: InterfaceError, way: Way) -> None:
 
 
 def _draw(
-    model: Model, sampler: Sampler, way: Way, progress: bool, together: bool | None
+    model: Model, sampler: Sampler, way: Way, progress: bool, together: bool | None = None
 ) -> tuple[xr.DataTree, dict[str, Any]]:
     """Sample in one way; return the draws and what to say of them."""
     start = time.perf_counter()
@@ -256,7 +256,7 @@ def _check_integer(name: str, value: Any, least: int, most: int) -> None:
         raise OptionError(f"{name}={value!r} is not a whole number from {least} to {most}")
 
 
-def _compile(model: Model, sampler: Sampler, way: Way, together: bool | None) -> tuple[Any, dict[str, Any]]:
+def _compile(model: Model, sampler: Sampler, way: Way, together: bool | None = None) -> tuple[Any, dict[str, Any]]:
     """Return what is sampled, and what to say of it."""
     if way == "density":
         from bayesglmm.density import compile_density

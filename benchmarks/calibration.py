@@ -71,6 +71,8 @@ class Refit:
         The least bulk ESS of a quantity before thinning.
     divergences
         The number of divergent transitions.
+    r_hat
+        The largest R-hat of a quantity.
     seconds
         The time it took, of all attempts.
     mebibytes
@@ -81,6 +83,7 @@ class Refit:
     draws: Array | None
     ess: float = np.nan
     divergences: int = 0
+    r_hat: float = np.nan
     seconds: float = np.nan
     mebibytes: float = np.nan
 
@@ -118,7 +121,8 @@ def refit(
     flat = found.reshape(-1, found.shape[-1])
     kept = flat[np.linspace(0, len(flat) - 1, L).round().astype(int)]
     divergences = int(tree["sample_stats"]["diverging"].sum())
-    return Refit(wanted, kept, ess, divergences, time.perf_counter() - start, _resident())
+    r_hat = float(np.max(az.rhat(found, chain_axis=0, draw_axis=1)))
+    return Refit(wanted, kept, ess, divergences, r_hat, time.perf_counter() - start, _resident())
 
 
 def ranks(refits: list[Refit]) -> NDArray[np.int64]:
@@ -179,7 +183,11 @@ def table(setting: str, refits: list[Refit]) -> pd.DataFrame:
     kept = [(index, one) for index, one in enumerate(refits) if one.draws is not None]
     frame = pd.DataFrame(ranks(refits), columns=names(built(setting)))
     frame.insert(0, "dataset", [index for index, _ in kept])
-    return frame.assign(ess=[round(one.ess) for _, one in kept], divergences=[one.divergences for _, one in kept])
+    return frame.assign(
+        ess=[round(one.ess) for _, one in kept],
+        divergences=[one.divergences for _, one in kept],
+        r_hat=[round(one.r_hat, 4) for _, one in kept],
+    )
 
 
 def cost(refits: list[Refit]) -> str:
@@ -193,6 +201,7 @@ def cost(refits: list[Refit]) -> str:
         f"{len(kept)} refits, {len(refits) - len(kept)} failed; {np.median(seconds):.2f} s each (median), "
         f"{seconds.max():.1f} s at most; memory {memory.max():.0f} MiB at most, {growth:+.0f} MiB in 1,000 refits; "
         f"{sum(one.divergences > 0 for one in kept)} with divergences, "
+        f"{sum(one.r_hat > 1.01 for one in kept)} with an R-hat above 1.01, "
         f"{sum(one.ess < ENOUGH for one in kept)} with ESS below {ENOUGH:.0f}"
     )
 

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 import bayesglmm as bg
 from bayesglmm.design import BlockDesign
 from bayesglmm.graph import pair_names
 from bayesglmm.model import Model
-from bayesglmm.priors import HalfNormal, Normal, Prior
+from bayesglmm.priors import HalfNormal, LogNormal, Normal, Prior
 
 __all__ = ["SETTINGS", "Setting", "Values", "built", "forward", "names", "onion", "quantities", "simulate", "truth"]
 
@@ -38,7 +39,7 @@ class Setting:
     ----------
     title
         What it is, for figures.
-    formula, family, priors
+    formula, family, priors, link
         As in `bayesglmm.glmm`; every prior is given, so that none depends on the data.
     table
         Makes the predictors, with a placeholder for the response `y`.
@@ -49,10 +50,11 @@ class Setting:
     family: str
     priors: Mapping[str, str]
     table: Callable[[], pd.DataFrame]
+    link: str | None = None
 
     def model(self) -> Model:
         """Build the model on the placeholder."""
-        return bg.glmm(self.formula, self.table(), self.family, priors=dict(self.priors))
+        return bg.glmm(self.formula, self.table(), self.family, link=self.link, priors=dict(self.priors))
 
 
 def seizure_like(groups: int = 30) -> pd.DataFrame:
@@ -66,6 +68,14 @@ def toenail_like(groups: int = 60) -> pd.DataFrame:
     """Make a trial with six visits in a year of each of many patients."""
     ids, month = np.repeat(np.arange(1, groups + 1), 6), np.tile([0, 1, 2, 3, 6, 12], groups)
     return pd.DataFrame({"id": ids, "treatment": ids % 2, "month": month, "y": np.arange(len(ids)) % 2})
+
+
+def groups_like(groups: int, rows: int, placeholder: str = "count") -> pd.DataFrame:
+    """Make groups of so many rows, with two predictors; `h` gathers each three groups, `a` crosses them."""
+    rng, g = np.random.default_rng(7), np.repeat(np.arange(groups), rows)
+    y = {"count": np.arange(g.size) % 2, "positive": 1.0 + np.arange(g.size) % 2, "share": 0.25 + g % 2 / 2}
+    columns = {"g": g, "h": g // 3, "a": np.tile(np.arange(rows), groups), "y": y[placeholder]}
+    return pd.DataFrame({"x": rng.normal(size=g.size).round(2), "w": rng.normal(size=g.size).round(2), **columns})
 
 
 _UNIT = {"intercept": "normal(0, 1)", "slopes": "normal(0, 1)", "sd": "half_normal(1)"}
@@ -92,12 +102,91 @@ SETTINGS = {
         {**_UNIT, **_MONTHS, 'sd["id"]["month"]': "half_normal(0.3)", "correlation": "lkj(2)"},
         toenail_like,
     ),
+    "nested": Setting(
+        "Gaussian (1 | h/g)",
+        "y ~ x + (1 | h) + (1 | g)",
+        "gaussian",
+        {**_UNIT, "sigma": "half_normal(1)"},
+        lambda: groups_like(18, 3),
+    ),
+    "crossed": Setting(
+        "Poisson (1 | a) + (1 | g)", "y ~ x + (1 | a) + (1 | g)", "poisson", _UNIT, lambda: groups_like(14, 10)
+    ),
+    "three_effects": Setting(
+        "Gaussian (1 + x + w | g)",
+        "y ~ x + w + (1 + x + w | g)",
+        "gaussian",
+        {**_UNIT, "correlation": "lkj(2)", "sigma": "half_normal(1)"},
+        lambda: groups_like(12, 8),
+    ),
+    "five_groups": Setting(
+        "Poisson, five groups (1 + x | g)",
+        "y ~ x + (1 + x | g)",
+        "poisson",
+        {**_UNIT, "correlation": "lkj(2)"},
+        lambda: groups_like(5, 12),
+    ),
+    "gamma": Setting(
+        "Gamma (1 | g)",
+        "y ~ x + (1 | g)",
+        "gamma",
+        {**_UNIT, "shape": "lognormal(1, 0.5)"},
+        lambda: groups_like(20, 6, "positive"),
+        "log",
+    ),
+    "beta": Setting(
+        "Beta (1 | g)",
+        "y ~ x + (1 | g)",
+        "beta",
+        {
+            "intercept": "normal(0, 0.5)",
+            "slopes": "normal(0, 0.5)",
+            "sd": "half_normal(0.5)",
+            "phi": "lognormal(3, 0.5)",
+        },
+        lambda: groups_like(20, 6, "share"),
+    ),
+    "negative_binomial": Setting(
+        "Negative binomial (1 | g)",
+        "y ~ x + (1 | g)",
+        "negative_binomial",
+        {**_UNIT, "phi": "lognormal(1, 0.7)"},
+        lambda: groups_like(20, 8),
+    ),
+    "negative_binomial1": Setting(
+        "Negative binomial 1 (1 | g)",
+        "y ~ x + (1 | g)",
+        "negative_binomial1",
+        {**_UNIT, "phi": "lognormal(0, 0.7)"},
+        lambda: groups_like(20, 8),
+    ),
+    "student": Setting(
+        "Student (1 | g)",
+        "y ~ x + (1 | g)",
+        "student",
+        {**_UNIT, "sigma": "half_normal(1)", "nu": "lognormal(2, 0.5)"},
+        lambda: groups_like(20, 6),
+    ),
+    "probit": Setting("Probit (1 | g)", "y ~ x + (1 | g)", "bernoulli", _UNIT, lambda: groups_like(30, 8), "probit"),
 }
 
 _PRIORS: dict[type[Prior], Callable[[Any, np.random.Generator], float]] = {
     Normal: lambda prior, rng: rng.normal(prior.mu, prior.sigma),
     HalfNormal: lambda prior, rng: abs(rng.normal(0.0, prior.sigma)),
+    LogNormal: lambda prior, rng: rng.lognormal(prior.mu, prior.sigma),
 }
+
+_DENSITIES: dict[str, Callable[[Array, Array, Mapping[str, Array]], Array]] = {
+    "poisson": lambda y, mu, p: stats.poisson.logpmf(y, mu),
+    "bernoulli": lambda y, mu, p: stats.bernoulli.logpmf(y, mu),
+    "gaussian": lambda y, mu, p: stats.norm.logpdf(y, mu, p["sigma"]),
+    "student": lambda y, mu, p: stats.t.logpdf(y, p["nu"], mu, p["sigma"]),
+    "gamma": lambda y, mu, p: stats.gamma.logpdf(y, p["shape"], scale=mu / p["shape"]),
+    "beta": lambda y, mu, p: stats.beta.logpdf(y, mu * p["phi"], (1 - mu) * p["phi"]),
+    "negative_binomial": lambda y, mu, p: stats.nbinom.logpmf(y, p["phi"], p["phi"] / (p["phi"] + mu)),
+    "negative_binomial1": lambda y, mu, p: stats.nbinom.logpmf(y, mu / p["phi"], 1 / (1 + p["phi"])),
+}
+"""The log density of a row, by SciPy and not by the package."""
 
 
 def truth(model: Model, rng: np.random.Generator) -> dict[str, Array]:
@@ -112,6 +201,8 @@ def truth(model: Model, rng: np.random.Generator) -> dict[str, Array]:
         values["beta"] = np.array([intercept, *slopes])
     for block in design.blocks:
         values |= _effects(model, block, rng)
+    for name, assigned in priors.parameters.items():
+        values[name] = np.array(_PRIORS[type(assigned.prior)](assigned.prior, rng))
     return values
 
 
@@ -140,7 +231,8 @@ def onion(eta: float, k: int, rng: np.random.Generator) -> Array:
 def simulate(model: Model, values: Values, rng: np.random.Generator) -> Model:
     """Return the model with a response drawn given parameters; nothing else of it changes."""
     mu = model.family.link.inverse(linear_predictor(model, values))
-    y = model.family.draw(rng, mu, {}, np.ones_like(mu))
+    parameters = {parameter.name: values[parameter.name] for parameter in model.family.parameters}
+    y = model.family.draw(rng, mu, parameters, np.ones_like(mu))
     outcome = model.design.outcome
     assert outcome is not None
     return replace(model, design=replace(model.design, outcome=replace(outcome, y=y)))
@@ -156,21 +248,22 @@ def linear_predictor(model: Model, values: Values) -> Array:
 
 
 def log_likelihood(model: Model, values: Values) -> Array:
-    """Return the log likelihood given the random effects, up to a constant of the data, shape (…)."""
-    outcome, eta = model.design.outcome, linear_predictor(model, values)
+    """Return the log likelihood given the random effects, shape (…)."""
+    outcome, mu = model.design.outcome, model.family.link.inverse(linear_predictor(model, values))
     assert outcome is not None
-    cumulant = np.exp(eta) if model.family.name == "poisson" else np.logaddexp(0.0, eta)
-    return np.asarray((outcome.y * eta - cumulant).sum(axis=-1))
+    parameters = {one.name: np.asarray(values[one.name])[..., None] for one in model.family.parameters}
+    return np.asarray(_DENSITIES[model.family.name](outcome.y, mu, parameters).sum(axis=-1))
 
 
 def names(model: Model) -> list[str]:
     """Name the quantities that are ranked."""
     found = [f"beta[{coef}]" for coef in model.design.coef]
     for block in model.design.blocks:
-        found += [f"sd[{column}]" for column in block.columns]
-        found += [f"corr[{pair}]" for pair in pair_names(block)] if block.correlated else []
-        found += [f"b[{block.levels[0]}, {column}]" for column in block.columns]
-    return [*found, "log likelihood"]
+        of = f"_{block.name}" if len(model.design.blocks) > 1 else ""
+        found += [f"sd{of}[{column}]" for column in block.columns]
+        found += [f"corr{of}[{pair}]" for pair in pair_names(block)] if block.correlated else []
+        found += [f"b{of}[{block.levels[0]}, {column}]" for column in block.columns]
+    return [*found, *(parameter.name for parameter in model.family.parameters), "log likelihood"]
 
 
 def quantities(model: Model, values: Values) -> Array:
@@ -180,6 +273,7 @@ def quantities(model: Model, values: Values) -> Array:
         parts.append(values[f"sd_{block.name}"])
         parts += [values[f"corr_{block.name}"]] if block.correlated else []
         parts.append(values[f"b_{block.name}"][..., 0, :])
+    parts += [np.asarray(values[parameter.name])[..., None] for parameter in model.family.parameters]
     return np.concatenate([*parts, log_likelihood(model, values)[..., None]], axis=-1)
 
 

@@ -445,7 +445,7 @@ def test_a_reference_survives_saving_and_loading(tmp_path: Any) -> None:
 
 
 def test_a_reference_survives_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bayesglmm.posterior._sampled", lambda model, *_: hand_made(model, draws=20))
+    monkeypatch.setattr("bayesglmm.posterior.sampled", lambda model, *_, **__: hand_made(model, draws=20))
     data = with_column(ARMS)
     fit: Fit = hand_made(bg.glmm("y ~ a + (1 | g)", data, reference={"a": "Usual"}), draws=20)
     usual, first = ("Intercept", "a[T.Steroid]", "a[T.new]"), ("Intercept", "a[T.Usual]", "a[T.new]")

@@ -194,18 +194,18 @@ def test_a_label_that_no_file_keeps_is_refused() -> None:
     data = pd.DataFrame({"y": np.arange(12.0) % 5, "x": ["a", "a\0"] * 6, "g": ["u", "v", "w\0"] * 4}, dtype=object)
     data["y"] = data["y"].astype(float)
     with pytest.raises(DataError, match=r"'a\\x00' of 'x' holds the character U\+0000"):
-        glmm("y ~ x", data)
+        glmm("y ~ x", data, "gaussian")
     with pytest.raises(DataError, match=r"'w\\x00' of 'g' holds"):
-        glmm("y ~ 1 + (1 | g)", data)
+        glmm("y ~ 1 + (1 | g)", data, "gaussian")
     data["x"] = pd.Series(["a", "\ud800"] * 6, dtype=object)
     with pytest.raises(DataError, match=r"'\\ud800' of 'x' holds the character U\+D800"):
-        glmm("y ~ x", data)
+        glmm("y ~ x", data, "gaussian")
 
 
 def test_files_of_figures_have_names_that_fit_and_differ(tmp_path: Path) -> None:
     long = "very_" * 60
     data = pd.DataFrame({long: np.arange(24) // 4, long.upper(): np.arange(24) % 5, "y": np.arange(24.0) % 7})
-    fit = hand_made(glmm(f"y ~ 1 + (1 | {long}) + (1 | {long.upper()})", data), chains=2, draws=40)
+    fit = hand_made(glmm(f"y ~ 1 + (1 | {long}) + (1 | {long.upper()})", data, "gaussian"), chains=2, draws=40)
     written = [path.name for path in write_results(fit, Wanted(("random_effects",)), tmp_path)]
     pictures = [name for name in written if name.endswith(".png")]
     assert len({name.lower() for name in pictures}) == 2

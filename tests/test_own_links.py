@@ -284,7 +284,7 @@ def test_a_link_of_ones_own_is_not_the_packages_of_the_same_name(tmp_path: Any) 
     with pytest.raises(StorageError, match="the link 'logit' is not the package's own"):
         fit.save(tmp_path / "fit")
     altered = replace(FAMILIES["bernoulli"], draw=lambda rng, mu, parameters, trials: 0 * mu)
-    with pytest.raises(StorageError, match="the family 'bernoulli' is not the package's own"):
+    with pytest.raises(StorageError, match="the family 'bernoulli' with the link 'logit' is not the package's own"):
         bg.Fit(replace(model, family=altered), fit.draws).save(tmp_path / "fit")
 
 

@@ -333,7 +333,7 @@ def test_auto_goes_on_by_the_next_way_that_works_and_says_so_once(
 ):
     tried = []
 
-    def draw(model, sampler, way, progress):
+    def draw(model, sampler, way, progress, together=None):
         tried.append(way)
         if way != works:
             raise InterfaceError(f"{dependency} failed", dependency)

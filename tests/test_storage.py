@@ -185,7 +185,7 @@ def test_labels_of_every_type_survive(tmp_path):
         "years": pd.to_datetime("1999-12-31") + pd.to_timedelta(np.resize([0, 1, 40], 24), unit="h"),
     }
     for name, column in columns.items():
-        model = bg.glmm(f"y ~ x + (1 | factor({name}))", data.assign(**{name: column}))
+        model = bg.glmm(f"y ~ x + (1 | factor({name}))", data.assign(**{name: column}), "gaussian")
         fit = hand_made(model, draws=4, chains=2)
         loaded = bg.load(fit.save(tmp_path / name))
         assert loaded.model.design.blocks[0].levels == model.design.blocks[0].levels

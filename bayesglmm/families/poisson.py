@@ -28,7 +28,8 @@ def draw_counts(rng: np.random.Generator, rate: Array) -> Array:
     drawn = rng.poisson(np.minimum(rate, _LARGE)).astype(float)
     large = rate > _LARGE
     if large.any():
-        drawn[large] = np.rint(rate[large] + np.sqrt(rate[large]) * rng.standard_normal(int(large.sum())))
+        mean, noise = rate[large], rng.standard_normal(int(large.sum()))
+        drawn[large] = np.rint(mean + np.sqrt(mean) * np.where(np.isfinite(mean), noise, 1.0))
     return drawn
 
 

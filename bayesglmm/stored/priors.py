@@ -79,7 +79,7 @@ def _text(prior: Prior) -> str:
         same = parse_prior(written) == prior
     except PriorError:  # a function of the user's own, under a name that stands for nothing here
         same = False
-    if not same:
+    if not same or not type(getattr(prior, "of", prior)).__module__.startswith("bayesglmm."):
         raise StorageError(
             f"the prior {written} is not one of the package's and cannot be stored as text; keep the draws, fit.draws, "
             "or give the prior by one of the package's distributions"
