@@ -198,7 +198,9 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True, together: b
     return tree
 
 
-def _drawn(model: Model, sampler: Sampler, progress: bool, together: bool | None) -> tuple[xr.DataTree, dict[str, Any]]:
+def _drawn(
+    model: Model, sampler: Sampler, progress: bool, together: bool | None = None
+) -> tuple[xr.DataTree, dict[str, Any]]:
     """Sample in the first way that the versions of numba and nutpie allow; return the draws and what to say of them."""
     ways = _WAYS[sampler.backend]
     failed: InterfaceError | None = None
