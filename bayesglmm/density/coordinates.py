@@ -6,7 +6,7 @@ from bayesglmm.compiled.abi import doubles, further, integers
 from bayesglmm.compiled.pieces import piece
 from bayesglmm.density.layout import Block, Header
 
-__all__ = ["CONDITIONED", "SIGNED", "constrain", "factor_back", "write_roots", "write_values"]
+__all__ = ["CONDITIONED", "SIGNED", "constrain", "roots_back", "write_roots", "write_values"]
 
 
 CONDITIONED = 3
@@ -69,7 +69,7 @@ def write_roots(block, space, values):
 
 
 @piece
-def factor_back(block, values, lower, d_lower, slopes):
+def _factor_back(block, values, lower, d_lower, slopes):
     """Add to `slopes` the derivatives with respect to u of a function with derivatives `d_lower`."""
     k = block[Block.COLUMNS]
     at = block[Block.FIRST_PARTIAL]
@@ -86,3 +86,15 @@ def factor_back(block, values, lower, d_lower, slopes):
             slopes[at + j] += 2.0 * d_lower[i * k + j] * left + after * 2.0 * (1.0 - 2.0 * u) / (root * root)
             after += d_lower[i * k + j] * lower[i * k + j]
         at += i
+
+
+@piece
+def roots_back(block, values, lower, d_root, slopes):
+    """Add to `slopes` the derivatives by sds and u of a function with derivatives `d_root`, which is overwritten."""
+    k = block[Block.COLUMNS]
+    for i in range(k):
+        for j in range(i + 1):
+            slopes[block[Block.FIRST_SD] + i] += d_root[i * k + j] * lower[i * k + j]
+            d_root[i * k + j] *= values[block[Block.FIRST_SD] + i]
+    if block[Block.CORRELATED]:
+        _factor_back(block, values, lower, d_root, slopes)

@@ -14,7 +14,7 @@ import math
 from bayesglmm.compiled.abi import doubles, further
 from bayesglmm.compiled.functions import log
 from bayesglmm.compiled.pieces import summing
-from bayesglmm.density.coordinates import factor_back, write_roots
+from bayesglmm.density.coordinates import roots_back, write_roots
 from bayesglmm.density.layout import Block
 
 __all__ = ["effects_back", "write_effects"]
@@ -161,12 +161,7 @@ def effects_back(block, space, values, d_b, grad, slopes):
         for level in range(m):
             d_factor[level] -= 1.0 / own[level]
     _conditioned_back(block, space)
-    for i in range(k):
-        for j in range(i + 1):
-            slopes[block[Block.FIRST_SD] + i] += d_root[i * k + j] * lower[i * k + j]
-            d_root[i * k + j] *= values[block[Block.FIRST_SD] + i]
-    if block[Block.CORRELATED]:
-        factor_back(block, values, lower, d_root, slopes)
+    roots_back(block, values, lower, d_root, slopes)
     return total
 
 

@@ -15,7 +15,7 @@ import math
 from bayesglmm.compiled.abi import doubles, further, indices, integers
 from bayesglmm.compiled.functions import log
 from bayesglmm.compiled.pieces import summing
-from bayesglmm.density.coordinates import factor_back, write_roots
+from bayesglmm.density.coordinates import roots_back, write_roots
 from bayesglmm.density.layout import BLOCK_SIZE, PART_SIZE, Block, Header, Joint, Part
 
 __all__ = ["joint_back", "write_joint"]
@@ -254,10 +254,5 @@ def joint_back(header, space, values, d_b, grad, slopes):
                 of_u[level * k + i] = d_u[at + level * k + i]
                 for p in range(i, k):
                     d_root[p * k + i] += pull[at + level * k + p] * d_shift[at + level * k + i]
-        for i in range(k):
-            for j in range(i + 1):
-                slopes[block[Block.FIRST_SD] + i] += d_root[i * k + j] * lower[i * k + j]
-                d_root[i * k + j] *= values[block[Block.FIRST_SD] + i]
-        if block[Block.CORRELATED]:
-            factor_back(block, values, lower, d_root, slopes)
+        roots_back(block, values, lower, d_root, slopes)
     return total
