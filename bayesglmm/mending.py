@@ -10,12 +10,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from bayesglmm.checks import Check, Kind, check
 from bayesglmm.model import Model
 from bayesglmm.sampling import Sampler, sample
 
 __all__ = ["mend"]
+
+type Array = NDArray[np.float64]
 
 _MOST_WORK = 2e9
 """Steps of the sampler times rows and coordinates up to which sampling again takes seconds."""
@@ -26,8 +29,9 @@ _MOST_VALUES = 5e7
 _ENOUGH = 1600
 """Draws from which an effective sample size of 400 can be expected: from fewer none was asked for."""
 
-_CLOSE = 1.005
-"""A split R-hat under which the library's is not looked at: loading that takes longer than many a fit."""
+_CLOSE, _LOOKED_AT = 1.009, 40
+"""A split R-hat under which the library's is not looked at, and the most entries of a variable it is computed for: to
+load and run the library takes longer than many a fit."""
 
 _USUAL_DEPTH = 10
 """The largest depth of trees that is not raised where less was asked for."""
@@ -102,13 +106,20 @@ def _suspect(draws: xr.DataTree) -> bool:
     if chains * size < _ENOUGH:
         return False
     posterior = draws["posterior"].to_dataset()
-    return any(_apart(posterior[name].values.reshape(chains, size, -1)) for name in posterior.data_vars)
+    return any(_apart(_some(posterior[name].values.reshape(chains, size, -1))) for name in posterior.data_vars)
 
 
-def _apart(values: np.ndarray[tuple[int, int, int], np.dtype[np.float64]]) -> bool:
-    """Whether the split R-hat of the ranks of any of (chains, draws, k) is above 1.005 (Vehtari et al. 2021, eq. 4)."""
+def _some(values: Array) -> Array:
+    """Return entries of (chains, draws, k), 40 at most, evenly spaced: effects of groups are many and alike."""
+    return values[..., :: -(-values.shape[-1] // _LOOKED_AT)]
+
+
+def _apart(values: Array) -> bool:
+    """Whether the split R-hat of the ranks of any of (chains, draws, k) is above 1.009 (Vehtari et al. 2021, eq. 4)."""
     _, size, k = values.shape
-    ranks = values.reshape(-1, k).argsort(axis=0).argsort(axis=0).reshape(values.shape).astype(float)
+    order, ranks = values.reshape(-1, k).argsort(axis=0), np.empty((values.size // k, k))
+    np.put_along_axis(ranks, order, np.arange(len(ranks), dtype=float)[:, None], axis=0)
+    ranks = ranks.reshape(values.shape)
     for of in (ranks, np.abs(ranks - ranks.mean())):
         halves = np.concatenate([of[:, : size // 2], of[:, size - size // 2 :]])
         within = halves.var(axis=1, ddof=1).mean(axis=0)

@@ -30,12 +30,11 @@ type Array = NDArray[np.float64]
 _MOST_CORE, _MOST_STRIPS = 400, 1_000_000
 """The most effects in the core, and of them times coordinates of leaves: beyond, the map costs more than it gives."""
 
-_FEW_LEVELS, _UNCERTAIN = 30, 0.28
+_FEW_LEVELS, _UNCERTAIN = 9, 0.28
 """A factor's sd may be uncertain if it has this few levels, and is if the sd of its logarithm is above the second."""
 
-_MOST_PAIRS, _DEARER, _LEAST_WORK = 1_000_000, 2, 2_000
-"""The most products of a factorisation at every step; by how much that may cost more than the density otherwise does,
-in products, of which a row takes one a column and the rest of the density at least some."""
+_MOST_PAIRS, _LEAST_WORK = 1_000_000, 500
+"""The most products of a factorisation at every step where it is asked for; what the density takes without its rows."""
 
 _WORD, _POINTER = ctypes.c_uint64, ctypes.c_void_p
 _EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, _WORD, _WORD, _POINTER, _POINTER, _POINTER)
@@ -150,11 +149,11 @@ def _worth_trying(model: Model) -> bool:
 
 
 def _cost(density: Evaluator) -> int:
-    """Return how many pairs of entries of a factor cost a few times what the density costs in other coordinates."""
+    """Return how many products of a factorisation cost about as much as the density does in other coordinates."""
     rows, shape = density.rows, density.shape
     columns = int(rows.x.shape[1]) + sum(int(z.shape[1]) for z in rows.z) + 3
     strips = (shape.core - shape.globals) * shape.leaves[0] * shape.leaves[1]
-    return min(_MOST_PAIRS, _DEARER * (rows.n * columns + strips + _LEAST_WORK))
+    return min(_MOST_PAIRS, rows.n * columns + strips + _LEAST_WORK)
 
 
 def _core_marginal(arrow: Arrow, marginal: Array) -> Array:
