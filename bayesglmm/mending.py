@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglmm.checks import Check, Kind, check
+from bayesglmm.errors import SamplingError
 from bayesglmm.model import Model
 from bayesglmm.sampling import Sampler, sample
 
@@ -82,16 +83,21 @@ def mend(model: Model, sampler: Sampler, draws: xr.DataTree, *, progress: bool =
     plan = _plan(model, sampler, draws, before)
     if plan is None:
         return draws
-    again = sample(model, replace(plan.sampler, seed=draws.attrs["seed"]), progress=progress, together=plan.together)
-    asked = {name: draws.attrs[name] for name in _ASKED if name in draws.attrs}
     reasons = "; ".join(
         f.message.partition(" (worst")[0] for f in before.findings if f.kind in (*_STEP, *_MIXING, "tree_depth")
     )
     how = f"sampled again with {', '.join(plan.words)}, because {reasons}"
+    try:
+        again = sample(
+            model, replace(plan.sampler, seed=draws.attrs["seed"]), progress=progress, together=plan.together
+        )
+    except SamplingError as error:
+        draws.attrs["mended"] = f"{how}; that failed ({error}), and the first draws are kept"
+        return draws
     if _badness(check(again), again) < _badness(before, draws):
-        unasked = [name for name in again.attrs if name in _ASKED and name not in asked]
-        again.attrs = {name: value for name, value in again.attrs.items() if name not in unasked}
-        again.attrs |= {**asked, "mended": how}
+        asked = {name: draws.attrs[name] for name in _ASKED if name in draws.attrs}
+        kept = {name: value for name, value in again.attrs.items() if name not in _ASKED}
+        again.attrs = {**kept, **asked, "mended": how}
         return again
     draws.attrs["mended"] = f"{how}; that was no better, and the first draws are kept"
     return draws

@@ -51,6 +51,16 @@ def test_what_does_not_help_is_not_kept(zeros, left, monkeypatch):
     np.testing.assert_array_equal(kept["sample_stats"]["diverging"], left["sample_stats"]["diverging"])
 
 
+def test_what_fails_the_second_time_leaves_the_first_draws(zeros, left, monkeypatch):
+    def fails(*_, **__):
+        raise bg.errors.SamplingError("no chain has a finite draw")
+
+    monkeypatch.setattr(mending, "sample", fails)
+    kept = mending.mend(zeros, Sampler(seed=1), left.copy(), progress=False)
+    assert kept.attrs["mended"].endswith("that failed (no chain has a finite draw), and the first draws are kept")
+    np.testing.assert_array_equal(kept["sample_stats"]["diverging"], left["sample_stats"]["diverging"])
+
+
 def test_chains_that_disagree_are_given_more_draws(zeros, left, monkeypatch):
     apart = left.copy()
     posterior = left["posterior"].to_dataset()

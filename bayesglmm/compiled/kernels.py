@@ -7,7 +7,6 @@ distances from one pointer, which the compiler sees do not overlap, so that it m
 import ctypes
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from bayesglmm.compiled import functions as _functions  # noqa: F401  # what kernels call
@@ -66,11 +65,11 @@ def prior_address(prior: Prior) -> int:
     PriorError
         If it is no function that numba compiles.
     """
+    within = prior.of if isinstance(prior, Power) else prior
+    kernel, named = _density(within)
     if isinstance(prior, Power):
-        density = _Density.of(prior.of)
-        return density.address(_power(density.kernel(), prior.power))
-    density = _Density.of(prior)
-    return density.address(density.kernel())
+        kernel = _power(kernel, prior.power)
+    return _address(PRIOR, kernel, named, "prior", PriorError)
 
 
 def _link(rows: Callable[..., None]) -> Callable[..., None]:
@@ -92,25 +91,12 @@ def _family(rows: Callable[..., float]) -> Callable[..., float]:
     return family_rows
 
 
-@dataclass(frozen=True)
-class _Density:
-    """What is compiled of a prior: the density of the package, or the function of a user and its derivative."""
-
-    function: Callable[..., float]
-    own: bool = False
-    slope: Callable[[float], float] | None = None
-
-    @classmethod
-    def of(cls, prior: Prior) -> "_Density":
-        return cls(prior.logpdf, True, prior.slope) if isinstance(prior, Custom) else cls(_python(prior.density))
-
-    def kernel(self) -> Callable[..., float]:
-        if not self.own:
-            return self.function
-        return _own(self.function) if self.slope is None else _own_with_slope(self.function, self.slope)
-
-    def address(self, kernel: Callable[..., float]) -> int:
-        return _address(PRIOR, kernel, self.function, "prior", PriorError)
+def _density(prior: Prior) -> tuple[Callable[..., float], Callable[..., float]]:
+    """Return what is compiled of a prior, and whose name it goes by: the package's density or a user's function."""
+    if not isinstance(prior, Custom):
+        return _python(prior.density), prior.density
+    kernel = _own(prior.logpdf) if prior.slope is None else _own_with_slope(prior.logpdf, prior.slope)
+    return kernel, prior.logpdf
 
 
 def _power(density: Callable[..., float], power: float) -> Callable[..., float]:

@@ -21,7 +21,7 @@ from bayesglmm.model import Model
 from bayesglmm.priors import Beta, Prior
 from bayesglmm.priors.scales import scales
 
-__all__ = ["Bound", "Coordinates"]
+__all__ = ["Bound", "Coordinates", "centre_of"]
 
 _APART = 1e-5
 """How far apart slopes by η are taken for their difference, in units of the response's scale on η."""
@@ -91,10 +91,7 @@ class Bound:
         """Bind a model: in the coordinates of the PyMC graph unless others are given, row by row unless merged."""
         coordinates = coordinates or Coordinates.plain(model)
         rows = rows or Rows.of(model)
-        design, priors = model.design, model.priors
-        columns = design.x[:, 1:] if design.has_intercept else design.x
-        centred = design.has_intercept and priors.centred
-        centre = columns.mean(axis=0) if centred else np.zeros(columns.shape[1])
+        design, centre = model.design, centre_of(model)
         globals_ = _global_priors(model)
         parameters = len(model.family.parameters)
         kept: dict[str, NDArray[Any]] = {
@@ -108,7 +105,7 @@ class Bound:
         }
         kept["offset"], offset_varies = _each(rows.offset)
         kept["trials"], trials_vary = _each(rows.trials)
-        first_sd = int(design.has_intercept) + columns.shape[1]
+        first_sd = int(design.has_intercept) + len(centre)
         table, arrays, dim, space = _block_table(design.blocks, rows, coordinates, first_sd, len(globals_))
         kept["block_table"] = table
         for number, linear_to in coordinates.signed.items():
@@ -139,7 +136,7 @@ class Bound:
         header = np.zeros(HEADER_SIZE, dtype=np.int64)
         for name, value in {
             "rows": rows.n,
-            "slopes": columns.shape[1],
+            "slopes": len(centre),
             "intercept": int(design.has_intercept),
             "globals": len(globals_),
             "blocks": len(design.blocks),
@@ -160,6 +157,14 @@ class Bound:
         }.items():
             header[Header[name.upper()]] = value
         return cls(header, (*kept.values(), *arrays), globals_, dim)
+
+
+def centre_of(model: Model) -> NDArray[np.float64]:
+    """Return what is taken off the columns of the slopes, (p,): their means, if the intercept is a centred one."""
+    design = model.design
+    columns = design.x[:, 1:] if design.has_intercept else design.x
+    centred = design.has_intercept and model.priors.centred
+    return columns.mean(axis=0) if centred else np.zeros(columns.shape[1])
 
 
 def _global_priors(model: Model) -> tuple[Prior, ...]:

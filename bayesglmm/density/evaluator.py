@@ -85,6 +85,18 @@ class Evaluator:
         _EXPAND(expand.address)(self.dim, out.size, x.ctypes.data, out.ctypes.data, self.header.ctypes.data)
         return out[:p].copy(), out[len(out) - effects :].copy()
 
+    def line(self, x: Array, step: Array, value: float, gain: float, halvings: int) -> tuple[float, float, Array]:
+        """Return how far to go along a step, and the density and its gradient there; 0 if it gains nowhere.
+
+        `value` is the density at x, `gain` what it gains along the step to first order; the step is halved so often.
+        """
+        for halving in range(halvings):
+            length = 0.5**halving
+            tried, gradient = self(x + length * step)
+            if tried > value + 1e-4 * length * gain:
+                return length, tried, gradient
+        return 0.0, value, np.zeros(self.dim)
+
     def slope(self, x: Array, step: Array) -> Array:
         """Return minus the derivative of the gradient along a step, (dim,), times its length."""
         return (self(x - step)[1] - self(x + step)[1]) / 2
@@ -138,9 +150,10 @@ class Evaluator:
         part = parts[number]
         return part.sums(part, weight, part.index, part.m), part.root
 
-    def weights(self, x: Array) -> Array:
-        """Return minus the second derivatives of the log likelihood of the rows by η, (n,)."""
-        return self._parts(x)[0]
+    def weights_and_roots(self, x: Array) -> tuple[Array, list[Array]]:
+        """Return minus the second derivatives of the log likelihood of the rows by η, (n,), and M of every block."""
+        weights, parts = self._parts(x)
+        return weights, [part.root for part in parts]
 
     def _parts(self, x: Array) -> tuple[Array, "list[_Part]"]:
         """Return the weights W of the rows, (n,), and the blocks as rows see them."""

@@ -26,7 +26,6 @@ type Array = NDArray[np.float64]
 
 _NEWTON_STEPS = 60
 _HALVINGS = 40
-
 _FLAT = 0.01
 """The least curvature of the globals in natural units: none is thought wider than ten of them."""
 
@@ -139,22 +138,13 @@ class _Search:
             gain = float(step @ gradient)
             if gain < 1e-10:
                 break
-            length, tried, slope = self._line(x, step, value, gain)
+            length, tried, slope = self.density.line(x, step, value, gain, _HALVINGS)
             if length == 0:
                 break
             x, value, gradient = x + length * step, tried, slope
             if gain < 1e-5:  # what is left is its square
                 break
         return x, value, gradient
-
-    def _line(self, x: Array, step: Array, value: float, gain: float) -> tuple[float, float, Array]:
-        """Return how far to go along a step, and the density and its gradient there; 0 if it gains nowhere."""
-        for halving in range(_HALVINGS):
-            length = 0.5**halving
-            tried, gradient = self.density(x + length * step)
-            if tried > value + 1e-4 * length * gain:
-                return length, tried, gradient
-        return 0.0, value, gradient
 
     def _each[T, R](self, function: Callable[[T], R], of: Iterable[T]) -> list[R]:
         """Return a function of each; several at once where there are many rows: compiled code lets threads run."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from bayesglmm.density.arrow import lifted
-from bayesglmm.density.bind import Bound, Coordinates
+from bayesglmm.density.bind import Bound, Coordinates, centre_of
 from bayesglmm.density.evaluator import STEP, Evaluator
 from bayesglmm.density.joint import JointPattern, JointPrecision
 from bayesglmm.density.pseudo import pseudo_data
@@ -42,6 +42,9 @@ _TURNS, _SETTLED = 10, 0.02
 _NARROW, _VALLEY = 0.5, 6.0
 """Sds are given a sign if the sd of their logarithm at the mode is under the first and the log density at zero is lower
 by less than the second: draws then lie far out in the logarithm's tail, on another scale than that of the mode."""
+
+_HALVINGS = 20
+"""How often a step towards the mode of coefficients and effects is halved at the most."""
 
 _WORST = 1e100
 
@@ -221,13 +224,8 @@ class _Conditioned:
             gain = float(step @ step)
             if gain < 1e-6:
                 break
-            length = 1.0
-            for _ in range(20):
-                tried, slope = self.density(x + length * step)
-                if tried > value + 1e-4 * length * gain:
-                    break
-                length /= 2
-            else:
+            length, tried, slope = self.density.line(x, step, value, gain, _HALVINGS)
+            if length == 0:
                 break
             x, value, gradient = x + length * step, tried, slope
         return self.search.expanded(self.density, x)
@@ -288,12 +286,12 @@ class _Search:
         They do not depend on the sds, and are taken where these are not small: b = M z is solved for z.
         """
         x = self._plain(point, effects, at_zero=True)
-        weights, gradient = np.maximum(self.density.weights(x), 0.0), self.density(x)[1]
-        scores = []
-        for number, b in enumerate(effects):
-            root, place = self.density.information(x, number)[1], self.density.shape.place(number)
+        weights, roots = self.density.weights_and_roots(x)
+        gradient, scores = self.density(x)[1], []
+        for number, (b, root) in enumerate(zip(effects, roots, strict=True)):
+            place = self.density.shape.place(number)
             scores.append(np.linalg.solve(root.T, (gradient[place] + x[place]).reshape(b.shape).T).T)
-        return weights, scores
+        return np.maximum(weights, 0.0), scores
 
     def _plain(self, point: Array, effects: Sequence[Array], *, at_zero: bool = False) -> Array:
         """Return the coordinates (dim,) of globals and effects, the coordinates of sds at 0 if so asked."""
@@ -302,8 +300,8 @@ class _Search:
         if at_zero:
             for place in self.sds:
                 x[place] = 0.0
-        for number, b in enumerate(effects):
-            root = self.density.information(x, number)[1]
+        _, roots = self.density.weights_and_roots(x)  # which do not depend on the effects
+        for number, (b, root) in enumerate(zip(effects, roots, strict=True)):
             x[self.density.shape.place(number)] = np.linalg.solve(root, b.T).T.ravel()
         return x
 
@@ -321,7 +319,7 @@ class _Search:
     def expanded(self, density: Evaluator, x: Array) -> tuple[Array, list[Array]]:
         """Return coefficients (c,), centred, and effects (m, k) a block, at coordinates of a density."""
         beta, effects = density.expanded(x)
-        centre = _centre(self.model)
+        centre = centre_of(self.model)
         if self.model.design.has_intercept:
             beta[0] += centre @ beta[1:]
         parts = np.split(effects, np.cumsum([m * k for m, k in density.shape.blocks])[:-1])
@@ -343,15 +341,7 @@ def _unbounded(model: Model) -> NDArray[np.int64]:
 def _columns(model: Model, density: Evaluator) -> Array:
     """Return the columns of the coefficients that may be anywhere on the line, (n, c)."""
     ones = np.ones((density.rows.n, int(model.design.has_intercept)))
-    return np.column_stack([ones, density.rows.x - _centre(model)])[:, _unbounded(model)]
-
-
-def _centre(model: Model) -> Array:
-    """Return what is taken off each column of the slopes, (p,)."""
-    design = model.design
-    columns = design.x[:, 1:] if design.has_intercept else design.x
-    centred = design.has_intercept and model.priors.centred
-    return columns.mean(axis=0) if centred else np.zeros(columns.shape[1])
+    return np.column_stack([ones, density.rows.x - centre_of(model)])[:, _unbounded(model)]
 
 
 def _prior_precision(model: Model, density: Evaluator, start: Array, units: Array) -> Array:
