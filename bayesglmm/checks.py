@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bayesglmm.errors import listing
 from bayesglmm.tables import block
+from bayesglmm.text import plain
 
 __all__ = ["LIMITS", "Check", "Finding", "Kind", "check"]
 
@@ -255,11 +256,10 @@ def _where(posterior: xr.Dataset, diverged: NDArray[np.bool_]) -> tuple[str, tup
         for label in variable[dim].values:
             values = variable.sel({dim: label}).values
             own = values[diverged]
-            quantile = float(np.mean([(values < value).mean() for value in own]))
+            parameter = f"{name}[{label}]"
+            quantile = float(np.searchsorted(np.sort(values, axis=None), own).mean() / values.size)
             end = "small" if quantile < 0.5 else "large"
-            said = (
-                f", where {name}[{label}] is {end} (median {np.median(own):.2g}, of all draws {np.median(values):.2g})"
-            )
-            found.append((abs(quantile - 0.5), said, f"{name}[{label}]"))
+            medians = f"(median {np.median(own):.2g}, of all draws {np.median(values):.2g})"
+            found.append((abs(quantile - 0.5), f", where {plain(parameter)} is {end} {medians}", parameter))
     apart, said, parameter = max(found, default=(0.0, "", ""))
     return (said, (parameter,)) if apart > _APART else ("", ())

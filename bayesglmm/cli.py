@@ -213,7 +213,7 @@ def _complain(text: str) -> None:
 
 def _silence() -> None:
     """Let the rest of the output go nowhere, what waits to be flushed included."""
-    with suppress(OSError):  # a stream that is no file of the system's
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+    if sys.stdout is None:
+        return
+    with suppress(OSError), open(os.devnull, "wb") as nowhere:  # a stream that is no file of the system's
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -51,7 +51,9 @@ def read_table(file: Path, na_values: Sequence[str] | None = None) -> "pd.DataFr
         raise SpecError(f"'{file}': reading Parquet needs pyarrow; install it, or save the data as CSV") from error
     except SpecError:
         raise
-    except (ValueError, OSError) as error:
+    except MemoryError as error:
+        raise SpecError(f"'{file}' cannot be read: the memory does not suffice") from error
+    except Exception as error:  # pandas and pyarrow raise errors of many kinds of what is no table
         raise SpecError(f"'{file}' cannot be read: {error}") from error
 
 
@@ -154,15 +156,12 @@ def _with_points(table: "pd.DataFrame", na_values: Sequence[str] | None) -> "pd.
         commas = [cell for cell in cells if _DECIMAL_COMMA.fullmatch(cell)]
         if commas and len(commas) + sum(bool(_WHOLE.fullmatch(cell)) for cell in cells) == len(cells):
             with_commas[name] = commas
-    points = any(kind == "f" and (table[name] % 1 != 0).any() for name, kind in _kinds(table))
+    floats = (table[name].dropna() for name in table if table[name].dtype.kind == "f")
+    points = any((column % 1 != 0).any() for column in floats)
     certain = any(not _AMBIGUOUS.fullmatch(cell) for cells in with_commas.values() for cell in cells)
     if points or not certain:
         return table
     return table.assign(**{str(name): table[name].str.replace(",", ".", regex=False) for name in with_commas})
-
-
-def _kinds(table: "pd.DataFrame") -> list[tuple[str, str]]:
-    return [(str(name), table[name].dropna().dtype.kind) for name in table]
 
 
 def _cells(column: "pd.Series[Any]", usual: bool) -> list[str]:

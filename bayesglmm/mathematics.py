@@ -59,10 +59,8 @@ def prior_rows(design: Design, priors: Priors) -> list[tuple[str, str, str]]:
 def notes(design: Design) -> list[str]:
     """Say which levels the factors are compared with, and why a block is not called what its factor is called."""
     lines = []
-    if design.references:
-        lines.append(
-            f"reference levels: {', '.join(f'{factor} = {level}' for factor, level in design.references.items())}"
-        )
+    if references := design.references:
+        lines.append(f"reference levels: {', '.join(f'{factor} = {level}' for factor, level in references.items())}")
     for position, block in enumerate(design.blocks):
         factor = ":".join(_plain(one) for one in block.grouping.group.factors)
         if block.name == factor:

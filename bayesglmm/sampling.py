@@ -28,7 +28,7 @@ from bayesglmm.progress import status
 from bayesglmm.pymc_nuts import run_pymc
 from bayesglmm.versions import versions
 
-__all__ = ["Sampler", "sample"]
+__all__ = ["Sampler", "constants", "observed", "sample"]
 
 type Backend = Literal["auto", "density", "pymc", "numpyro"]
 type Way = Literal["density", "pymc", "own", "numpyro"]
@@ -344,8 +344,8 @@ def _tidy(trace: xr.DataTree, model: Model) -> xr.DataTree:
         {
             "posterior": posterior.assign_attrs(_about(model)),
             "sample_stats": statistics,
-            "observed_data": _observed(model),
-            "constant_data": _constant(model),
+            "observed_data": observed(model),
+            "constant_data": constants(model),
         }
     )
 
@@ -374,7 +374,8 @@ def _about(model: Model) -> dict[str, str]:
     }
 
 
-def _observed(model: Model) -> xr.Dataset:
+def observed(model: Model) -> xr.Dataset:
+    """Return the outcome, and the trials where there are some, as draws hold them in `observed_data`."""
     outcome = model.design.outcome
     assert outcome is not None
     values = {"y": ("row", outcome.y)}
@@ -383,7 +384,8 @@ def _observed(model: Model) -> xr.Dataset:
     return xr.Dataset(values, coords={"row": model.design.columns.rows})
 
 
-def _constant(model: Model) -> xr.Dataset:
+def constants(model: Model) -> xr.Dataset:
+    """Return the columns, offset and groups, as draws hold them in `constant_data`."""
     design = model.design
     values: dict[str, Any] = {"x": (("row", "coef"), design.x), "offset": ("row", design.offset)}
     coords: dict[str, Any] = {"row": design.columns.rows, "coef": list(design.coef)}

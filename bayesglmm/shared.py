@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesglmm.averaging import REACH, Closed, Latent
 from bayesglmm.integrate import mean_over_b
-from bayesglmm.integrate.mean import CHUNK, FARTHEST, settle
+from bayesglmm.integrate.mean import CHUNK, FARTHEST, normal_nodes, settle
 from bayesglmm.links import Link
 
 __all__ = ["shared_covariance"]
@@ -96,9 +96,7 @@ def _chunk(link: Link, eta: Array, s: Array, own: Array) -> Array:
 
 def _variance_of_means(link: Link, eta: Array, s: Array, own: Array, reach: float, half: int) -> Array:
     """Return the variance where each node needs a mean over b, which is itself refined: many nodes at once."""
-    z = np.linspace(-reach, reach, 2 * half + 1)
-    weights = np.exp(-np.square(z) / 2)
-    weights /= weights.sum()
+    z, weights = normal_nodes(reach, half)
     rows = max(1, _VALUES // len(z))
     found = []
     for start in range(0, len(eta), rows):
@@ -110,8 +108,7 @@ def _variance_of_means(link: Link, eta: Array, s: Array, own: Array, reach: floa
 
 def _variance(link: Link, eta: Array, s: Array, own: Array, reach: float, half: int) -> Array:
     """Return the variance by the trapezoid of 2 half + 1 nodes, in one pass that keeps a running mean."""
-    z = np.linspace(-reach, reach, 2 * half + 1)
-    weights = np.exp(-np.square(z) / 2)
+    z, weights = normal_nodes(reach, half)
     total, mean, squares = 0.0, np.zeros_like(eta), np.zeros_like(eta)
     plain = not own.any()
     for node, weight in zip(z.tolist(), weights.tolist(), strict=True):

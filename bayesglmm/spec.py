@@ -188,23 +188,14 @@ def read_data(data: str | Path, folder: Path, na_values: Sequence[str] | None = 
             f"data={str(data)!r} is neither a shipped data set nor the path of a .csv or .parquet file; "
             f"{suggest(str(data), datasets.names())}"
         )
-    if not _is_file(file):
+    if not os.path.isfile(file):
         raise SpecError(f"data={str(data)!r}: there is no file {str(file)!r}")
-    try:
-        return read_table(file, na_values)
-    except SpecError:
-        raise
-    except ImportError as error:
-        raise SpecError(f"'{file}': reading Parquet needs pyarrow; install it, or save the data as CSV") from error
-    except MemoryError as error:
-        raise SpecError(f"'{file}' cannot be read: the memory does not suffice") from error
-    except Exception as error:  # pandas and pyarrow raise errors of many kinds of what is no table
-        raise SpecError(f"'{file}' cannot be read: {error}") from error
+    return read_table(file, na_values)
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    if not _is_file(path):
-        near = sorted(path.parent.glob("*.toml")) if _is_file(path.parent, os.path.isdir) else []
+    if not os.path.isfile(path):
+        near = sorted(path.parent.glob("*.toml")) if os.path.isdir(path.parent) else []
         there = f"; {suggest(path.stem, [file.stem for file in near])}" if near else ""
         raise SpecError(f"there is no spec file {str(path)!r}{there}")
     try:
@@ -247,14 +238,6 @@ def _check_sizes(path: Path, table: Mapping[str, Any]) -> None:
         if not level:
             return
     raise SpecError(f"{path}: nested too deep; a spec has tables of tables, no deeper")
-
-
-def _is_file(path: Path, test: Callable[[Path], bool] = os.path.isfile) -> bool:
-    """Return whether there is a file; what the system cannot even look at is none."""
-    try:
-        return test(path)
-    except (OSError, ValueError):
-        return False
 
 
 def _required(entry: Any) -> bool:

@@ -29,7 +29,6 @@ from bayesglmm.stored import (
     check_data,
     check_draws,
     check_rebuilt,
-    contents,
     describe,
     from_netcdf,
     looks_like_one,
@@ -164,10 +163,10 @@ def _prepared(model: Model, draws: xr.DataTree) -> tuple[dict[str, Any], memoryv
         raise StorageError(f"the draws have a group of their own called '{_COLUMNS}'; rename it")
     tree = draws.copy()
     tree[_COLUMNS] = xr.DataTree(dataset=columns.assign({_RECORD: ((), json.dumps(about, ensure_ascii=False))}))
-    image = to_netcdf(tree)
+    image, declared = to_netcdf(tree)
     checksum = hashlib.sha256(image).hexdigest()
     arrays = {"arrays": f"draws-{checksum[:16]}.nc", "sha256": checksum, "bytes": len(image)}
-    return {**about, **arrays, "contents": contents(image)}, image
+    return {**about, **arrays, "contents": declared}, image
 
 
 def _commit(folder: Path, content: dict[str, Any], image: memoryview, alone: bool) -> None:

@@ -1,5 +1,6 @@
 """Tables as text and HTML show them: labels as plain text, in full, and never read as mathematics or as markup."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,29 +8,36 @@ import pandas as pd
 
 from bayesglmm.text import plain
 
-__all__ = ["block", "html", "plain_table"]
+__all__ = ["block", "html", "plain_table", "with_texts"]
+
+
+def with_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """Return a table whose labels, names and texts are changed; numbers and attributes are as before."""
+
+    def one(value: Any) -> Any:
+        return change(value) if isinstance(value, str) else value
+
+    def labels(index: Any) -> Any:
+        names = [one(name) for name in index.names]
+        if isinstance(index, pd.MultiIndex):
+            rows = [tuple(map(one, row)) for row in index]
+            if rows:
+                return pd.MultiIndex.from_tuples(rows, names=names)
+        elif any(isinstance(label, str) for label in index):
+            return pd.Index([one(label) for label in index], dtype=object, name=names[0])
+        return index.set_names(names)
+
+    changed = table.copy(deep=False)
+    for position, kind in enumerate(table.dtypes):
+        if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_datetime64_any_dtype(kind)):
+            changed.isetitem(position, np.array([one(value) for value in table.iloc[:, position]], dtype=object))
+    changed.index, changed.columns = labels(table.index), labels(table.columns)
+    return changed
 
 
 def plain_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose labels, names and texts are plain; numbers and attributes are as before."""
-    shown = table.copy(deep=False)
-    for position, kind in enumerate(table.dtypes):
-        if pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind):
-            values = [plain(value) if isinstance(value, str) else value for value in table.iloc[:, position]]
-            shown.isetitem(position, np.array(values, dtype=object))
-    shown.index, shown.columns = _plain_index(table.index), _plain_index(table.columns)
-    return shown
-
-
-def _plain_index(index: pd.Index) -> pd.Index:
-    names = [plain(name) if isinstance(name, str) else name for name in index.names]
-    if isinstance(index, pd.MultiIndex):
-        rows = [tuple(plain(part) if isinstance(part, str) else part for part in row) for row in index]
-        return pd.MultiIndex.from_tuples(rows, names=names) if rows else index.set_names(names)
-    if not any(isinstance(label, str) for label in index):
-        return index.set_names(names)
-    labels = [plain(label) if isinstance(label, str) else label for label in index]
-    return pd.Index(labels, dtype=object, name=names[0])
+    return with_texts(table, plain)
 
 
 def html(table: pd.DataFrame, **options: Any) -> str:

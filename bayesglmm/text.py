@@ -69,8 +69,9 @@ def cut(texts: Sequence[str], most: int) -> list[str]:
 def _cut(text: str, most: int) -> str:
     if _places(text) <= most:
         return text
-    head, tail = (2 * most) // 3, most - (2 * most) // 3 - 2
-    return f"{_first(text, head)} … {_first(text[::-1], tail)[::-1]}"
+    room = most - len(" … ")
+    head = (2 * room) // 3
+    return f"{_first(text, head)} … {_first(text[::-1], room - head)[::-1]}"
 
 
 def _first(text: str, places: int) -> str:

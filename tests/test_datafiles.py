@@ -176,3 +176,8 @@ def test_a_spec_says_the_reference(tmp_path: Path) -> None:
     for value in ('"NA"', "[1]"):
         with pytest.raises(SpecError, match="na_values is a list of texts"):
             study(tmp_path, {}, f"na_values = {value}\n")
+
+
+def test_an_empty_cell_among_whole_numbers_is_no_decimal_point() -> None:
+    table = read_csv(b"id;n;x\n1;5;1,5\n2;;2,5\n3;7;0,5\n", "file")
+    assert table["x"].tolist() == [1.5, 2.5, 0.5]

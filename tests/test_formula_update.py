@@ -75,3 +75,8 @@ NO_CHANGES = {
 def test_what_cannot_be_changed_says_so(text: str) -> None:
     with pytest.raises(FormulaError, match=NO_CHANGES[text]):
         update(OLD, text)
+
+
+def test_an_offset_that_is_there_is_not_doubled() -> None:
+    formula = parse("y ~ x + offset(log(n))")
+    assert update(formula, "~ . + offset(log(n))") == formula

@@ -252,3 +252,14 @@ def test_a_predictor_may_be_called_what_a_table_calls_its_own(name: str) -> None
     else:
         with pytest.raises(OptionError, match=f"column '{name}' of its own; rename"):
             one.conditional_effects(name)
+
+
+def test_nested_terms_are_no_quotients() -> None:
+    """`a/x` in a formula is a + a:x: a slope along x ends nowhere, at x = 0 either, and labels are no numbers."""
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"x": np.tile([-1.0, 0.0, 1.0], 20), "a": np.repeat(["u", "v"], 30), "y": rng.normal(size=60)})
+    for formula in ("y ~ a/x", "y ~ x/(x + a)"):
+        fit = hand_made(glmm(formula, data), draws=40)
+        slope = float(fit.slopes("x", frame="typical").draws.mean())
+        low, high = (fit.predictions(at={"x": at}, frame="typical", by="a").draws.mean() for at in (0.0, 1.0))
+        assert slope == pytest.approx(float(high - low), abs=1e-8)

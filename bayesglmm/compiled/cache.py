@@ -37,8 +37,8 @@ _lock = RLock()
 _addresses: dict[tuple[str, str], tuple[int, Any]] = {}
 """Of functions compiled or loaded, by signature and digest; and what has to live with them."""
 
-_refused: dict[tuple[str, str], str] = {}
-"""Why functions could not be compiled, by signature and digest."""
+_refused: dict[tuple[str, str], tuple[str, Any]] = {}
+"""Why functions could not be compiled, by signature and digest; and what has to live with them."""
 
 _changed: list[str] = []
 """What numba's private interface failed at in this process; empty while it works."""
@@ -78,12 +78,12 @@ class Compiled:
         key = str(self.signature), found.digest
         with _lock:
             if key in _refused:
-                raise InterfaceError(_refused[key], "numba")
+                raise InterfaceError(_refused[key][0], "numba")
             if key not in _addresses:
                 try:
                     _addresses[key] = self._obtain(found), found.held
                 except InterfaceError as error:
-                    _refused[key] = str(error)
+                    _refused[key] = str(error), found.held
                     raise
             return _addresses[key][0]
 

@@ -49,6 +49,11 @@ def reached(modules: frozenset[str]) -> frozenset[str]:
 
 def imports(text: str) -> list[str]:
     """Return the modules of the package that a source imports, wherever in it."""
+    return list(_imports(text))
+
+
+@cache
+def _imports(text: str) -> tuple[str, ...]:
     try:
         statements: list[ast.AST] = [ast.parse(match.group().strip()).body[0] for match in _IMPORT.finditer(text)]
     except SyntaxError:  # a bracket in a comment, say
@@ -60,7 +65,7 @@ def imports(text: str) -> list[str]:
         elif isinstance(statement, ast.ImportFrom) and (statement.module or "").partition(".")[0] == _ROOT:
             package = str(statement.module)
             named += [f"{package}.{alias.name}" if _has(package, alias.name) else package for alias in statement.names]
-    return named
+    return tuple(named)
 
 
 def _has(package: str, name: str) -> bool:
@@ -68,6 +73,7 @@ def _has(package: str, name: str) -> bool:
     return _spec(package).submodule_search_locations is not None and find_spec(f"{package}.{name}") is not None
 
 
+@cache
 def _source(name: str) -> str | None:
     """Return the source of a module, None where it is not kept."""
     get_source = getattr(_spec(name).loader, "get_source", None)

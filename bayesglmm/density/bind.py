@@ -15,13 +15,11 @@ from bayesglmm.density.joint import JointPrecision
 from bayesglmm.density.layout import BLOCK_SIZE, HEADER_SIZE, JOINT_SIZE, PART_SIZE, Block, Header, Joint, Part
 from bayesglmm.density.rows import Rows
 from bayesglmm.density.whitening import Whitening
-from bayesglmm.design import BlockDesign
-from bayesglmm.graph import pair_names
 from bayesglmm.model import Model
 from bayesglmm.priors import Beta, Prior
 from bayesglmm.priors.scales import scales
 
-__all__ = ["Bound", "Coordinates", "centre_of"]
+__all__ = ["Bound", "Coordinates", "centre_of", "sd_places"]
 
 _APART = 1e-5
 """How far apart slopes by η are taken for their difference, in units of the response's scale on η."""
@@ -105,8 +103,7 @@ class Bound:
         }
         kept["offset"], offset_varies = _each(rows.offset)
         kept["trials"], trials_vary = _each(rows.trials)
-        first_sd = int(design.has_intercept) + len(centre)
-        table, arrays, dim, space = _block_table(design.blocks, rows, coordinates, first_sd, len(globals_))
+        table, arrays, dim, space = _block_table(model, rows, coordinates, len(globals_))
         kept["block_table"] = table
         for number, linear_to in coordinates.signed.items():
             kept["transforms"][number], kept["prior_numbers"][number, 4] = SIGNED, linear_to
@@ -159,6 +156,15 @@ class Bound:
         return cls(header, (*kept.values(), *arrays), globals_, dim)
 
 
+def sd_places(model: Model) -> list[slice]:
+    """Return where the sds of each block stand among the globals; its partial correlations follow them."""
+    places, at = [], int(model.design.has_intercept) + len(model.priors.slopes)
+    for block in model.design.blocks:
+        places.append(slice(at, at + block.size))
+        at += block.size + (block.size * (block.size - 1) // 2 if block.correlated else 0)
+    return places
+
+
 def centre_of(model: Model) -> NDArray[np.float64]:
     """Return what is taken off the columns of the slopes, (p,): their means, if the intercept is a centred one."""
     design = model.design
@@ -182,13 +188,14 @@ def _global_priors(model: Model) -> tuple[Prior, ...]:
 
 
 def _block_table(
-    blocks: tuple[BlockDesign, ...], rows: Rows, coordinates: Coordinates, first_sd: int, first_z: int
+    model: Model, rows: Rows, coordinates: Coordinates, first_z: int
 ) -> tuple[NDArray[np.int64], list[NDArray[Any]], int, int]:
     """Return the block table, the arrays it points at, the number of coordinates, and the workspace it needs."""
+    blocks = model.design.blocks
     table = np.zeros((max(len(blocks), 1), BLOCK_SIZE), dtype=np.int64)
     kept: list[NDArray[Any]] = []
-    at, z_at, space = first_sd, first_z, 0
-    for number, block in enumerate(blocks):
+    z_at, space = first_z, 0
+    for number, (block, sds) in enumerate(zip(blocks, sd_places(model), strict=True)):
         arrays: dict[str, NDArray[Any]] = {
             "index": np.ascontiguousarray(rows.index[number], dtype=np.int32),
             "z": np.ascontiguousarray(rows.z[number].T),
@@ -203,8 +210,8 @@ def _block_table(
             "columns": k,
             "levels": m,
             "correlated": int(block.correlated),
-            "first_sd": at,
-            "first_partial": at + block.size,
+            "first_sd": sds.start,
+            "first_partial": sds.stop,
             "first_z": z_at,
             "intercept_only": int(block.columns == ("Intercept",)),
             **workspace,
@@ -213,7 +220,6 @@ def _block_table(
         for name, value in entries.items():
             table[number, Block[name.upper()]] = value
         kept += arrays.values()
-        at += k + (len(pair_names(block)) if block.correlated else 0)
         z_at += k * m
     return table, kept, z_at, space
 

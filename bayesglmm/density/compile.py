@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.density.arrow import Arrow, Shape, lifted
-from bayesglmm.density.bind import Bound, Coordinates
+from bayesglmm.density.bind import Bound, Coordinates, sd_places
 from bayesglmm.density.core import expand, log_density
 from bayesglmm.density.evaluator import FLOOR, Evaluator, curvature
 from bayesglmm.density.laplace import marginal_mode
@@ -17,7 +17,7 @@ from bayesglmm.density.pseudo import pseudo_data
 from bayesglmm.density.rows import Rows
 from bayesglmm.density.together import condition_together
 from bayesglmm.density.whitening import whitening
-from bayesglmm.graph import pair_names, posterior_coords, posterior_dims, variable_names
+from bayesglmm.graph import posterior_coords, posterior_dims, variable_names
 from bayesglmm.model import Model
 from bayesglmm.nutpie_nuts import handed_to_nutpie
 from bayesglmm.priors import ABOVE_ZERO
@@ -117,10 +117,7 @@ def find_coordinates(
     first, slopes = int(model.design.has_intercept), about.slopes
     units[:first] = about.response
     units[first : first + len(slopes)] = about.response / np.array(slopes)
-    sds, at = [], first + len(slopes)
-    for block in model.design.blocks:
-        sds.append(slice(at, at + block.size))
-        at += block.size + (len(pair_names(block)) if block.correlated else 0)
+    sds = sd_places(model)
     start = _start(model, bound, starts)
     if together or (together is None and _worth_trying(model)):
         joint = condition_together(model, density, start, sds, units, most=_MOST_PAIRS if together else _cost(density))
@@ -187,10 +184,10 @@ def _start(model: Model, bound: Bound, starts: Mapping[str, Any]) -> Array:
     for name, start in starts.items():
         point[places[name]] = start
     guesses: list[tuple[int, float]] = []
-    for block, units in zip(model.design.blocks, found.blocks, strict=True):
-        guesses += [(at + j, found.response / (2 * unit)) for j, unit in enumerate(units)]
-        at += block.size + (len(pair_names(block)) if block.correlated else 0)
+    for sds, units in zip(sd_places(model), found.blocks, strict=True):
+        guesses += [(sds.start + j, found.response / (2 * unit)) for j, unit in enumerate(units)]
     parameters = model.family.parameters
+    at = len(bound.priors) - len(parameters)
     guesses += [(at + j, found.residual) for j, one in enumerate(parameters) if one.in_units_of_response]
     for place, guess in guesses:
         if bound.priors[place].bounds == ABOVE_ZERO:

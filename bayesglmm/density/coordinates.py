@@ -4,9 +4,9 @@ import math
 
 from bayesglmm.compiled.abi import doubles, further, integers
 from bayesglmm.compiled.pieces import piece
-from bayesglmm.density.layout import Block, Header
+from bayesglmm.density.layout import BLOCK_SIZE, Block, Header
 
-__all__ = ["CONDITIONED", "SIGNED", "constrain", "roots_back", "write_roots", "write_values"]
+__all__ = ["CONDITIONED", "SIGNED", "block_of", "constrain", "roots_back", "write_roots", "write_values"]
 
 
 CONDITIONED = 3
@@ -18,6 +18,12 @@ SIGNED = 4
 b = sd · z is the same for −sd and −z, so the posterior of sd and z extends evenly to negative sds. That of log sd has
 an infinite tail where the sd may be zero; here zero is a place like others.
 """
+
+
+@piece
+def block_of(header, number):
+    """Return a block's row of the block table."""
+    return further(integers(header[Header.BLOCK_TABLE]), number * BLOCK_SIZE)
 
 
 @piece

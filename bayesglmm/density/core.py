@@ -31,10 +31,10 @@ from bayesglmm.compiled.cache import compiled
 from bayesglmm.compiled.pieces import piece, summing
 from bayesglmm.compiled.workspace import CHUNK, Work
 from bayesglmm.density.colouring import colour, pull_back
-from bayesglmm.density.coordinates import CONDITIONED, SIGNED, constrain, write_values
+from bayesglmm.density.coordinates import CONDITIONED, SIGNED, block_of, constrain, write_values
 from bayesglmm.density.effects import effects_back, write_effects
 from bayesglmm.density.joint_kernels import joint_back, write_joint
-from bayesglmm.density.layout import BLOCK_SIZE, Block, Header
+from bayesglmm.density.layout import Block, Header
 
 __all__ = ["expand", "information", "log_density"]
 
@@ -58,11 +58,6 @@ def _zero(out, n):
 def _size(n, start):
     """Return how many of n rows the chunk from `start` has."""
     return CHUNK if n - start > CHUNK else n - start
-
-
-@piece
-def _block(header, number):
-    return further(integers(header[Header.BLOCK_TABLE]), number * BLOCK_SIZE)
 
 
 @summing
@@ -118,7 +113,7 @@ def _linear_predictor(header, values, b, eta, start, count):
         eta[i] = offset[i] + base
     _add_columns(eta, doubles(header[Header.X]), further(values, first), start, count, n, p)
     for number in range(header[Header.BLOCKS]):
-        block = _block(header, number)
+        block = block_of(header, number)
         _add_effects(eta, block, further(b, block[Block.FIRST_Z] - header[Header.GLOBALS]), start, count, n)
 
 
@@ -148,7 +143,7 @@ def _sum_rows(header, d_eta, d_b, slopes, start, count):
         slopes[0] += total
     _sum_columns(d_eta, doubles(header[Header.X]), further(slopes, first), start, count, n, p)
     for number in range(header[Header.BLOCKS]):
-        block = _block(header, number)
+        block = block_of(header, number)
         _sum_effects(d_eta, block, further(d_b, block[Block.FIRST_Z] - header[Header.GLOBALS]), start, count, n)
 
 
@@ -205,7 +200,7 @@ def _write_all_effects(header, space, x, values, b):
         write_joint(header, space, x, values, b)
         return
     for number in range(header[Header.BLOCKS]):
-        block = _block(header, number)
+        block = block_of(header, number)
         at = block[Block.FIRST_Z]
         write_effects(block, space, values, further(x, at), further(b, at - header[Header.GLOBALS]))
 
@@ -233,7 +228,7 @@ def log_density(dim, point, gradient, value, header):
         total += joint_back(header, space, values, d_b, gradient, slopes)
     else:
         for number in range(header[Header.BLOCKS]):
-            block = _block(header, number)
+            block = block_of(header, number)
             at = block[Block.FIRST_Z]
             total += effects_back(block, space, values, further(d_b, at - count), further(gradient, at), slopes)
     total += _priors(header, x, values, slopes, further(space, header[Header.AT_WORK]), gradient)
@@ -266,12 +261,12 @@ def expand(dim, length, point, out, header):
         for j in range(p):
             out[0] -= centre[j] * values[1 + j]
     for number in range(header[Header.BLOCKS]):
-        block = _block(header, number)
+        block = block_of(header, number)
         for j in range(block[Block.COLUMNS]):
             out[at + j] = abs(values[block[Block.FIRST_SD] + j])
         at += block[Block.COLUMNS]
     for number in range(header[Header.BLOCKS]):
-        block = _block(header, number)
+        block = block_of(header, number)
         k = block[Block.COLUMNS]
         if block[Block.CORRELATED]:
             lower = further(space, block[Block.AT_LOWER])
@@ -303,7 +298,7 @@ def information(dim, length, x, written, header):
     write_values(header, x, values)
     at = n
     for number in range(header[Header.BLOCKS]):
-        block = _block(header, number)
+        block = block_of(header, number)
         place, root = block[Block.FIRST_Z], further(space, block[Block.AT_ROOT])
         write_effects(block, space, values, further(x, place), further(b, place - count))
         for i in range(block[Block.COLUMNS] * block[Block.COLUMNS]):

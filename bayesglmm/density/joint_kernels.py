@@ -15,15 +15,10 @@ import math
 from bayesglmm.compiled.abi import doubles, further, indices, integers
 from bayesglmm.compiled.functions import log
 from bayesglmm.compiled.pieces import summing
-from bayesglmm.density.coordinates import roots_back, write_roots
-from bayesglmm.density.layout import BLOCK_SIZE, PART_SIZE, Block, Header, Joint, Part
+from bayesglmm.density.coordinates import block_of, roots_back, write_roots
+from bayesglmm.density.layout import PART_SIZE, Block, Header, Joint, Part
 
 __all__ = ["joint_back", "write_joint"]
-
-
-@summing
-def _block(header, number):
-    return further(integers(header[Header.BLOCK_TABLE]), number * BLOCK_SIZE)
 
 
 @summing
@@ -167,7 +162,7 @@ def write_joint(header, space, x, values, b):
     for c in range(coefficients):
         shift[c], v[c] = pull[c], x[where[c]]
     for number in range(header[Header.BLOCKS]):
-        block = _block(header, number)
+        block = block_of(header, number)
         write_roots(block, space, values)
         k, at, root = block[Block.COLUMNS], block[Block.FIRST_VARIABLE], further(space, block[Block.AT_ROOT])
         u = further(x, block[Block.FIRST_Z])
@@ -188,7 +183,7 @@ def write_joint(header, space, x, values, b):
         values[where[c]] = v[c]
     first = header[Header.GLOBALS]
     for number in range(header[Header.BLOCKS]):
-        block = _block(header, number)
+        block = block_of(header, number)
         k, root = block[Block.COLUMNS], further(space, block[Block.AT_ROOT])
         z, own = further(v, block[Block.FIRST_VARIABLE]), further(b, block[Block.FIRST_Z] - first)
         for level in range(block[Block.LEVELS]):
@@ -217,7 +212,7 @@ def joint_back(header, space, values, d_b, grad, slopes):
     for c in range(coefficients):
         d_u[c] = slopes[where[c]]
     for number in range(header[Header.BLOCKS]):
-        block = _block(header, number)
+        block = block_of(header, number)
         k, root = block[Block.COLUMNS], further(space, block[Block.AT_ROOT])
         at, d_root = block[Block.FIRST_VARIABLE], further(space, block[Block.AT_D_ROOT])
         z, d_z, own = further(v, at), further(d_u, at), further(d_b, block[Block.FIRST_Z] - first)
@@ -245,7 +240,7 @@ def joint_back(header, space, values, d_b, grad, slopes):
     for c in range(coefficients):
         grad[where[c]] = d_u[c]
     for number in range(header[Header.BLOCKS]):
-        block = _block(header, number)
+        block = block_of(header, number)
         k, at = block[Block.COLUMNS], block[Block.FIRST_VARIABLE]
         lower, d_root = further(space, block[Block.AT_LOWER]), further(space, block[Block.AT_D_ROOT])
         of_u = further(grad, block[Block.FIRST_Z])

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayesglmm.design.codes import as_factor
 from bayesglmm.design.columns import Columns, rows_text
-from bayesglmm.design.evaluate import evaluate
-from bayesglmm.design.levels import factorize, label, relabel
+from bayesglmm.design.levels import label, relabel
 from bayesglmm.errors import DataError, listing
-from bayesglmm.formula import Call, Name, Node, Term, column_names, render
+from bayesglmm.formula import Call, Name, Term, column_names, render
 
 __all__ = ["Grouping"]
 
@@ -50,7 +50,7 @@ class Grouping:
         """
         for factor in group.factors:
             _check_whole(factor, columns)
-        factors = [_labels(factor, columns) for factor in group.factors]
+        factors = [as_factor(factor, columns) for factor in group.factors]
         codes = np.column_stack([factor.codes.astype(np.int64) for factor in factors])
         observed, index = np.unique(codes, axis=0, return_inverse=True)
         names = [tuple(factor.categories) for factor in factors]
@@ -72,7 +72,7 @@ class Grouping:
             return np.full(columns.n, -1, dtype=np.int64)
         codes = np.column_stack(
             [
-                relabel(_labels(factor, columns), levels)
+                relabel(as_factor(factor, columns), levels)
                 for factor, levels in zip(self.group.factors, self._factor_levels, strict=True)
             ]
         )
@@ -85,7 +85,7 @@ class Grouping:
         names = [list(levels) for levels in self._factor_levels]
         codes = []
         for factor, known in zip(self.group.factors, names, strict=True):
-            found = _labels(factor, columns)
+            found = as_factor(factor, columns)
             strange = np.unique(found.codes[relabel(found, known) < 0])
             known += [found.categories[code] for code in strange]
             codes.append(relabel(found, known))
@@ -99,13 +99,8 @@ class Grouping:
 
     def labels(self, columns: Columns) -> NDArray[np.object_]:
         """Return the label of every row of new data, known or not, shape (n,)."""
-        parts = [np.asarray(_labels(factor, columns), dtype=object) for factor in self.group.factors]
+        parts = [np.asarray(as_factor(factor, columns), dtype=object) for factor in self.group.factors]
         return np.array([_label(tuple(row)) for row in zip(*parts, strict=True)], dtype=object)
-
-
-def _labels(factor: Name | Call, columns: Columns) -> pd.Categorical:
-    """Return a factor's values as labels."""
-    return factorize(evaluate(_inner(factor), columns, columns.n))
 
 
 def _check_whole(factor: Name | Call, columns: Columns) -> None:
@@ -122,10 +117,6 @@ def _check_whole(factor: Name | Call, columns: Columns) -> None:
             f"{rows_text(columns.rows[bad])}) and has {len(np.unique(column))} distinct values; groups are labelled by "
             f"text or whole numbers: write factor({render(factor)}) if every distinct value is a group"
         )
-
-
-def _inner(factor: Name | Call) -> Node:
-    return factor.args[0] if isinstance(factor, Call) and factor.function in ("factor", "C") else factor
 
 
 def _label(level: tuple[Any, ...]) -> Any:

@@ -14,7 +14,7 @@ from bayesglmm.averaging import Closed
 from bayesglmm.design import Columns, rows_text
 from bayesglmm.design.reach import reach
 from bayesglmm.effects.asked import Asked, FrameOption, View, ask
-from bayesglmm.effects.average import average, place
+from bayesglmm.effects.average import Place, average, place
 from bayesglmm.effects.contrasts import read_variables
 from bayesglmm.effects.estimates import Estimates, Shown, estimates
 from bayesglmm.effects.rows import Rows, read_rows
@@ -120,9 +120,11 @@ def _slope(asked: Asked, view: View, rows: Rows, columns: Columns, name: str) ->
     """Return the average derivative, shape (s, cells)."""
     x, low, high = _around(asked.model, name, columns)
     given = place(asked, view, columns)
-    here, below, above = (
-        place(asked, view, Columns({**columns, name: values}, columns.rows), like=given) for values in (x, low, high)
-    )
+
+    def at(values: Array) -> Place:
+        return place(asked, view, Columns({**columns, name: values}, columns.rows), like=given)
+
+    here, below, above = given if np.array_equal(x, columns[name]) else at(x), at(low), at(high)
     width, link = high - low, asked.model.family.link
     known = link.averaging
 
@@ -155,7 +157,9 @@ def _around(model: Model, name: str, columns: Columns) -> tuple[Array, Array, Ar
         Where the predictor lies at that end, and has no slope.
     """
     column, x = np.asarray(model.design.columns[name], dtype=float), np.asarray(columns[name], dtype=float)
-    trees = (model.formula.common, *model.formula.offsets, *(bar.lhs for bar in model.formula.bars))
+    formula = model.formula
+    sides = (formula.terms, *(block.terms for block in formula.blocks))  # whose factors are arithmetic, not a/b
+    trees = (*(factor for side in sides for term in side.terms for factor in term.factors), *formula.offsets)
     splines = [
         node for tree in trees for node in walk(tree) if isinstance(node, Call) and node.function in ("bs", "cr")
     ]

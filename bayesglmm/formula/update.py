@@ -149,7 +149,7 @@ def _means(bar: Bar, text: str) -> object:
 
 def _change_offsets(offsets: list[Node], sign: str, offset: Node, text: str) -> None:
     if sign == "+":
-        offsets.append(offset)
+        offsets += [] if offset in offsets else [offset]
     elif offset in offsets:
         offsets.remove(offset)
     else:

@@ -33,7 +33,7 @@ from bayesglmm.averaging import REACH, Closed, Latent, Rule, Settled, Undefined
 from bayesglmm.errors import OptionError
 from bayesglmm.links import Link
 
-__all__ = ["link_of_mean", "mean_over_b", "settle"]
+__all__ = ["link_of_mean", "mean_over_b", "normal_nodes", "settle"]
 
 type Array = NDArray[np.float64]
 
@@ -178,9 +178,7 @@ def _settled_mean(link: Link, eta: Array, s: Array) -> Array:
 
     def trapezoid(steps: int, which: NDArray[np.int64]) -> Array:
         at, width = eta[moving[which]], s[moving[which]]
-        z = np.linspace(-reach, reach, 2 * steps + 1)
-        weights = np.exp(-np.square(z) / 2)
-        weights /= weights.sum()
+        z, weights = normal_nodes(reach, steps)
         return _weighted((link.inverse(at + width * node), weight) for node, weight in zip(z, weights, strict=True))
 
     out[moving] = settle(
@@ -262,9 +260,15 @@ def _weighted(terms: Iterable[tuple[Array, float]]) -> Array:
 def _normal_rule(step: float) -> Rule:
     """Return nodes and weights of the trapezoid for N(0, 1)."""
     half = int(np.ceil(REACH / min(step, 0.75)))
-    z = np.linspace(-REACH, REACH, 2 * half + 1)
+    z, weights = normal_nodes(REACH, half)
+    return tuple(zip(z.tolist(), weights.tolist(), strict=True))
+
+
+def normal_nodes(reach: float, half: int) -> tuple[Array, Array]:
+    """Return the 2 half + 1 nodes of the trapezoid for N(0, 1) from −reach to reach, and weights that sum to 1."""
+    z = np.linspace(-reach, reach, 2 * half + 1)
     weights = np.exp(-np.square(z) / 2)
-    return tuple(zip(z.tolist(), (weights / weights.sum()).tolist(), strict=True))
+    return z, weights / weights.sum()
 
 
 @cache

@@ -44,6 +44,7 @@ def write_report(
     title: str = "",
     description: str = "",
     undrawn: Mapping[str, str] | None = None,
+    captions: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the report of a fit.
 
@@ -62,6 +63,8 @@ def write_report(
         What was studied; blank lines separate paragraphs.
     undrawn
         Why figures that were wanted are not there, by name.
+    captions
+        Captions by name, of figures given as bytes.
 
     Returns
     -------
@@ -91,7 +94,7 @@ def write_report(
         reading="".join(f"<p>{shown(sentence)}</p>" for sentence in how_to_read(fit.model)),
         covariance=_section("Random-effects covariance", covariance) if covariance else "",
         sensitivity=_sensitivity(fit),
-        figures=_figures(figures, undrawn or {}),
+        figures=_figures(figures, captions or {}, undrawn or {}),
         settings=settings_table(_settings(fit)),
         footer="Written by bayesglmm. All intervals are equal-tailed posterior intervals.",
     )
@@ -163,18 +166,20 @@ def _data(fit: Fit) -> str:
     return f"{size(fit.model.design)}; {text}."
 
 
-def _figures(figures: Mapping[str, Figure | bytes], undrawn: Mapping[str, str]) -> str:
+def _figures(figures: Mapping[str, Figure | bytes], captions: Mapping[str, str], undrawn: Mapping[str, str]) -> str:
     if not figures and not undrawn:
         return ""
-    drawn = [_figure(number, name, figure) for number, (name, figure) in enumerate(figures.items(), start=1)]
+    drawn = [
+        _figure(number, name, figure, captions.get(name, ""))
+        for number, (name, figure) in enumerate(figures.items(), start=1)
+    ]
     lost = [f"<p><b>{shown(name)}</b> could not be drawn: {prose(reason)}.</p>" for name, reason in undrawn.items()]
     return _section("Figures", "\n".join([*drawn, *lost]))
 
 
-def _figure(number: int, name: str, figure: Figure | bytes) -> str:
-    png, caption = _png(name, figure), name.replace("_", " ")
-    if isinstance(figure, Figure) and str(figure.get_label()):
-        caption = str(figure.get_label())
+def _figure(number: int, name: str, figure: Figure | bytes, caption: str) -> str:
+    png, own = _png(name, figure), str(figure.get_label()) if isinstance(figure, Figure) else ""
+    caption = caption or own or name.replace("_", " ")
     width = round(int.from_bytes(png[16:20], "big") * 96 / DPI)
     data = base64.b64encode(png).decode("ascii")
     alt = prose(caption.partition(". ")[0])

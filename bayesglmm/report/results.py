@@ -104,7 +104,8 @@ def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
         yield _table(fit.summary(), folder / "summary.csv")
         if fit.model.design.blocks:
             yield _table(fit.covariance(), folder / "covariance.csv")
-        figures: dict[str, Picture] = {}
+        figures: dict[str, bytes] = {}
+        captions: dict[str, str] = {}
         for name, draw in _drawers(fit, wanted).items():
             try:
                 picture = draw()
@@ -113,10 +114,10 @@ def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
                 failed[name] = error
                 continue
             write_file(folder / f"{name}.png", png)
-            figures[name] = picture
+            figures[name], captions[name] = png, str(picture.get_label())
             yield folder / f"{name}.png"
         reasons = {name: str(error) or type(error).__name__ for name, error in failed.items()}
-        yield write_report(fit, figures, folder / "report.html", wanted.title, wanted.description, reasons)
+        yield write_report(fit, figures, folder / "report.html", wanted.title, wanted.description, reasons, captions)
     remove(folder / _UNFINISHED)
     if failed:
         raise FigureError(reasons) from next(iter(failed.values()))

@@ -1,6 +1,6 @@
 """The files of a saved fit: the manifest `fit.json`, the arrays in netCDF, and what both say of the model."""
 
-from bayesglmm.stored.arrays import contents, from_netcdf, to_netcdf
+from bayesglmm.stored.arrays import from_netcdf, to_netcdf
 from bayesglmm.stored.manifest import FORMAT, MANIFEST, looks_like_one, seal, unseal
 from bayesglmm.stored.record import check_data, check_draws, check_rebuilt, describe, rebuild
 
@@ -10,7 +10,6 @@ __all__ = [
     "check_data",
     "check_draws",
     "check_rebuilt",
-    "contents",
     "describe",
     "from_netcdf",
     "looks_like_one",

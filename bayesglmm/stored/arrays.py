@@ -14,7 +14,7 @@ import xarray as xr
 
 from bayesglmm.errors import StorageError
 
-__all__ = ["contents", "from_netcdf", "to_netcdf"]
+__all__ = ["from_netcdf", "to_netcdf"]
 
 _MOST_EXPANDED = 1100
 """How many bytes one byte of a file can stand for: deflate stops at 1,032."""
@@ -23,8 +23,8 @@ _LARGEST_EMPTY = 2**24
 """How many bytes a file may stand for whatever its size: dimensions without coordinates take no room in it."""
 
 
-def to_netcdf(tree: xr.DataTree) -> memoryview:
-    """Return draws as the bytes of a netCDF file, the posterior compressed.
+def to_netcdf(tree: xr.DataTree) -> tuple[memoryview, dict[str, str]]:
+    """Return draws as the bytes of a netCDF file, the posterior compressed, and its arrays' types and shapes by path.
 
     Raises
     ------
@@ -38,7 +38,8 @@ def to_netcdf(tree: xr.DataTree) -> memoryview:
     }
     file = _MemoryFile(_room(tree))
     tree.to_netcdf(file, engine="h5netcdf", encoding=encoding)
-    return file.content()
+    image = file.content()
+    return image, _declared(file)[0]
 
 
 def from_netcdf(handle: Any, expected: Mapping[str, Any] | None) -> xr.DataTree:
@@ -49,7 +50,7 @@ def from_netcdf(handle: Any, expected: Mapping[str, Any] | None) -> xr.DataTree:
     handle
         The file, open for reading bytes.
     expected
-        What `contents` said of it when it was written; None if that is not known.
+        What `to_netcdf` said of its arrays when it was written; None if that is not known.
 
     Raises
     ------
@@ -66,11 +67,6 @@ def from_netcdf(handle: Any, expected: Mapping[str, Any] | None) -> xr.DataTree:
     with xr.open_datatree(handle, engine="h5netcdf") as tree:
         loaded: xr.DataTree = tree.load()
     return loaded
-
-
-def contents(data: memoryview) -> dict[str, str]:
-    """Return type and shape of every array in the bytes of a netCDF file, by path; nothing is read but these."""
-    return _declared(io.BytesIO(data))[0]
 
 
 def _declared(handle: Any) -> tuple[dict[str, str], int]:

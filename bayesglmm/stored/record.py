@@ -1,4 +1,4 @@
-"""`describe(model)`: a model as texts and numbers; `rebuild` makes it again; `compare` says where draws are of another.
+"""`describe(model)`: a model as texts and numbers; `rebuild` makes it again; `check_draws` refuses others' draws.
 
 The record stands twice in a saved fit, in `fit.json` and beside the draws, so that neither can be exchanged alone.
 """
@@ -20,6 +20,7 @@ from bayesglmm.formula import parse
 from bayesglmm.graph import posterior_coords, posterior_dims
 from bayesglmm.links import LINKS
 from bayesglmm.model import Model
+from bayesglmm.sampling import constants, observed
 from bayesglmm.stored.columns import pack_columns, unpack_columns
 from bayesglmm.stored.priors import pack_priors, unpack_priors
 from bayesglmm.stored.values import text, texts
@@ -124,27 +125,13 @@ def check_data(model: Model, draws: xr.DataTree) -> None:
     StorageError
         If they differ by more than rounding.
     """
-    _compare_numbers(_group(draws, "observed_data"), _outcome(model))
-    _compare_numbers(_group(draws, "constant_data"), _constants(model))
+    if model.design.outcome is not None:
+        _compare_numbers(_group(draws, "observed_data"), observed(model))
+    _compare_numbers(_group(draws, "constant_data"), constants(model))
 
 
 def _group(draws: xr.DataTree, name: str) -> xr.Dataset:
     return draws[name].to_dataset() if name in draws.children else xr.Dataset()
-
-
-def _outcome(model: Model) -> dict[str, Any]:
-    outcome = model.design.outcome
-    return {} if outcome is None else {"y": outcome.y, "trials": outcome.trials}
-
-
-def _constants(model: Model) -> dict[str, Any]:
-    design = model.design
-    return {
-        "x": design.x,
-        "offset": design.offset,
-        **{f"index_{block.name}": block.index for block in design.blocks},
-        **{f"columns_{block.name}": block.z for block in design.blocks},
-    }
 
 
 def _compare_labels(dim: str, ours: list[Any], theirs: NDArray[Any]) -> None:
@@ -152,11 +139,11 @@ def _compare_labels(dim: str, ours: list[Any], theirs: NDArray[Any]) -> None:
         raise _differ(f"labels of {dim}", ours, list(theirs))
 
 
-def _compare_numbers(recorded: xr.Dataset, ours: Mapping[str, NDArray[np.float64] | None]) -> None:
-    for name, values in ours.items():
-        if values is None or name not in recorded:
+def _compare_numbers(recorded: xr.Dataset, ours: xr.Dataset) -> None:
+    for name in ours.data_vars:
+        if name not in recorded:
             continue
-        theirs = recorded[name].values
+        values, theirs = ours[name].values, recorded[name].values
         near = 1e-9 * np.abs(values).max(initial=0)
         if theirs.shape != values.shape or not np.allclose(theirs, values, rtol=1e-6, atol=near):
             raise _differ(f"numbers of {name}", values.tolist(), theirs.tolist())
