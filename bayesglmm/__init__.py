@@ -8,20 +8,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bayesglmm import datasets, errors, families, plots, priors
-    from bayesglmm.checks import Check, Finding
-    from bayesglmm.design import Design
-    from bayesglmm.effects import Estimates
+    from bayesglmm import datasets, errors, plots
     from bayesglmm.errors import BayesGLMMError, BayesGLMMWarning
-    from bayesglmm.families import Family
-    from bayesglmm.formula import Formula, parse
-    from bayesglmm.interop import from_bambi
-    from bayesglmm.ladder import prior_ladder
-    from bayesglmm.model import Model, glmm
-    from bayesglmm.posterior import Fit, fit, load
-    from bayesglmm.priors import Priors
-    from bayesglmm.sampling import Sampler
-    from bayesglmm.separation import Separation, check_separation
+    from bayesglmm.estimands.estimates import Estimates
+    from bayesglmm.fitting import Fit, fit, load
+    from bayesglmm.sample.diagnostics import Check, Finding
+    from bayesglmm.sample.sampling import Sampler
+    from bayesglmm.sensitivity.prior_ladder import prior_ladder
+    from bayesglmm.sensitivity.separation import Separation, check_separation
+    from bayesglmm.specify import families, priors
+    from bayesglmm.specify.bambi_model import from_bambi
+    from bayesglmm.specify.design import Design
+    from bayesglmm.specify.families import Family
+    from bayesglmm.specify.formula import Formula, parse
+    from bayesglmm.specify.model import Model, glmm
+    from bayesglmm.specify.priors import Priors
 
 __all__ = [
     "BayesGLMMError",
@@ -54,34 +55,43 @@ __all__ = [
 _HOME = {
     "BayesGLMMError": "errors",
     "BayesGLMMWarning": "errors",
-    "Check": "checks",
-    "Design": "design",
-    "Estimates": "effects",
-    "Family": "families",
-    "Finding": "checks",
-    "Fit": "posterior",
-    "Formula": "formula",
-    "Model": "model",
-    "Priors": "priors",
-    "Sampler": "sampling",
-    "Separation": "separation",
-    "check_separation": "separation",
-    "fit": "posterior",
-    "from_bambi": "interop",
-    "glmm": "model",
-    "load": "posterior",
-    "parse": "formula",
-    "prior_ladder": "ladder",
+    "Check": "sample.diagnostics",
+    "Design": "specify.design",
+    "Estimates": "estimands.estimates",
+    "Family": "specify.families",
+    "Finding": "sample.diagnostics",
+    "Fit": "fitting",
+    "Formula": "specify.formula",
+    "Model": "specify.model",
+    "Priors": "specify.priors",
+    "Sampler": "sample.sampling",
+    "Separation": "sensitivity.separation",
+    "check_separation": "sensitivity.separation",
+    "fit": "fitting",
+    "from_bambi": "specify.bambi_model",
+    "glmm": "specify.model",
+    "load": "fitting",
+    "parse": "specify.formula",
+    "prior_ladder": "sensitivity.prior_ladder",
 }
 """The module of each export; modules load when first used, so that importing the package is quick."""
+
+_MODULES = {
+    "datasets": "datasets",
+    "errors": "errors",
+    "families": "specify.families",
+    "plots": "plots",
+    "priors": "specify.priors",
+}
+"""The exports that are modules themselves."""
 
 
 def __getattr__(name: str) -> Any:
     """Load an export when it is first used."""
     if name in _HOME:
         return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    if name in __all__:
-        return importlib.import_module(f"{__name__}.{name}")
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from bayesglmm.cli import main
+from bayesglmm.faces.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

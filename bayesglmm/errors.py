@@ -20,7 +20,7 @@ import difflib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
-from bayesglmm.text import plain
+from bayesglmm.common.text import plain
 
 __all__ = [
     "BayesGLMMError",

@@ -34,9 +34,9 @@ from simulation import SETTINGS, Values, built, forward, names, quantities
 from uniformity import band, chi_square, counts_below, p_value
 
 from bayesglmm.errors import BayesGLMMError
-from bayesglmm.model import Model
 from bayesglmm.plots.style import BAD, COLOURS, GREY, INK, Picture, new_figure
-from bayesglmm.sampling import Sampler, sample
+from bayesglmm.sample.sampling import Sampler, sample
+from bayesglmm.specify.model import Model
 
 __all__ = ["Refit", "ranks", "refit", "run", "tests"]
 

@@ -15,7 +15,7 @@ _LOGP = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_size_t] * 5)
 
 def compiled_density(model: Any, backend: Any = "auto") -> tuple[Any, int]:
     """Return what nutpie samples for a model, and its number of rows: identical ones are merged."""
-    from bayesglmm import sampling
+    from bayesglmm.sample import sampling
 
     compiled, about = sampling._compile(model, sampling.Sampler(backend=backend))
     return compiled, int(about["merged_rows"])

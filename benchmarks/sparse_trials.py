@@ -42,8 +42,8 @@ from scipy.special import expit
 from tables import table, write
 
 import bayesglmm as bg
-from bayesglmm.checks import LIMITS
-from bayesglmm.posterior import Fit
+from bayesglmm.fitting import Fit
+from bayesglmm.sample.diagnostics import LIMITS
 
 __all__ = ["Result", "Trial", "covered", "fitted", "population_risk", "report", "run", "simulate", "summarise"]
 

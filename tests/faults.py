@@ -26,8 +26,9 @@ from typing import Any
 from handmade import SEIZURE, hand_made, seizure_like
 
 import bayesglmm as bg
-from bayesglmm import Fit, Model, cli, glmm
+from bayesglmm import Fit, Model, glmm
 from bayesglmm.errors import StorageError
+from bayesglmm.faces import cli
 
 STUDY = f"""
 title = "Seizures"

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesglmm.graph import pair_names
-from bayesglmm.model import Model, glmm
-from bayesglmm.posterior import Fit
+from bayesglmm.fitting import Fit
+from bayesglmm.logdensity.pymc_graph import pair_names
+from bayesglmm.specify.model import Model, glmm
 
 SEIZURE = "count ~ trt*time + offset(log(weeks)) + (1 + time | id)"
 

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 import bayesglmm as bg
-from bayesglmm.graph import variable_names
-from bayesglmm.spec import read_spec
+from bayesglmm.faces.spec import read_spec
+from bayesglmm.logdensity.pymc_graph import variable_names
 
 MODELS = Path(__file__).parents[1] / "models"
 STUDIES = ("seizure", "toenail", "crossover", "asthma", "ohio", "rehab")

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 
 from bayesglmm.errors import BayesGLMMError
-from bayesglmm.model import Model, glmm
+from bayesglmm.specify.model import Model, glmm
 
 N = 24
 ROW = np.arange(N)

@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import sparse_trials
 from sparse_trials import BOUNDS, CELLS, covered, fitted, population_risk, simulate, summarise
 
-from bayesglmm.integrate import mean_over_b
-from bayesglmm.links import get_link
+from bayesglmm.marginalize.mean import mean_over_b
+from bayesglmm.specify.families.links import get_link
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 STORED = BENCHMARKS / "sparse_trials"

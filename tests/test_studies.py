@@ -8,7 +8,7 @@ import pytest
 from conftest import reference
 
 import bayesglmm as bg
-from bayesglmm.spec import read_spec
+from bayesglmm.faces.spec import read_spec
 
 MODELS = Path(__file__).parents[1] / "models"
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "ohio_lung.csv"

@@ -128,7 +128,7 @@ def integrated(model, rng):
     """
     from scipy import stats
 
-    from bayesglmm.priors.numeric import log_density
+    from bayesglmm.specify.priors.numeric import log_density
 
     y = np.array(PASTES)
     batch, cask = np.arange(60) // 6, np.arange(60) // 2

@@ -10,11 +10,12 @@ import pytest
 from handmade import hand_made, seizure_fit, seizure_like
 from matplotlib.text import Text
 
-from bayesglmm import Fit, check_separation, cli, glmm, plots
+from bayesglmm import Fit, check_separation, glmm, plots
 from bayesglmm.errors import FamilyError, FigureError, OptionError, PriorError
-from bayesglmm.families import FAMILIES, get_family
-from bayesglmm.ladder import PriorLadder
-from bayesglmm.report import Wanted, draw_figures, write_report, write_results
+from bayesglmm.faces import cli
+from bayesglmm.faces.report import Wanted, draw_figures, write_report, write_results
+from bayesglmm.sensitivity.prior_ladder import PriorLadder
+from bayesglmm.specify.families import FAMILIES, get_family
 
 SAME = {
     "another order": ("time:trt", "trt:time"),
@@ -109,7 +110,7 @@ def test_a_family_of_another_package_is_told_what_it_is_here(family: str, said: 
 
 
 def test_what_is_said_of_other_families_names_families_that_are_there() -> None:
-    from bayesglmm.families import elsewhere
+    from bayesglmm.specify.families import elsewhere
 
     assert set(elsewhere._ELSEWHERE.values()) <= set(FAMILIES)
     for text in elsewhere._ABSENT.values():

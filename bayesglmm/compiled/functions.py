@@ -2,8 +2,8 @@
 
 from numba.extending import register_jitable
 
-from bayesglmm import special
-from bayesglmm.special import exp, log
+from bayesglmm.specify.families import special
+from bayesglmm.specify.families.special import exp, log
 
 __all__ = ["exp", "log"]
 

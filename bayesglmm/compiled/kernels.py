@@ -17,8 +17,8 @@ from bayesglmm.compiled.pieces import piece, summing
 from bayesglmm.compiled.plain import plain_family, plain_link
 from bayesglmm.compiled.workspace import CHUNK, Work
 from bayesglmm.errors import BayesGLMMError, FamilyError, InterfaceError, PriorError, warn_once
-from bayesglmm.priors import Custom, Power, Prior
-from bayesglmm.priors.own import NEAR, WIDEST
+from bayesglmm.specify.priors import Custom, Power, Prior
+from bayesglmm.specify.priors.own import NEAR, WIDEST
 
 __all__ = [
     "family_address",
@@ -194,7 +194,7 @@ def _address(signature: Any, function: Any, named: Any, what: str, refusal: type
             raise
         raise refusal(
             f"a {what} of your own cannot be compiled: {error}. What it computes has to be plain scalar Python over "
-            'math, as in bayesglmm/families; backend="pymc" samples without it'
+            'math, as in bayesglmm/specify/families; backend="pymc" samples without it'
         ) from error
 
 

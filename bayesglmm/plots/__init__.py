@@ -9,11 +9,11 @@ from bayesglmm.plots.diagnostics import diagnostics
 from bayesglmm.plots.effect_pairs import effect_pairs
 from bayesglmm.plots.effect_quantiles import effect_quantiles
 from bayesglmm.plots.forest import forest
-from bayesglmm.plots.implied import implied_priors
-from bayesglmm.plots.ladder import prior_ladder
+from bayesglmm.plots.implied_priors import implied_priors
 from bayesglmm.plots.population import population
+from bayesglmm.plots.power_scaling import power_scaling
+from bayesglmm.plots.prior_ladder import prior_ladder
 from bayesglmm.plots.sd_density import sd_density
-from bayesglmm.plots.sensitivity import power_scaling
 from bayesglmm.plots.style import Picture
 
 __all__ = [

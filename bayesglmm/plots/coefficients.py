@@ -6,9 +6,9 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
 from bayesglmm.errors import OptionError
-from bayesglmm.fitted import Fitted
 from bayesglmm.plots.rounding import decimals, rounded
 from bayesglmm.plots.style import Picture, as_labels, columns_text, forest, frameless, new_figure, quantiles, scale
+from bayesglmm.posterior.protocol import Fitted
 
 __all__ = ["coefficients"]
 

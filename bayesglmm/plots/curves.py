@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesglmm import predictions
-from bayesglmm.exposure import is_rate, unit
-from bayesglmm.fitted import Fitted
-from bayesglmm.formula import render
-from bayesglmm.frames import Frame
-from bayesglmm.grid import Setting, setting
-from bayesglmm.model import Model
-from bayesglmm.text import named
+from bayesglmm.common.text import named
+from bayesglmm.estimands import predict as predictions
+from bayesglmm.estimands.frames import Frame
+from bayesglmm.estimands.offsets import is_rate, unit
+from bayesglmm.estimands.reference_grid import Setting, setting
+from bayesglmm.posterior.protocol import Fitted
+from bayesglmm.specify.formula import render
+from bayesglmm.specify.model import Model
 
 __all__ = ["Curves", "curves"]
 

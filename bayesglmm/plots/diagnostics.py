@@ -13,11 +13,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from bayesglmm.checks import check
-from bayesglmm.fitted import Fitted
-from bayesglmm.names import parameters_text
+from bayesglmm.common.names import parameters_text
 from bayesglmm.plots.style import BAD, COLOURS, GREY, INK, Picture, as_labels, drawn, new_figure
-from bayesglmm.summaries import summary
+from bayesglmm.posterior.protocol import Fitted
+from bayesglmm.posterior.summaries import summary
+from bayesglmm.sample.diagnostics import check
 
 __all__ = ["diagnostics"]
 

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from bayesglmm.errors import OptionError, listing
-from bayesglmm.fitted import Fitted
-from bayesglmm.frames import Draws
+from bayesglmm.estimands.frames import Draws
+from bayesglmm.estimands.random_effects import blocks_of, random_effects
 from bayesglmm.plots.style import COLOURS, GREY, Picture, as_labels, columns_text, label, new_figure, scale
-from bayesglmm.random_effects import blocks_of, random_effects
+from bayesglmm.posterior.protocol import Fitted
 
 __all__ = ["effect_pairs"]
 

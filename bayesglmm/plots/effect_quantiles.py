@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy import special
 
-from bayesglmm.fitted import Fitted
+from bayesglmm.estimands.random_effects import random_effects
 from bayesglmm.plots.style import COLOURS, GREY, Picture, as_labels, columns_text, label, new_figure
-from bayesglmm.random_effects import random_effects
+from bayesglmm.posterior.protocol import Fitted
 
 __all__ = ["effect_quantiles"]
 

@@ -6,10 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from bayesglmm.design import BlockDesign
 from bayesglmm.errors import OptionError, choose
-from bayesglmm.fitted import Fitted
-from bayesglmm.plots.group_means import group_means
+from bayesglmm.estimands.group_means import group_means
+from bayesglmm.estimands.random_effects import RandomEffects, blocks_of, random_effects
 from bayesglmm.plots.style import (
     COLOURS,
     INK,
@@ -23,7 +22,8 @@ from bayesglmm.plots.style import (
     scale,
 )
 from bayesglmm.plots.style import forest as draw_rows
-from bayesglmm.random_effects import RandomEffects, blocks_of, random_effects
+from bayesglmm.posterior.protocol import Fitted
+from bayesglmm.specify.design import BlockDesign
 
 __all__ = ["KINDS", "ForestKind", "forest"]
 

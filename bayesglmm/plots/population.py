@@ -12,11 +12,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from bayesglmm.common.text import plain
 from bayesglmm.errors import listing
-from bayesglmm.fitted import Fitted
 from bayesglmm.plots.curves import Curves, curves
 from bayesglmm.plots.style import COLOURS, INK, MARKERS, WRAPPED, Picture, as_labels, drawn, label, new_figure, wrapped
-from bayesglmm.text import plain
+from bayesglmm.posterior.protocol import Fitted
 
 __all__ = ["population"]
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from bayesglmm.common.text import plain
 from bayesglmm.plots.style import COLOURS, GREY, INK, Picture, label, new_figure
-from bayesglmm.text import plain
 
 __all__ = ["sd_density"]
 

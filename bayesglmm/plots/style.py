@@ -22,10 +22,10 @@ from matplotlib.font_manager import fontManager, get_font
 from numpy.typing import NDArray
 from PIL import Image
 
+from bayesglmm.common.names import columns_text
+from bayesglmm.common.text import cut, plain
 from bayesglmm.errors import OptionError
-from bayesglmm.model import Model
-from bayesglmm.names import columns_text
-from bayesglmm.text import cut, plain
+from bayesglmm.specify.model import Model
 
 __all__ = [
     "BAD",

@@ -1,15 +1,1 @@
-"""Which conclusions rest on the data and which on the prior, by power scaling."""
-
-from bayesglmm.sensitivity.likelihoods import conditional_log_likelihood, integrated_log_likelihood
-from bayesglmm.sensitivity.quantities import effects
-from bayesglmm.sensitivity.result import THRESHOLD, PriorSensitivity
-from bayesglmm.sensitivity.scaling import prior_sensitivity
-
-__all__ = [
-    "THRESHOLD",
-    "PriorSensitivity",
-    "conditional_log_likelihood",
-    "effects",
-    "integrated_log_likelihood",
-    "prior_sensitivity",
-]
+"""What rests on the prior and what on the data: before the fit, after it, and where the data have no maximum."""

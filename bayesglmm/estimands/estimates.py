@@ -1,0 +1,255 @@
+"""`Estimates`: what every verb returns, draws with a label a row, their table, their picture and their estimand."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from html import escape
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesglmm.common.tables import block, html, plain_table
+from bayesglmm.common.text import plain
+from bayesglmm.errors import OptionError
+from bayesglmm.estimands.raw_means import Raw
+from bayesglmm.estimands.request import Asked, Over
+from bayesglmm.posterior.summaries import interval
+
+if TYPE_CHECKING:
+    from bayesglmm.plots import Picture
+
+__all__ = ["Estimates", "Shown", "estimates"]
+
+type Array = NDArray[np.float64]
+
+_TAKEN = frozenset({"frame", "chain", "draw", "mean", "median", "lower", "upper", "p_direction"})
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How estimates are drawn.
+
+    Parameters
+    ----------
+    shape
+        `"curve"` over a numeric column, `"points"` over few values of one, `"labels"` over a factor, `"forest"`
+        for rows that stand below each other.
+    value
+        What the estimates are, for their axis.
+    focal
+        The column on the horizontal axis, except in a forest.
+    null
+        Where there is no effect; None for means.
+    ratio
+        Whether the axis is logarithmic.
+    bounds
+        The range of the mean.
+    frames
+        What each frame is called, by its name.
+    note
+        What else a reader must know, below the picture.
+    raw
+        What finds the raw means of the outcome that can stand behind the estimates; None where none can.
+    contrasts
+        What each contrast is called in a picture, by its name.
+    grouped
+        Whether the model has random effects, so that the frame matters.
+    """
+
+    shape: Literal["curve", "points", "labels", "forest"]
+    value: str
+    focal: str = ""
+    null: float | None = None
+    ratio: bool = False
+    bounds: tuple[float, float] = (-np.inf, np.inf)
+    frames: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+    raw: Callable[[], Raw] | None = None
+    contrasts: Mapping[str, str] = field(default_factory=dict)
+    grouped: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """Draws of one quantity or more, each with its labels and its frame.
+
+    Parameters
+    ----------
+    draws
+        Dims `chain`, `draw`, `row`; the labels of the rows are coordinates of `row`, the attributes say estimand
+        and scale.
+    labels
+        The names of the labels, `frame` the last.
+    estimand
+        What is estimated, and of whom.
+    ci_prob
+        The probability of the equal-tailed intervals.
+    shown
+        How it is drawn.
+    """
+
+    draws: xr.DataArray
+    labels: tuple[str, ...]
+    estimand: str
+    ci_prob: float
+    shown: Shown
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row an estimate: its labels, `mean median lower upper` of its draws, `p_direction` for effects.
+
+        `p_direction` is the posterior probability of the side of no effect that more draws are on.
+        """
+        return self._table.copy()
+
+    @cached_property
+    def _table(self) -> pd.DataFrame:
+        flat = self.flat
+        table = pd.DataFrame({name: self.draws.coords[name].values for name in self.labels}).infer_objects()
+        with np.errstate(invalid="ignore", over="ignore"):
+            low, high = interval(self.ci_prob)
+            lower, median, upper = np.quantile(flat, (low, 0.5, high), axis=0)
+            table["mean"], table["median"], table["lower"], table["upper"] = flat.mean(axis=0), median, lower, upper
+        if self.shown.null is not None:
+            above, below = (flat > self.shown.null).mean(axis=0), (flat < self.shown.null).mean(axis=0)
+            table["p_direction"] = np.maximum(above, below)
+        table.attrs = {"estimand": self.estimand, "ci_prob": self.ci_prob}
+        return table
+
+    @property
+    def _table_shown(self) -> pd.DataFrame:
+        """The table as it is printed: a frame says nothing where there are no random effects."""
+        whole = self.shown.grouped or self._table["frame"].nunique() > 1
+        return self._table if whole else self._table.drop(columns="frame")
+
+    @property
+    def flat(self) -> Array:
+        """The draws of all chains in a row, (s, k)."""
+        return np.asarray(self.draws.values.reshape(-1, self.draws.sizes["row"]))
+
+    def plot(
+        self,
+        *,
+        style: Literal["ribbon", "spaghetti"] = "ribbon",
+        lines: int = 60,
+        labels: Mapping[str, str] | None = None,
+        raw: bool = False,
+    ) -> "Picture":
+        """Draw the estimates: see `bayesglmm.plots.estimates.draw`."""
+        from bayesglmm.plots.estimates import draw
+
+        return draw(self, style=style, lines=lines, labels=labels, raw=raw)
+
+    def to_text(self, digits: int = 4) -> str:
+        """Return the estimand, then the table with its estimates to so many significant digits.
+
+        Below a million no digit before the decimal point is cut; labels have four whatever `digits`. At most 40 rows.
+
+        Raises
+        ------
+        OptionError
+            If `digits` is not a whole number from 1 to 15.
+        """
+        if not isinstance(digits, int) or isinstance(digits, bool) or not 1 <= digits <= 15:
+            raise OptionError(f"digits={digits!r} is not a number of significant digits; give a whole number, 1 to 15")
+        table = plain_table(self._table_shown).to_string(
+            index=False, **_formats(self.table, self.labels, digits), max_rows=40
+        )
+        return f"{fill(self._heading(), 110, break_on_hyphens=False)}\n\n{table}"
+
+    def __str__(self) -> str:
+        """Return the estimand, then the table, to four significant digits."""
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        """Return the same as `str()`: this is what a notebook or a prompt shows."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        table = html(self._table_shown, index=False, **_formats(self.table, self.labels, 4), max_rows=40)
+        return block(f"<p>{escape(self._heading())}</p>{table}")
+
+    def _heading(self) -> str:
+        return f"{plain(self.estimand)} {100 * self.ci_prob:g}\N{NO-BREAK SPACE}% equal-tailed intervals."
+
+
+def estimates(
+    asked: Asked,
+    parts: Sequence[tuple[pd.DataFrame, Sequence[Array]]],
+    estimand: str,
+    shown: Shown,
+    over: Over = "average",
+    changed: Iterable[str] = (),
+) -> Estimates:
+    """Put estimates together, the frames of a row below each other.
+
+    Parameters
+    ----------
+    asked
+        The frames and the draws.
+    parts
+        Labels of k rows, and for each frame draws (s, k); parts follow each other.
+    estimand
+        What is estimated, without the frames.
+    shown
+        How it is drawn.
+    over
+        Whether they are averages over rows, single rows or points of a grid.
+    changed
+        The columns that are set to other values than the rows have.
+    """
+    names = [view.name for view in asked.views]
+    tables, values = [], []
+    for labels, each in parts:
+        _check_labels(labels)
+        table = labels.loc[labels.index.repeat(len(names))].reset_index(drop=True)
+        tables.append(table.assign(frame=names * len(labels)))
+        values.append(np.stack(each, axis=2).reshape(len(each[0]), -1))
+    table, flat = pd.concat(tables, ignore_index=True), np.concatenate(values, axis=1)
+    whose = asked.whose(over, changed)
+    sentence = f"{estimand} {whose[0].upper()}{whose[1:]}"
+    sizes = {dim: asked.posterior.sizes[dim] for dim in ("chain", "draw")}
+    coords: dict[str, Any] = {dim: asked.posterior[dim].values for dim in sizes}
+    coords |= {name: ("row", table[name].to_numpy()) for name in map(str, table)}
+    attrs = {
+        "estimand": sentence,
+        "frame": names[0] if len(names) == 1 else "see the coordinate frame",
+        "scale": "linear predictor" if asked.scale == "link" else "response",
+        "family": asked.model.family.name,
+        "link": asked.model.family.link.name,
+    }
+    shaped = flat.reshape(*sizes.values(), -1)
+    draws = xr.DataArray(shaped, coords, ("chain", "draw", "row"), attrs=attrs)
+    shown = replace(shown, frames=asked.titles(), grouped=bool(asked.model.design.blocks))
+    return Estimates(draws, tuple(map(str, table)), sentence, asked.ci_prob, shown)
+
+
+def _formats(table: pd.DataFrame, labels: Sequence[str], digits: int) -> dict[str, Any]:
+    """Return how pandas writes estimates and labels."""
+    return {
+        "float_format": "{:.4g}".format,
+        "formatters": {plain(name): partial(_significant, digits=digits) for name in table if name not in labels},
+    }
+
+
+def _significant(value: float, digits: int) -> str:
+    """Return a number to so many significant digits, the whole part in full below a million."""
+    text = f"{value:.{digits}g}"
+    return f"{value:.0f}" if "e+" in text and abs(value) < 1e6 else text
+
+
+def _check_labels(table: pd.DataFrame) -> None:
+    """Refuse columns whose names the table has for itself.
+
+    Raises
+    ------
+    OptionError
+        Naming them.
+    """
+    taken = [name for name in table if name in _TAKEN or list(table).count(name) > 1]
+    if taken:
+        raise OptionError(f"the table has a column {taken[0]!r} of its own; rename that of the data before the fit")

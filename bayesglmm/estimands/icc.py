@@ -1,0 +1,228 @@
+"""`icc`: the share of the variance that lies between groups, on the latent or on the response scale.
+
+References
+----------
+Goldstein, Browne & Rasbash (2002), Understanding Statistics 1, 223-231.
+Nakagawa, Johnson & Schielzeth (2017), Journal of the Royal Society Interface 14, 20170213.
+Morris (1982), Annals of Statistics 10, 65-80: quadratic variance functions.
+"""
+
+from collections.abc import Hashable, Mapping
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesglmm.errors import DataError, OptionError, choose, listing
+from bayesglmm.estimands.frames import Draws, chunks, distinct_rows, linear_predictor, variance_over_b
+from bayesglmm.marginalize.covariance import shared_covariance
+from bayesglmm.marginalize.mean import mean_over_b
+from bayesglmm.posterior.protocol import Fitted
+from bayesglmm.posterior.summaries import interval
+from bayesglmm.specify.design import Design
+from bayesglmm.specify.families import Family
+from bayesglmm.specify.families.links import LINKS
+
+__all__ = ["SCALES", "IccScale", "icc", "icc_draws"]
+
+type Array = NDArray[np.float64]
+type IccScale = Literal["latent", "response"]
+
+SCALES: tuple[IccScale, ...] = ("latent", "response")
+"""Of the linear predictor with the residual of a latent variable, or of the outcome itself."""
+
+
+def icc(fit: Fitted, new_data: object = None, *, scale: str = "latent", ci_prob: float = 0.95) -> pd.DataFrame:
+    """Tabulate how much of the variance of an outcome, given its predictors, lies between groups.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    new_data
+        Rows to average over: with random slopes, and on the response scale always, the shares depend on the
+        predictors. None for the observed rows; one row asks for one value of the predictors.
+    scale
+        - `"latent"`: zᵀGz of each factor against a residual, which is σ² under the gaussian family with the
+          identity link, and for binary outcomes the variance of the latent variable that crosses a
+          threshold: π²/3 (logit), 1 (probit), π²/6 (cloglog).
+        - `"response"`: of two outcomes at the same x in the same group, their covariance against the variance
+          of one outcome, both over b ~ N(0, G) and exactly integrated in each draw; for the binomial family
+          an outcome is one trial. This is what counts have, and the correlation that data show.
+    ci_prob
+        The probability of the equal-tailed intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index `source`: each grouping factor, `all factors` where there are several, and `residual`, which is
+        1 minus all; columns `median lower upper` of the posterior. A factor's share is the correlation of two
+        outcomes that share it alone. Variances are averaged over the rows before they are divided.
+        The attributes `scale`, `estimand`, `residual` and `rows` say what it is.
+
+    Raises
+    ------
+    OptionError
+        If the model has no random effects, or the scale is not defined for the family and link.
+    DataError
+        If the new data lack a predictor or an offset, or a variance is too large for a double.
+
+    References
+    ----------
+    Goldstein, Browne & Rasbash (2002); Nakagawa, Johnson & Schielzeth (2017).
+    """
+    model, probabilities = fit.model, interval(ci_prob)
+    chosen = SCALES[SCALES.index(choose("scale", scale, SCALES))]
+    design = model.design if new_data is None else model.design.on(new_data, outcome=False, factors=())
+    shares = icc_draws(Draws(fit.posterior, model.design), model.family, design, chosen)
+    middle, lower, upper = np.quantile(np.column_stack(list(shares.values())), (0.5, *probabilities), axis=0)
+    table = pd.DataFrame(
+        {"median": middle, "lower": lower, "upper": upper}, index=pd.Index(list(shares), name="source")
+    )
+    table.columns.name = f"share of variance, {chosen} scale"
+    table.attrs = _attrs(model.family, chosen, new_data is None, ci_prob)
+    return table
+
+
+def icc_draws(draws: Draws, family: Family, design: Design, scale: IccScale) -> dict[str, Array]:
+    """Return the draws (s,) of each share by its source, as `icc` names them.
+
+    Parameters
+    ----------
+    draws
+        The draws.
+    family
+        The family.
+    design
+        The design on the rows that are averaged over.
+    scale
+        As in `icc`.
+    """
+    factors = list(dict.fromkeys(block.factor for block in design.blocks))
+    if not factors:
+        raise OptionError("the model has no random effects, so no variance lies between groups")
+    rows, weights = distinct_rows(design)
+    weights = weights / weights.sum()
+    if scale == "latent":
+        total = _latent_residual(draws, family)
+        between = {name: np.zeros(draws.size) for name in factors}
+        for part in chunks(draws.size, len(rows)):
+            for name, v in _variances(draws, design, rows[part]).items():
+                between[name] += v @ weights[part]
+        everything = np.sum(list(between.values()), axis=0)
+        total = total + everything
+    else:
+        between, everything, total = _response(draws, family, design, factors, (rows, weights))
+    if not (np.isfinite(total) & (total > 0)).all():
+        raise DataError("a variance is too large for a double in some draws; look at the posterior of the sds")
+    shares = {name: values / total for name, values in between.items()}
+    if len(factors) > 1:
+        shares["all factors"] = everything / total
+    shares["residual"] = 1 - everything / total
+    return shares
+
+
+def _variances(draws: Draws, design: Design, rows: NDArray[np.int64]) -> dict[str, Array]:
+    """Return zᵀGz of each factor, (s, rows), its blocks added; link scale, squared."""
+    found: dict[str, Array] = {}
+    for fitted, block in zip(draws.design.blocks, design.blocks, strict=True):
+        v = variance_over_b(draws.covariance(fitted), block.z[rows])
+        found[block.factor] = found[block.factor] + v if block.factor in found else v
+    return found
+
+
+def _response(
+    draws: Draws, family: Family, design: Design, factors: list[str], weighted: tuple[NDArray[np.int64], Array]
+) -> tuple[dict[str, Array], Array, Array]:
+    """Return the covariances by factor, that of all factors and the variance of an outcome, each (s,)."""
+    link = family.link
+    if not link.averages:
+        raise OptionError(
+            f"the mean under the {link.name} link has no average over Gaussian random effects, so no variance"
+        )
+    coefficients = _quadratic(family, draws.parameters(family))
+    between = {name: np.zeros(draws.size) for name in factors}
+    everything, within = np.zeros(draws.size), np.zeros(draws.size)
+    rows, weights = weighted
+    for part in chunks(draws.size, len(rows)):
+        here, weight = rows[part], weights[part]
+        eta = linear_predictor(draws.beta, design.x[here], design.offset[here])
+        by_factor = _variances(draws, design, here)
+        v = np.sum(list(by_factor.values()), axis=0)
+        mean = mean_over_b(link, eta, v)
+        both = shared_covariance(link, eta, v)
+        for name, shared in by_factor.items():
+            alone = both if len(factors) == 1 else shared_covariance(link, eta, shared, np.maximum(v - shared, 0.0))
+            between[name] += alone @ weight
+        everything += both @ weight
+        constant, linear, square = coefficients
+        within += (constant + linear * mean + square * (both + mean**2)) @ weight
+    return between, everything, everything + within
+
+
+def _quadratic(family: Family, parameters: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+    """Return a, b, c, each (s, 1), of the variance a + bμ + cμ² of one outcome.
+
+    Raises
+    ------
+    OptionError
+        If the variance is infinite, or not a quadratic function of the mean.
+    """
+    one = np.ones((1, 1))
+
+    def variance(mu: float) -> Array:
+        return np.asarray(family.variance(mu * one, parameters, one))
+
+    low, middle, high = variance(0.25), variance(0.5), variance(0.75)
+    if not all(np.isfinite(values).all() for values in (low, middle, high)):
+        raise OptionError(
+            f"the variance of the {family.name} family is infinite in some draws (nu of 2 or less), so it has no shares"
+        )
+    square = 8 * (low - 2 * middle + high)
+    linear = 2 * (high - low) - square
+    constant = middle - linear / 2 - square / 4
+    if not np.allclose(constant + 0.1 * linear + 0.01 * square, variance(0.1), rtol=1e-8):
+        raise OptionError(f"the variance of the {family.name} family is not quadratic in the mean; use scale='latent'")
+    return constant, linear, square
+
+
+def _latent_residual(draws: Draws, family: Family) -> Array:
+    """Return the variance of the residual on the latent scale, (s,) or a number for all draws."""
+    found = family.latent_residual
+    if found is not None:
+        return found(draws.parameters(family), draws.size)
+    link = family.link
+    if family.kind in ("binary", "trials"):
+        reason = link.latent_text or f"the {link.name} link does not say what variance its latent variable has"
+    else:
+        reason = (
+            f"the {family.name} family with the {link.name} link has no residual on the latent scale: that is defined "
+            "for the gaussian family with the identity link and for binary outcomes with the links "
+            f"{listing(name for name, other in LINKS.items() if other.latent_variance is not None)}"
+        )
+    raise OptionError(f"{reason}; use scale='response'")
+
+
+def _attrs(family: Family, scale: IccScale, observed: bool, ci_prob: float) -> dict[Hashable | None, object]:
+    """Return what the table says about itself."""
+    rows = "the observed rows" if observed else "the rows given"
+    if scale == "latent":
+        residual = family.latent_text
+        estimand = f"zᵀGz of a factor / (zᵀGz of all + residual), averaged over {rows} before dividing"
+    else:
+        residual = f"variance of an outcome of the {family.name} family given b, averaged over b"
+        estimand = (
+            "covariance over b ~ N(0, G) of two outcomes at the same x that share a factor alone / variance of one, "
+            f"averaged over {rows} before dividing"
+        )
+        if family.kind == "trials":
+            estimand += "; an outcome is one trial"
+    return {
+        "frame": "population",
+        "scale": scale,
+        "estimand": estimand,
+        "residual": residual,
+        "rows": rows,
+        "ci_prob": ci_prob,
+    }

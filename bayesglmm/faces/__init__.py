@@ -1,0 +1,1 @@
+"""The package outside of Python: specs in TOML, the command line, the report."""

@@ -1,0 +1,219 @@
+"""The command line: `bayesglmm run`, `bayesglmm check`, `bayesglmm data`.
+
+Exit codes: 0 done; 1 an error, one message on stderr; 2 wrong usage; 3 everything that can be drawn is written but the
+sampling failed its checks; 130 interrupted. What is heavy is imported by the commands that need it.
+"""
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bayesglmm.common.text import plain
+from bayesglmm.errors import BayesGLMMError, FigureError
+
+if TYPE_CHECKING:
+    from bayesglmm.faces.spec import Spec
+
+__all__ = ["main"]
+
+_DONE, _FAILED, _UNRELIABLE, _INTERRUPTED = 0, 1, 3, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv
+        The arguments, without the program's name; None for the process's own.
+
+    Returns
+    -------
+    int
+        The exit code.
+
+    Raises
+    ------
+    SystemExit
+        With code 2 for wrong usage, 0 for `--help` and `--version`.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may not know μ
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except BayesGLMMError as error:
+        _complain(f"bayesglmm: error: {error}")
+        return _FAILED
+    except KeyboardInterrupt:
+        _complain("bayesglmm: interrupted; nothing more was written")
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        _silence()
+        return _DONE
+    except OSError as error:
+        _silence()
+        _complain(f"bayesglmm: error: {error}")
+        return _FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bayesglmm", description="Bayesian generalized linear mixed models that say whose number each number is."
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="fit a spec; write the fit, tables, figures and a report")
+    check = commands.add_parser("check", help="build a spec's model and print it, without sampling")
+    for command in (run, check):
+        command.add_argument("spec", type=Path, metavar="SPEC", help="a spec file, such as models/seizure.toml")
+        command.add_argument("--data", metavar="PATH", help="a CSV or Parquet file instead of the spec's data")
+    run.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: results/<name of the spec>)")
+    for name, text in (
+        ("seed", "the seed of the sampler"),
+        ("draws", "draws kept in each chain"),
+        ("chains", "number of chains"),
+        ("cores", "chains that run at once"),
+    ):
+        run.add_argument(f"--{name}", type=int, metavar="N", help=text)
+    run.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    run.set_defaults(command=_run)
+    check.set_defaults(command=_check)
+    data = commands.add_parser("data", help="list the shipped data sets, or describe one")
+    data.add_argument("name", nargs="?", metavar="NAME", help="a shipped data set")
+    data.set_defaults(command=_data)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Print the version and leave; the version is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        _say(f"bayesglmm {version('bayesglmm')}")
+        parser.exit()
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from bayesglmm.faces.report import Wanted, prepare, write_results
+    from bayesglmm.faces.spec import read_spec
+
+    spec = _overridden(read_spec(arguments.spec), arguments)
+    model = spec.model(spec.load_data(arguments.data))  # refuses what cannot work before anything is sampled
+    wanted = Wanted(spec.drawn(model), spec.focal, spec.by, spec.labels, spec.title, spec.description)
+    folder = arguments.out if arguments.out is not None else Path("results") / spec.name
+    prepare(folder)
+    fitted = model.fit(progress=not arguments.quiet, **asdict(spec.sampler))
+    results = write_results(fitted, wanted, folder)
+    saved = next(results)  # before anything is said: the posterior is safe whatever becomes of the output
+    _tell(f"{fitted}\n\nwrote {saved}", quiet=arguments.quiet)
+    undrawn = None
+    try:
+        for written in results:
+            _tell(f"wrote {written}", quiet=arguments.quiet)
+    except FigureError as error:  # all else is written, and the verdict on the sampling comes first
+        undrawn = error
+    check = fitted.check()
+    if undrawn is not None:
+        _complain(f"bayesglmm: error: {undrawn}")
+    if check.ok:
+        return _DONE if undrawn is None else _FAILED
+    _complain(f"\n{'!' * 80}\n{check}\nThe results are in '{folder}', marked as unreliable.\n{'!' * 80}")
+    return _INTERRUPTED if fitted.draws.attrs.get("interrupted") else _UNRELIABLE
+
+
+def _overridden(spec: "Spec", arguments: argparse.Namespace) -> "Spec":
+    """Return the spec with the sampler's settings that the command line gives."""
+    from dataclasses import replace
+
+    given = {name: getattr(arguments, name) for name in ("seed", "draws", "chains", "cores")}
+    return replace(spec, sampler=replace(spec.sampler, **{k: v for k, v in given.items() if v is not None}))
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from bayesglmm.faces.spec import read_spec
+
+    spec = read_spec(arguments.spec)
+    model = spec.model(spec.load_data(arguments.data))
+    settings = ", ".join(f"{name} {value}" for name, value in vars(spec.sampler).items() if value is not None)
+    figures = ", ".join(spec.drawn(model)) or "none"
+    _say(f"{spec.title}\n\n{model.formula}\n{model}\nsampler: {settings}\nfigures: {figures}")
+    return _DONE
+
+
+def _data(arguments: argparse.Namespace) -> int:
+    from bayesglmm.datasets import CATALOGUE
+    from bayesglmm.errors import DataError, suggest
+
+    if arguments.name is None:
+        wide = max(len(entry.name) for entry in CATALOGUE)
+        _say("\n".join(f"{entry.name:<{wide}}  {entry.rows:>5,} rows  {entry.study}" for entry in CATALOGUE))
+        return _DONE
+    found = {entry.name: entry for entry in CATALOGUE}
+    if arguments.name not in found:
+        raise DataError(f"no data set is called {arguments.name!r}; {suggest(arguments.name, found)}")
+    entry = found[arguments.name]
+    wide = max(len(column) for column in entry.columns)
+    columns = "\n".join(f"  {column:<{wide}}  {text}" for column, text in entry.columns.items())
+    _say(
+        f"{entry.name}: {entry.study}\n{entry.rows:,} rows{', simulated' if entry.simulated else ''}\n\n{columns}\n\n"
+        f"source: {entry.source}\npermission: {entry.permission}\n\n{_provenance(entry.name)}"
+    )
+    return _DONE
+
+
+def _provenance(name: str) -> str:
+    """Return what PROVENANCE.md says of a data set."""
+    from importlib.resources import files
+
+    text = (files("bayesglmm.datasets") / "PROVENANCE.md").read_text(encoding="utf-8")
+    return text.partition(f"\n## {name}\n")[2].partition("\n## ")[0].strip()
+
+
+def _lines(text: str) -> str:
+    """Return lines without what a terminal would obey, which labels of data may hold."""
+    return "\n".join(plain(line) for line in f"{text}\n".split("\n"))
+
+
+def _tell(text: str, *, quiet: bool) -> None:
+    """Print what a run has done; where that is not possible, the run goes on."""
+    if quiet:
+        return
+    try:
+        _say(text)
+    except OSError as error:
+        _silence()
+        if not isinstance(error, BrokenPipeError):
+            _complain(f"bayesglmm: what is done cannot be printed: {error}")
+
+
+def _say(text: str) -> None:
+    if sys.stdout is not None:  # None where a process is started without one
+        sys.stdout.write(_lines(text))
+        sys.stdout.flush()
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError):  # there is nowhere else to say it
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        if sys.stderr is not None:
+            sys.stderr.write(_lines(text))
+            sys.stderr.flush()
+
+
+def _silence() -> None:
+    """Let the rest of the output go nowhere, what waits to be flushed included."""
+    if sys.stdout is None:
+        return
+    with suppress(OSError), open(os.devnull, "wb") as nowhere:  # a stream that is no file of the system's
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

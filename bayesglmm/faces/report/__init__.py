@@ -1,0 +1,6 @@
+"""The report of a fit: one HTML file that needs nothing else, and the folder of everything a run leaves."""
+
+from bayesglmm.faces.report.page import write_report
+from bayesglmm.faces.report.results import Wanted, draw_figures, prepare, write_results
+
+__all__ = ["Wanted", "draw_figures", "prepare", "write_report", "write_results"]

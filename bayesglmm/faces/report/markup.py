@@ -1,0 +1,17 @@
+"""Text from the user's data, labels and titles as HTML: escaped, what is invisible in it written out."""
+
+from html import escape
+
+from bayesglmm.common.text import plain
+
+__all__ = ["prose", "shown"]
+
+
+def shown(text: object) -> str:
+    """Return text as HTML shows it, in an element or as an attribute: one line, no markup."""
+    return escape(plain(text), quote=True)
+
+
+def prose(text: object) -> str:
+    """Return sentences as HTML: as `shown`, but line breaks are what they are in prose, blanks."""
+    return shown(" ".join(str(text).split()))

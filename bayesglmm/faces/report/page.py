@@ -1,0 +1,230 @@
+"""`write_report(fit, figures, path, …)`: one HTML file, self-contained, the verdict on the sampling first."""
+
+import base64
+from collections.abc import Mapping
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from bayesglmm.common.files import write_file
+from bayesglmm.errors import OptionError, StorageError
+from bayesglmm.faces.report.markup import prose, shown
+from bayesglmm.faces.report.reading import how_to_read
+from bayesglmm.faces.report.tables import (
+    coefficient_table,
+    covariance_table,
+    parameter_table,
+    prior_table,
+    sensitivity_table,
+    separation_table,
+    settings_table,
+)
+from bayesglmm.fitting import Fit
+from bayesglmm.plots.style import DPI
+from bayesglmm.sample.diagnostics import Check
+from bayesglmm.specify.describe import describe, size
+from bayesglmm.specify.model import Model
+
+__all__ = ["write_report"]
+
+_SCALED = 500
+"""On how many draws the likelihood is scaled and effects are averaged: a second or two."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def write_report(
+    fit: Fit,
+    figures: Mapping[str, Figure | bytes],
+    path: str | Path,
+    title: str = "",
+    description: str = "",
+    undrawn: Mapping[str, str] | None = None,
+    captions: Mapping[str, str] | None = None,
+) -> Path:
+    """Write the report of a fit.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    figures
+        Matplotlib figures or the bytes of PNG files, by name, in the order wanted. A figure's label
+        (`figure.get_label()`) is its caption; the name otherwise.
+    path
+        The file to write.
+    title
+        Its title; the formula by default.
+    description
+        What was studied; blank lines separate paragraphs.
+    undrawn
+        Why figures that were wanted are not there, by name.
+    captions
+        Captions by name, of figures given as bytes.
+
+    Returns
+    -------
+    Path
+        The file: HTML without scripts that loads nothing.
+
+    Raises
+    ------
+    OptionError
+        If something in `figures` is neither a figure nor a PNG.
+    StorageError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    check = fit.check()
+    template = Template((files(__package__) / "page.html").read_text(encoding="utf-8"))
+    covariance = covariance_table(fit)
+    text = template.substitute(
+        title=prose(title or str(fit.model.formula)),
+        style=(files(__package__) / "page.css").read_text(encoding="utf-8"),
+        formula=shown(str(fit.model.formula)),
+        verdict=_verdict(check) + _separation(fit),
+        description=_section("Study", _paragraphs(description)) if description.strip() else "",
+        model=_model(fit.model),
+        data=shown(_data(fit)),
+        parameters=parameter_table(fit) + coefficient_table(fit),
+        reading="".join(f"<p>{shown(sentence)}</p>" for sentence in how_to_read(fit.model)),
+        covariance=_section("Random-effects covariance", covariance) if covariance else "",
+        sensitivity=_sensitivity(fit),
+        figures=_figures(figures, captions or {}, undrawn or {}),
+        settings=settings_table(_settings(fit)),
+        footer="Written by bayesglmm. All intervals are equal-tailed posterior intervals.",
+    )
+    _write(path, text)
+    return path
+
+
+def _section(heading: str, body: str) -> str:
+    return f"<section>\n<h2>{heading}</h2>\n{body}\n</section>"
+
+
+def _paragraphs(text: str) -> str:
+    parts = [part.strip() for part in text.strip().split("\n\n")]
+    return "".join(f"<p>{prose(part)}</p>" for part in parts if part)
+
+
+def _verdict(check: Check) -> str:
+    """Say whether the sampling can be relied on; a failure is a red block with what to do."""
+    items = "".join(f"<li>{shown(str(finding))}</li>" for finding in check.findings if finding.kind != "separation")
+    if check.ok:
+        said = f"<p><b>Sampling passed its checks.</b> {shown(check.figures)}</p>"
+        said += f"<ul>{items}</ul>" if items else ""
+        return f'<section class="verdict" role="status">{said}</section>'
+    return (
+        '<section class="verdict bad" role="alert"><p><b>SAMPLING FAILED ITS CHECKS: DO NOT REPORT THESE RESULTS</b>'
+        f"{shown(check.figures)}</p><ul>{items}</ul></section>"
+    )
+
+
+def _separation(fit: Fit) -> str:
+    """Say which coefficients only a prior keeps finite, if there are any."""
+    found, said = fit.separation, [finding for finding in fit.check().findings if finding.kind == "separation"]
+    if found is None or not said:
+        return ""
+    sentences = (f"{text[0].upper()}{text[1:]}." for text in (said[0].message, said[0].advice))
+    paragraphs = "".join(f"<p>{shown(sentence)}</p>" for sentence in sentences)
+    details = "".join(f"<li>{shown(line)}</li>" for line in found.details)
+    return _section("Separation", f"{paragraphs}<ul>{details}</ul>{separation_table(found)}")
+
+
+def _sensitivity(fit: Fit) -> str:
+    """Say which conclusions rest on the data and which on the prior, or why power scaling does not."""
+    try:
+        found = fit.prior_sensitivity(draws=_SCALED)
+    except OptionError as error:
+        return _section("Prior sensitivity", f"<p>{prose(f'Not available: {error}.')}</p>")
+    said = "".join(f"<p>{shown(text)}</p>" for text in (found.sentence, found.estimand))
+    return _section("Prior sensitivity", f"{said}{sensitivity_table(found)}")
+
+
+def _model(model: Model) -> str:
+    """Show the equations and the priors."""
+    title, *equations = describe(model.design, model.family, model.priors).partition("\npriors\n")[0].split("\n")
+    lines = "".join(f"<p>{shown(line.strip())}</p>" for line in equations)
+    title = title[0].upper() + title[1:].replace("_", " ")
+    return f'<p>{shown(title)}.</p><div class="equations">{lines}</div>{prior_table(model)}'
+
+
+def _data(fit: Fit) -> str:
+    outcome = fit.model.design.outcome
+    assert outcome is not None
+    y, trials = outcome.y, outcome.trials
+    if trials is not None:
+        text = f"{y.sum():,.0f} successes in {trials.sum():,.0f} trials"
+    elif fit.model.family.kind == "binary":
+        text = f"{outcome.name} = {fit.model.event or 1} in {y.sum():,.0f} of them ({100 * y.mean():.1f} %)"
+    else:
+        text = f"{outcome.name} from {y.min():.4g} to {y.max():.4g}, mean {y.mean():.4g}"
+    return f"{size(fit.model.design)}; {text}."
+
+
+def _figures(figures: Mapping[str, Figure | bytes], captions: Mapping[str, str], undrawn: Mapping[str, str]) -> str:
+    if not figures and not undrawn:
+        return ""
+    drawn = [
+        _figure(number, name, figure, captions.get(name, ""))
+        for number, (name, figure) in enumerate(figures.items(), start=1)
+    ]
+    lost = [f"<p><b>{shown(name)}</b> could not be drawn: {prose(reason)}.</p>" for name, reason in undrawn.items()]
+    return _section("Figures", "\n".join([*drawn, *lost]))
+
+
+def _figure(number: int, name: str, figure: Figure | bytes, caption: str) -> str:
+    png, own = _png(name, figure), str(figure.get_label()) if isinstance(figure, Figure) else ""
+    caption = caption or own or name.replace("_", " ")
+    width = round(int.from_bytes(png[16:20], "big") * 96 / DPI)
+    data = base64.b64encode(png).decode("ascii")
+    alt = prose(caption.partition(". ")[0])
+    return (
+        f'<figure><img alt="{alt}" width="{width}" src="data:image/png;base64,{data}">'
+        f"<figcaption><b>Figure {number}.</b> {prose(caption)}</figcaption></figure>"
+    )
+
+
+def _png(name: str, figure: Any) -> bytes:
+    if isinstance(figure, Figure):
+        buffer = BytesIO()
+        figure.savefig(buffer, format="png", dpi=DPI)
+        return buffer.getvalue()
+    if isinstance(figure, bytes) and figure.startswith(_PNG):
+        return figure
+    raise OptionError(f"figures[{name!r}] is neither a matplotlib figure nor the bytes of a PNG file")
+
+
+def _settings(fit: Fit) -> dict[str, str]:
+    """List what is needed to repeat the fit."""
+    attrs, sizes = fit.draws.attrs, fit.draws["posterior"].sizes
+    names = ("warm_up", "seed", "target_accept", "max_treedepth", "backend")
+    entries = {"chains × draws kept": f"{sizes['chain']} × {sizes['draw']:,}"}
+    entries |= {_NAMES.get(name, name): str(attrs[name]) for name in names if name in attrs}
+    if attrs.get("prior_only"):
+        entries["source"] = "the prior alone, without the data"
+    seconds = [float(attrs[name]) for name in ("seconds_preparing", "seconds_sampling") if name in attrs]
+    if len(seconds) == 2:
+        entries["time"] = f"{seconds[0]:.1f} s preparing, {seconds[1]:.1f} s sampling"
+    entries["versions when fitted"] = str(attrs.get("versions", "not recorded"))
+    return entries
+
+
+_NAMES = {
+    "warm_up": "warm-up draws a chain",
+    "target_accept": "target acceptance",
+    "max_treedepth": "largest tree depth",
+}
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file in one step: a crash leaves the old one or none."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, text.encode("utf-8"))
+    except OSError as error:
+        raise StorageError(f"the report could not be written to '{path}': {error}") from error

@@ -1,0 +1,187 @@
+"""Everything a run leaves behind, in one folder; each file is the old one or the new one, whatever happens."""
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from bayesglmm import plots
+from bayesglmm.common.files import probe, remove, write_file
+from bayesglmm.common.spreadsheet import to_csv
+from bayesglmm.errors import FigureError, OptionError, StorageError, choose
+from bayesglmm.faces.report.page import write_report
+from bayesglmm.fitting import Fit
+from bayesglmm.plots import Picture
+from bayesglmm.posterior.storage import check_folder
+
+__all__ = ["Wanted", "draw_figures", "prepare", "write_results"]
+
+_BYTES = 120
+"""Of the name of a figure's file; file systems take 255."""
+_UNFINISHED = "unfinished.txt"
+_SAID = "A run of bayesglmm has not written all its results here: files may be of an earlier run. Run it again.\n"
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder and see that results can be written there, before anything is sampled.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be made or written, or its `fit` is something else than a saved fit.
+    """
+    saved = folder / "fit"
+    try:
+        check_folder(saved)
+        folder.mkdir(parents=True, exist_ok=True)
+        for place in (folder, saved) if saved.exists() else (folder,):
+            probe(place)
+    except StorageError as error:
+        raise StorageError(f"{error} with --out") from error
+    except (OSError, ValueError) as error:
+        raise StorageError(f"results cannot be written to '{folder}': {error}; choose another with --out") from error
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to draw and what to call it.
+
+    Parameters
+    ----------
+    figures
+        Names of figures: `"coefficients"`, `"random_effects"`, `"diagnostics"`, `"population"`.
+    focal, by, labels
+        As in `bayesglmm.plots.population`; `focal` is needed for that figure.
+    title, description
+        As in `write_report`.
+    """
+
+    figures: tuple[str, ...]
+    focal: str | None = None
+    by: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+    description: str = ""
+
+
+def draw_figures(fit: Fit, wanted: Wanted) -> dict[str, Picture]:
+    """Draw the figures wanted, by name; one of random effects a grouping factor."""
+    return {name: draw() for name, draw in _drawers(fit, wanted).items()}
+
+
+def _drawers(fit: Fit, wanted: Wanted) -> dict[str, Callable[[], Picture]]:
+    """Return what draws each figure wanted, by its name."""
+    found: dict[str, Callable[[], Picture]] = {}
+    for name in wanted.figures:
+        found.update(_DRAWERS[choose("figure", name, tuple(_DRAWERS))](fit, wanted))
+    return found
+
+
+def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
+    """Write the fit, its tables, the figures and the report, the fit first; yield each path when it is there.
+
+    A figure that cannot be drawn is left out: everything else is written, the report says which and why, and the error
+    comes last.
+
+    Until all are written, `unfinished.txt` says that what is there may be of two runs.
+
+    Raises
+    ------
+    StorageError
+        If something cannot be written; it says where the fit is saved, which is elsewhere if it must be.
+    FigureError
+        After all else is written, if figures could not be drawn.
+    """
+    failed: dict[str, Exception] = {}
+    saved = _save(fit, folder)
+    yield saved
+    with _worded(folder, saved):
+        yield _table(fit.summary(), folder / "summary.csv")
+        if fit.model.design.blocks:
+            yield _table(fit.covariance(), folder / "covariance.csv")
+        figures: dict[str, bytes] = {}
+        captions: dict[str, str] = {}
+        for name, draw in _drawers(fit, wanted).items():
+            try:
+                picture = draw()
+                png = picture.png()  # only now is everything laid out
+            except Exception as error:  # whatever goes wrong in a figure, the sampling was not in vain
+                failed[name] = error
+                continue
+            write_file(folder / f"{name}.png", png)
+            figures[name], captions[name] = png, str(picture.get_label())
+            yield folder / f"{name}.png"
+        reasons = {name: str(error) or type(error).__name__ for name, error in failed.items()}
+        yield write_report(fit, figures, folder / "report.html", wanted.title, wanted.description, reasons, captions)
+    remove(folder / _UNFINISHED)
+    if failed:
+        raise FigureError(reasons) from next(iter(failed.values()))
+
+
+def _save(fit: Fit, folder: Path) -> Path:
+    """Save a fit; where that is not possible, save it among the system's temporary files, so that it is not lost."""
+    try:
+        write_file(folder / _UNFINISHED, _SAID.encode("utf-8"))
+        return fit.save(folder / "fit")
+    except OSError as error:
+        try:
+            elsewhere = fit.save(Path(tempfile.mkdtemp(prefix="bayesglmm-")) / "fit")
+        except OSError:
+            raise StorageError(f"the fit could not be saved in '{folder}': {error}") from error
+        raise StorageError(
+            f"the fit could not be saved in '{folder}': {error}; it is in '{elsewhere}' instead: move it from there, "
+            "bayesglmm.load reads it"
+        ) from error
+
+
+@contextmanager
+def _worded(folder: Path, saved: Path) -> Iterator[None]:
+    """Say of what cannot be written that the fit is safe."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"results could not be written to '{folder}': {error}; the fit itself is in '{saved}': "
+            "bayesglmm.load reads it"
+        ) from error
+
+
+def _table(table: pd.DataFrame, path: Path) -> Path:
+    write_file(path, to_csv(table).encode("utf-8"))
+    return path
+
+
+def _random_effects(fit: Fit, wanted: Wanted) -> dict[str, Callable[[], Picture]]:
+    names: dict[str, str] = {}
+    for block in fit.model.design.blocks:
+        if block.factor not in names:
+            names[block.factor] = _file_name(f"random_effects_{block.name.replace(':', '.')}", names.values())
+    if len(names) == 1:
+        return {"random_effects": partial(plots.forest, fit)}
+    return {name: partial(plots.forest, fit, factor) for factor, name in names.items()}
+
+
+def _file_name(name: str, taken: Iterable[str]) -> str:
+    """Return a name short enough for a file, and another than those taken also where case does not count."""
+    short, lower = name.encode()[:_BYTES].decode(errors="ignore"), {one.lower() for one in taken}
+    numbered = (f"{short}_{number}" for number in itertools.count(2))
+    return next(one for one in itertools.chain([short], numbered) if one.lower() not in lower)
+
+
+def _population(fit: Fit, wanted: Wanted) -> dict[str, Callable[[], Picture]]:
+    if wanted.focal is None:
+        raise OptionError("the population figure needs focal, the predictor to draw it over")
+    return {"population": partial(plots.population, fit, wanted.focal, wanted.by, labels=wanted.labels)}
+
+
+_DRAWERS: dict[str, Callable[[Fit, Wanted], dict[str, Callable[[], Picture]]]] = {
+    "coefficients": lambda fit, wanted: {"coefficients": partial(plots.coefficients, fit)},
+    "random_effects": _random_effects,
+    "diagnostics": lambda fit, wanted: {"diagnostics": partial(plots.diagnostics, fit)},
+    "population": _population,
+}

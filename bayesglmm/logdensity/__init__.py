@@ -1,0 +1,1 @@
+"""A `Model` as a function of its parameters: as a PyMC graph (`pymc_graph`) and compiled (`compile` and the rest)."""

@@ -1,0 +1,262 @@
+"""`build(model) -> pm.Model`: the readable truth, and the one place that names posterior variables.
+
+Variables, for a block on `id`: `beta` (coef), `b_id` (id, id_coef), `sd_id` (id_coef), `corr_id`
+(id_pair, the lower triangle row by row), and the family parameters. What else the graph samples are
+coordinates: the centred intercept, standard normal `z_id`, partial correlations.
+
+The LKJ prior is built by its canonical partial correlations, which are independent Beta variables; the
+Cholesky factor of Ω follows by sums and products alone.
+
+References
+----------
+Lewandowski, Kurowicka & Joe (2009), Journal of Multivariate Analysis 100, 1989-2001.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesglmm.common.text import plain
+from bayesglmm.errors import DataError, listing
+from bayesglmm.specify.design import BlockDesign, Design
+from bayesglmm.specify.families import Family
+from bayesglmm.specify.priors import Prior, Priors
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+__all__ = ["Parts", "build", "check_names", "pair_names", "posterior_coords", "posterior_dims", "variable_names"]
+
+
+class Parts(Protocol):
+    """What a graph is built from: the three values of a model that matter to it."""
+
+    @property
+    def design(self) -> Design: ...  # noqa: D102
+    @property
+    def family(self) -> Family: ...  # noqa: D102
+    @property
+    def priors(self) -> Priors: ...  # noqa: D102
+
+
+def variable_names(model: Parts) -> tuple[str, ...]:
+    """Return the names of the variables that a posterior holds, in the order of tables."""
+    return tuple(posterior_dims(model))
+
+
+def posterior_dims(model: Parts) -> dict[str, tuple[str, ...]]:
+    """Return the dims of every variable that a posterior holds, beside chain and draw, in the order of tables."""
+    blocks = model.design.blocks
+    return {
+        "beta": ("coef",),
+        **{f"sd_{block.name}": (f"{block.name}_coef",) for block in blocks},
+        **{f"corr_{block.name}": (f"{block.name}_pair",) for block in blocks if block.correlated},
+        **{parameter.name: () for parameter in model.family.parameters},
+        **{f"b_{block.name}": (block.name, f"{block.name}_coef") for block in blocks},
+    }
+
+
+def posterior_coords(model: Parts) -> dict[str, list[Any]]:
+    """Return the labels of every dim of `posterior_dims`."""
+    coords: dict[str, list[Any]] = {"coef": list(model.design.coef)}
+    for block in model.design.blocks:
+        coords[block.name] = list(block.levels)
+        coords[f"{block.name}_coef"] = list(block.columns)
+        if block.correlated:
+            coords[f"{block.name}_pair"] = list(pair_names(block))
+    return coords
+
+
+def pair_names(block: BlockDesign) -> tuple[str, ...]:
+    """Return the names of the correlations of a block: the lower triangle, row by row."""
+    return tuple(f"{block.columns[j]},{block.columns[i]}" for i in range(block.size) for j in range(i))
+
+
+def build(model: Parts, *, prior_only: bool = False) -> "pm.Model":
+    """Build the PyMC model.
+
+    Parameters
+    ----------
+    model
+        Design, family and priors.
+    prior_only
+        Whether to leave the likelihood out.
+
+    Returns
+    -------
+    pm.Model
+        With dims and coords throughout and data in `pm.Data`; the observed variable is `y`.
+    """
+    import pymc as pm
+
+    design = model.design
+    slopes = list(design.coef[1:] if design.has_intercept else design.coef)
+    with pm.Model(coords={**posterior_coords(model), "row": range(design.n), "slope": slopes}) as graph:
+        eta = _common(model)
+        for block in design.blocks:
+            eta = eta + _block(block, model)
+        parameters = {name: _variable(name, [assigned.prior], ()) for name, assigned in model.priors.parameters.items()}
+        if not prior_only:
+            _observe(model, eta, parameters)
+    return graph
+
+
+def check_names(model: Parts) -> None:
+    """Refuse a grouping factor whose names would stand for something else as well, and labels that no array keeps.
+
+    Raises
+    ------
+    DataError
+        Naming the factor and the clash, or the label.
+    """
+    _check_labels(model)
+    taken = {"coef", "row", "slope", "beta", "intercept", "slopes", "x", "offset", "trials", "y", "y_data"}
+    taken.update(parameter.name for parameter in model.family.parameters)
+    for block in model.design.blocks:
+        own = {block.name, *(f"{block.name}_{dim}" for dim in ("coef", "pair"))}
+        own |= {f"{part}_{block.name}" for part in ("b", "sd", "corr", "z", "partial", "index", "columns")}
+        if clash := own & taken:
+            raise DataError(
+                f"grouping factor '{block.factor}' would give the name {listing(sorted(clash))} to two things in the "
+                "posterior; rename the column"
+            )
+        taken |= own
+
+
+def _check_labels(model: Parts) -> None:
+    """Refuse labels with a NUL, where arrays and files end a text, and halves of surrogate pairs, which are no text."""
+    for name, column in model.design.columns.items():
+        labels = column.categories if isinstance(column, pd.Categorical) else ()
+        for label in map(str, labels):
+            if bad := _NO_TEXT.search(label):
+                raise DataError(
+                    f"the label '{plain(label)}' of '{plain(name)}' holds the character U+{ord(bad[0]):04X}, which no "
+                    "file of text keeps; remove it from the data"
+                )
+
+
+_NO_TEXT = re.compile("[\\x00\\ud800-\\udfff]")
+
+
+def _common(model: Parts) -> Any:
+    """Return the population-level part of the linear predictor, and name `beta` on the original scale."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    design, priors = model.design, model.priors
+    slopes = _variable("slopes", [assigned.prior for assigned in priors.slopes], ("slope",)) if priors.slopes else None
+    parts = [] if slopes is None else [slopes]
+    if priors.intercept is not None:
+        intercept = _variable("intercept", [priors.intercept.prior], ())
+        if slopes is not None and priors.centred:
+            intercept = intercept - pt.dot(design.x[:, 1:].mean(axis=0), slopes)
+        parts.insert(0, intercept[None])
+    beta = pm.Deterministic("beta", pt.concatenate(parts) if parts else pt.zeros(0), dims="coef")
+    return pm.Data("offset", design.offset, dims="row") + pm.Data("x", design.x, dims=("row", "coef")) @ beta
+
+
+def _block(block: BlockDesign, model: Parts) -> Any:
+    """Return a block's part of the linear predictor, and name its `b`, `sd` and `corr`."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    name, dims = block.name, posterior_dims(model)
+    sd = _variable(f"sd_{name}", [assigned.prior for assigned in model.priors.sd[name]], dims[f"sd_{name}"])
+    unit = pm.Normal(f"z_{name}", 0.0, 1.0, dims=dims[f"b_{name}"])
+    if block.correlated:
+        lower = _lkj_cholesky(block, model.priors.correlation[name].prior.numbers()[0], dims[f"corr_{name}"])
+        b = pt.stack([sum(unit[:, j] * lower[i][j] for j in range(i + 1)) for i in range(block.size)], axis=1) * sd
+    else:
+        b = unit * sd
+    b = pm.Deterministic(f"b_{name}", b, dims=dims[f"b_{name}"])
+    index = pm.Data(f"index_{name}", block.index, dims="row")
+    if block.columns == ("Intercept",):
+        return b[:, 0][index]
+    return (b[index] * pm.Data(f"columns_{name}", block.z, dims=("row", *dims[f"sd_{name}"]))).sum(axis=1)
+
+
+def _lkj_cholesky(block: BlockDesign, eta: float, dims: tuple[str, ...]) -> list[list[Any]]:
+    """Return the Cholesky factor of Ω, row by row, and name its correlations.
+
+    Column i's partial correlations are Beta(a, a) on (−1, 1) with a = eta + (k − 2 − i)/2.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    k, name = block.size, block.name
+    shape = np.array([eta + (k - 2 - j) / 2 for i in range(k) for j in range(i)])
+    half = pm.Beta(f"partial_{name}", shape, shape, dims=dims)
+    partial = iter([2 * half[position] - 1 for position in range(len(shape))])
+    remaining = iter([2 * pt.sqrt(half[position] * (1 - half[position])) for position in range(len(shape))])
+    rows: list[list[Any]] = []
+    for i in range(k):
+        row, left = [], pt.constant(1.0)
+        for _ in range(i):
+            row.append(next(partial) * left)
+            left = left * next(remaining)
+        rows.append([*row, left])
+    pairs = [sum(a * b for a, b in zip(rows[i], rows[j], strict=False)) for i in range(k) for j in range(i)]
+    pm.Deterministic(f"corr_{name}", pt.stack(pairs), dims=dims)
+    return rows
+
+
+def _variable(name: str, priors: Sequence[Prior], dims: tuple[str, ...]) -> Any:
+    """Return a variable with one prior an element: a scalar without `dims`.
+
+    Elements of one distribution are one random variable with vector arguments; several distributions
+    are several variables, put back in order.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    if not dims:
+        return priors[0].in_pymc(name, priors[0].to_pymc())
+    kinds = list(dict.fromkeys(prior.alike for prior in priors))
+    if len(kinds) == 1:
+        return priors[0].in_pymc(name, _vectors(priors), dims=dims)
+    pieces, order = [], []
+    for kind in kinds:
+        positions = [j for j, prior in enumerate(priors) if prior.alike == kind]
+        chosen = [priors[j] for j in positions]
+        pieces.append(chosen[0].in_pymc(f"{name}_{chosen[0].name}", _vectors(chosen), shape=len(chosen)))
+        order.extend(positions)
+    return pm.Deterministic(name, pt.concatenate(pieces)[np.argsort(order)], dims=dims)
+
+
+def _vectors(priors: Sequence[Prior]) -> dict[str, Any]:
+    """Return PyMC's arguments, one entry an element."""
+    arguments = [prior.to_pymc() for prior in priors]
+    return {key: np.array([one[key] for one in arguments]) for key in arguments[0]}
+
+
+def _observe(model: Parts, eta: Any, parameters: dict[str, Any]) -> None:
+    import pymc as pm
+
+    outcome, family = model.design.outcome, model.family
+    assert outcome is not None
+    trials = None if outcome.trials is None else _counts("trials", outcome.trials)
+    y = pm.Data("y_data", outcome.y, dims="row") if family.kind == "continuous" else _counts("y_data", outcome.y)
+    arguments = family.distribution(eta, family.link, parameters, trials)
+    getattr(pm, family.pymc)("y", **arguments, observed=y, dims="row")
+
+
+def _counts(name: str, values: NDArray[np.float64]) -> Any:
+    """Return counts as data of the graph.
+
+    Raises
+    ------
+    DataError
+        For counts that PyMC, which holds them in 32 bits, would silently turn into others.
+    """
+    import pymc as pm
+
+    if values.max(initial=0.0) >= 2**31:
+        raise DataError(
+            f"PyMC holds counts in 32 bits, so its graph cannot have {values.max():.15g}; the package's own density "
+            'holds counts up to 2^53: sample with backend="density"'
+        )
+    return pm.Data(name, values.astype(np.int64), dims="row")

@@ -1,0 +1,1 @@
+"""Draws as labelled arrays: what others need of a fit (`protocol`), tables (`summaries`), files (`storage`)."""

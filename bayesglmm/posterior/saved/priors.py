@@ -1,0 +1,115 @@
+"""The priors of a model as texts, and back."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from bayesglmm.errors import PriorError, StorageError, choose
+from bayesglmm.posterior.saved.values import flag, table, text, texts, wrong
+from bayesglmm.specify.design import Design
+from bayesglmm.specify.families import Family
+from bayesglmm.specify.priors import PRESETS, Assigned, Preset, Prior, Priors, parse_prior
+from bayesglmm.specify.priors.distributions import Kind
+
+__all__ = ["pack_priors", "unpack_priors"]
+
+
+def pack_priors(priors: Priors) -> dict[str, Any]:
+    """Return priors as texts.
+
+    Raises
+    ------
+    StorageError
+        If one is not of the package, so that no other process could read it.
+    """
+    return {
+        "preset": priors.preset,
+        "given": [[list(path), _text(given)] for path, given in priors.given.items()],
+        "intercept": None if priors.intercept is None else _pack(priors.intercept),
+        "centred": priors.centred,
+        "slopes": [_pack(assigned) for assigned in priors.slopes],
+        "sd": {name: [_pack(assigned) for assigned in entries] for name, entries in priors.sd.items()},
+        "correlation": {name: _pack(assigned) for name, assigned in priors.correlation.items()},
+        "parameters": {name: _pack(assigned) for name, assigned in priors.parameters.items()},
+    }
+
+
+def unpack_priors(packed: Any, design: Design, family: Family) -> Priors:
+    """Return priors, of a model with this design and this family.
+
+    Raises
+    ------
+    StorageError
+        If they are not what `pack_priors` makes of such a model.
+    PriorError
+        If the text of one cannot be read.
+    """
+    entries = table("priors", packed)
+    names = {name: table(f"priors.{name}", entries.get(name)) for name in ("sd", "correlation", "parameters")}
+    wanted = {
+        "sd": [block.name for block in design.blocks],
+        "correlation": [block.name for block in design.blocks if block.correlated],
+        "parameters": [parameter.name for parameter in family.parameters],
+    }
+    for what, expected in wanted.items():
+        if sorted(names[what]) != sorted(expected):
+            raise wrong(f"priors.{what}", f"for {', '.join(expected) or 'nothing'}", list(names[what]))
+    intercept = entries.get("intercept")
+    if (intercept is not None) != design.has_intercept:
+        raise wrong("priors.intercept", "that of a model with this formula", intercept)
+    slopes = len(design.coef) - design.has_intercept
+    return Priors(
+        preset=choose("preset", cast(Preset, entries.get("preset")), PRESETS),
+        given=_given(entries.get("given")),
+        intercept=None if intercept is None else _unpack("priors.intercept", intercept, "real"),
+        centred=flag("priors.centred", entries.get("centred")),
+        slopes=_several("priors.slopes", entries.get("slopes"), slopes, "real"),
+        sd={b.name: _several(f"priors.sd.{b.name}", names["sd"][b.name], b.size, "positive") for b in design.blocks},
+        correlation=_single("correlation", names, wanted, "correlation"),
+        parameters=_single("parameters", names, wanted, "positive"),
+    )
+
+
+def _pack(assigned: Assigned) -> list[str]:
+    return [_text(assigned.prior), assigned.origin]
+
+
+def _text(prior: Prior) -> str:
+    written = str(prior)
+    try:
+        same = parse_prior(written) == prior
+    except PriorError:  # a function of the user's own, under a name that stands for nothing here
+        same = False
+    if not same or not type(getattr(prior, "of", prior)).__module__.startswith("bayesglmm."):
+        raise StorageError(
+            f"the prior {written} is not one of the package's and cannot be stored as text; keep the draws, fit.draws, "
+            "or give the prior by one of the package's distributions"
+        )
+    return written
+
+
+def _unpack(where: str, packed: Any, kind: Kind) -> Assigned:
+    parts = texts(where, packed)
+    if len(parts) != 2:
+        raise wrong(where, "a prior and its origin", packed)
+    prior = parse_prior(parts[0])
+    if not prior.suits(kind):
+        raise wrong(where, f"a prior of a parameter that is {kind}", parts[0])
+    return Assigned(prior, parts[1])
+
+
+def _several(where: str, packed: Any, count: int, kind: Kind) -> tuple[Assigned, ...]:
+    if not isinstance(packed, list) or len(packed) != count:
+        raise wrong(where, f"a list of {count} priors", packed)
+    return tuple(_unpack(where, entry, kind) for entry in packed)
+
+
+def _single(
+    what: str, names: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, list[str]], kind: Kind
+) -> dict[str, Assigned]:
+    return {name: _unpack(f"priors.{what}.{name}", names[what][name], kind) for name in wanted[what]}
+
+
+def _given(packed: Any) -> dict[tuple[str, ...], Prior]:
+    if not isinstance(packed, list) or not all(isinstance(entry, list) and len(entry) == 2 for entry in packed):
+        raise wrong("priors.given", "a list of pairs", packed)
+    return {texts("priors.given", path): parse_prior(text("priors.given", prior)) for path, prior in packed}

@@ -1,6 +1,0 @@
-"""The report of a fit: one HTML file that needs nothing else, and the folder of everything a run leaves."""
-
-from bayesglmm.report.page import write_report
-from bayesglmm.report.results import Wanted, draw_figures, prepare, write_results
-
-__all__ = ["Wanted", "draw_figures", "prepare", "write_report", "write_results"]

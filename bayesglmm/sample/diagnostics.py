@@ -1,0 +1,265 @@
+"""`check(draws) -> Check`: what the sampler's diagnostics say, enumerated, each finding with its advice.
+
+References
+----------
+Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), Bayesian Analysis 16, 667-718 (R-hat, ESS).
+Betancourt (2016), arXiv:1604.00695 (E-BFMI).
+"""
+
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesglmm.common.tables import block
+from bayesglmm.common.text import plain
+from bayesglmm.errors import listing
+
+__all__ = ["LIMITS", "Check", "Finding", "Kind", "check"]
+
+Kind = Literal[
+    "interrupted",
+    "few_chains",
+    "constant",
+    "r_hat",
+    "ess_bulk",
+    "ess_tail",
+    "divergences",
+    "few_divergences",
+    "energy",
+    "tree_depth",
+    "separation",
+    "mended",
+]
+
+_WARNINGS: tuple[Kind, ...] = ("few_divergences",)
+"""What is seen of the sampling that does not bias what is reported."""
+
+_INFORMATION: tuple[Kind, ...] = ("separation", "mended")
+"""What must be known but is no fault of the sampling."""
+
+LIMITS = {"r_hat": 1.01, "ess": 400.0, "energy": 0.3, "divergences": 0.005}
+"""R-hat at most, effective sample size at least, E-BFMI at least, share of draws that diverged at most."""
+
+_APART = 0.25
+"""How far from 1/2 the mean quantile of diverged draws is in an sd that they are said to lie at an end of."""
+
+_ADVICE: dict[Kind, str] = {
+    "interrupted": "sample again to the end before reporting",
+    "few_chains": "sample at least 2 chains, better 4: one chain cannot show that it did not mix",
+    "constant": "the sampler never moved there: look at its prior and at the scale of its predictor",
+    "r_hat": "the chains disagree: sample longer, and look at the trace plots of these parameters",
+    "ess_bulk": "means are uncertain: sample longer",
+    "ess_tail": "interval ends are uncertain: sample longer",
+    "divergences": "the sampler could not follow the posterior everywhere and may have missed a part of it: "
+    "raise target_accept to 0.99; if it stays, look at the sd parameters and their priors",
+    "few_divergences": "so few seldom move an estimate by more than its Monte Carlo error; to be rid of them, raise "
+    "target_accept to 0.99",
+    "energy": "the chains explore the energy slowly, as with heavy tails: sample longer, tighten the priors of sds",
+    "tree_depth": "trajectories were cut short, which costs efficiency: raise max_treedepth, or scale the predictors",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing the diagnostics say.
+
+    Parameters
+    ----------
+    kind
+        Which diagnostic.
+    message
+        What was found, with figures.
+    advice
+        What to do.
+    parameters
+        The parameters concerned, the worst first; empty where it concerns all.
+    """
+
+    kind: Kind
+    message: str
+    advice: str
+    parameters: tuple[str, ...] = ()
+
+    @property
+    def failure(self) -> bool:
+        """Whether the sampling failed; a warning or information otherwise."""
+        return self.kind not in (*_INFORMATION, *_WARNINGS)
+
+    @property
+    def warning(self) -> bool:
+        """Whether it is a warning about the sampling that is no failure."""
+        return self.kind in _WARNINGS
+
+    def __str__(self) -> str:
+        """Return the message and the advice."""
+        return f"{self.message}: {self.advice}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the diagnostics of a fit say.
+
+    Parameters
+    ----------
+    findings
+        Failures of the sampling, warnings, then information that is neither, such as separation; empty if there is
+        nothing to say.
+    figures
+        The figures behind the verdict: largest R-hat, smallest ESS, number of divergences; and the backend.
+    """
+
+    findings: tuple[Finding, ...]
+    figures: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the sampling did not fail; there may be information."""
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """The findings that are failures of the sampling."""
+        return tuple(finding for finding in self.findings if finding.failure)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings that are warnings about the sampling."""
+        return tuple(finding for finding in self.findings if finding.warning)
+
+    @property
+    def verdict(self) -> str:
+        """One line: that the sampler worked, with what warnings, or that and how it failed."""
+        if self.ok and self.warnings:
+            return f"sampling: {'; '.join(finding.message for finding in self.warnings)} ({self.figures})"
+        if self.ok:
+            return f"sampling: no problems found ({self.figures})"
+        return f"SAMPLING FAILED its checks, do not report: {'; '.join(f.message for f in self.failures)}"
+
+    def __str__(self) -> str:
+        """Return the verdict, then a line a finding."""
+        return "\n".join([self.verdict, *(f"  - {finding}" for finding in self.findings)])
+
+    def __repr__(self) -> str:
+        """Return the same as `str()`."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        items = "".join(f"<li>{escape(str(finding))}</li>" for finding in self.findings)
+        style = "color:inherit" if self.ok else "color:#fff;background:#b00020;padding:0.5em;font-weight:bold"
+        return block(f'<p style="{style}">{escape(self.verdict)}</p>{f"<ul>{items}</ul>" if items else ""}')
+
+
+def check(draws: xr.DataTree) -> Check:
+    """Check the draws of a fit.
+
+    Parameters
+    ----------
+    draws
+        Groups `posterior` and `sample_stats`, as `sample` returns them.
+
+    Returns
+    -------
+    Check
+        With findings for a parameter that never moved, an R-hat above 1.01, a bulk or tail effective
+        sample size under 400, divergences (a warning up to 0.5 % of the draws), an E-BFMI under 0.3, a trajectory cut
+        at the largest depth, a single chain, an interruption, and for a fit that was sampled again.
+    """
+    import arviz as az
+
+    posterior = draws["posterior"].to_dataset()
+    n_chains = posterior.sizes["chain"]
+    findings: list[Finding] = []
+    if draws.attrs.get("interrupted"):
+        asked = [draws.attrs.get(f"asked_{name}", draws.attrs.get(name)) for name in ("chains", "draws")]
+        wanted = f"{asked[0]} × {asked[1]}"
+        message = f"interrupted after {n_chains} × {posterior.sizes['draw']} draws of {wanted} (chains × draws)"
+        findings.append(Finding("interrupted", message, _ADVICE["interrupted"]))
+    if n_chains < 2:
+        findings.append(Finding("few_chains", "a single chain", _ADVICE["few_chains"]))
+    moving = posterior.std(("chain", "draw"))
+    constant = tuple(name for name, sd in _flat(moving).items() if sd == 0)
+    if constant:
+        findings.append(Finding("constant", f"{listing(constant, 3)} never moved", _ADVICE["constant"], constant))
+    r_hat = _flat(az.rhat(posterior)) if n_chains > 1 else {}
+    bulk, tail = _flat(az.ess(posterior, method="bulk")), _flat(az.ess(posterior, method="tail"))
+    findings += _beyond("r_hat", r_hat, LIMITS["r_hat"], "R-hat", above=True)
+    findings += _beyond("ess_bulk", bulk, LIMITS["ess"], "bulk ESS", above=False)
+    findings += _beyond("ess_tail", tail, LIMITS["ess"], "tail ESS", above=False)
+    divergences, statistics = _statistics(draws["sample_stats"].to_dataset(), posterior)
+    findings += statistics
+    findings.sort(key=lambda finding: finding.warning)
+    if draws.attrs.get("mended"):
+        findings.append(Finding("mended", str(draws.attrs["mended"]), "mend=False leaves a fit as it is"))
+    worst = f"R-hat ≤ {max(r_hat.values()):.3f}, " if r_hat else ""
+    figures = f"{worst}bulk ESS ≥ {min(bulk.values()):,.0f}, tail ESS ≥ {min(tail.values()):,.0f}"
+    counted = f"{divergences or 'no'} divergence{'s' if divergences != 1 else ''}"
+    used = f"; {draws.attrs['backend']} backend" if "backend" in draws.attrs else ""
+    return Check(tuple(findings), f"{figures}, {counted}{used}")
+
+
+def _flat(values: xr.Dataset) -> dict[str, float]:
+    """Return one figure a parameter, by its label; parameters that never move have none."""
+    flat: dict[str, float] = {}
+    for name, variable in values.data_vars.items():
+        if variable.ndim == 0:
+            flat[str(name)] = float(variable)
+            continue
+        labels = [np.asarray(variable[dim].values) for dim in variable.dims]
+        for position in np.ndindex(variable.shape):
+            where = ", ".join(str(label[i]) for label, i in zip(labels, position, strict=True))
+            flat[f"{name}[{where}]"] = float(variable.values[position])
+    return {name: value for name, value in flat.items() if np.isfinite(value)}
+
+
+def _beyond(kind: Kind, values: dict[str, float], limit: float, name: str, *, above: bool) -> list[Finding]:
+    sign = 1 if above else -1
+    bad = sorted((n for n, v in values.items() if sign * v > sign * limit), key=lambda n: -sign * values[n])
+    if not bad:
+        return []
+    figure = f"{values[bad[0]]:.3f}" if above else f"{values[bad[0]]:,.0f}"
+    side = "above" if above else "under"
+    message = f"{name} {side} {limit:g} for {len(bad)} of {len(values)} parameters (worst {figure}: {listing(bad, 3)})"
+    return [Finding(kind, message, _ADVICE[kind], tuple(bad))]
+
+
+def _statistics(statistics: xr.Dataset, posterior: xr.Dataset) -> tuple[int, list[Finding]]:
+    findings: list[Finding] = []
+    divergences = int(statistics["diverging"].sum())
+    total = statistics["diverging"].size
+    if divergences:
+        kind: Kind = "divergences" if divergences > LIMITS["divergences"] * total else "few_divergences"
+        where, parameters = _where(posterior, statistics["diverging"].values)
+        message = f"{divergences:,} of {total:,} draws diverged{where}"
+        findings.append(Finding(kind, message, _ADVICE[kind], parameters))
+    energy = statistics["energy"].values
+    bfmi = np.square(np.diff(energy, axis=1)).mean(axis=1) / energy.var(axis=1)
+    if (low := bfmi[bfmi < LIMITS["energy"]]).size:
+        message = f"E-BFMI under {LIMITS['energy']:g} in {low.size} of {bfmi.size} chains (lowest {low.min():.2f})"
+        findings.append(Finding("energy", message, _ADVICE["energy"]))
+    if cut := int(statistics["reached_max_treedepth"].sum()):
+        message = f"{cut:,} of {total:,} trajectories reached the largest depth"
+        findings.append(Finding("tree_depth", message, _ADVICE["tree_depth"]))
+    return divergences, findings
+
+
+def _where(posterior: xr.Dataset, diverged: NDArray[np.bool_]) -> tuple[str, tuple[str, ...]]:
+    """Return at which end of which sd the diverged draws lie, in words, and the sd; nothing if at none."""
+    found: list[tuple[float, str, str]] = []
+    for name, variable in posterior.data_vars.items():
+        if not str(name).startswith("sd_"):
+            continue
+        (dim,) = variable.dims[2:]
+        for label in variable[dim].values:
+            values = variable.sel({dim: label}).values
+            own = values[diverged]
+            parameter = f"{name}[{label}]"
+            quantile = float(np.searchsorted(np.sort(values, axis=None), own).mean() / values.size)
+            end = "small" if quantile < 0.5 else "large"
+            medians = f"(median {np.median(own):.2g}, of all draws {np.median(values):.2g})"
+            found.append((abs(quantile - 0.5), f", where {plain(parameter)} is {end} {medians}", parameter))
+    apart, said, parameter = max(found, default=(0.0, "", ""))
+    return (said, (parameter,)) if apart > _APART else ("", ())

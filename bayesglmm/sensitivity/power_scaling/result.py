@@ -1,0 +1,79 @@
+"""`PriorSensitivity`: what power scaling says, as a table with a frame a row, a sentence and a picture."""
+
+from dataclasses import dataclass
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from bayesglmm.common.tables import plain_table
+from bayesglmm.common.text import plain
+from bayesglmm.errors import listing
+
+if TYPE_CHECKING:
+    from bayesglmm.plots import Picture
+
+__all__ = ["THRESHOLD", "PriorSensitivity"]
+
+THRESHOLD = 0.05
+"""From here on a quantity counts as sensitive, as its authors propose."""
+
+
+@dataclass(frozen=True, eq=False)
+class PriorSensitivity:
+    """What power scaling says of each quantity.
+
+    Parameters
+    ----------
+    table
+        Index `quantity`; `frame`, whose number it is: `conditional` for coefficients (at the same random effects),
+        `population` for effects, `parameter` for the others; `prior` and `likelihood`, how far the distribution moves
+        by a doubling of either; `alone`, how far at most by that of one class of priors alone, and `strongest`, which;
+        `diagnosis` in words. Priors that pull in opposite directions leave `prior` small: a quantity counts as moved
+        by the prior where `prior` or `alone` says so. What both move has a prior that adds to the data or disagrees
+        with them; what rests on the prior has a strong one, or data that say little.
+    likelihood
+        Which likelihood was scaled.
+    estimand
+        What the quantities are: whose, and what they are averaged over.
+    """
+
+    table: pd.DataFrame
+    likelihood: str
+    estimand: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What to write in a report: which conclusions rest on the data and which on the prior."""
+        prior = self.table[["prior", "alone"]].max(axis=1) >= THRESHOLD
+        data = self.table["likelihood"] >= THRESHOLD
+        parts = [
+            _clause(self.table.index[~prior & data], "rests on the data", "rest on the data"),
+            _clause(
+                self.table.index[prior & data], "is moved by prior and data alike", "are moved by prior and data alike"
+            ),
+            _clause(self.table.index[prior & ~data], "rests on the prior", "rest on the prior"),
+            _clause(self.table.index[~prior & ~data], "is not moved by the prior", "are not moved by the prior"),
+        ]
+        found = "; ".join(part for part in parts if part)
+        return f"By power scaling of the priors and of {self.likelihood}, {found}."
+
+    def plot(self) -> "Picture":
+        """Draw both sensitivities of each quantity: see `bayesglmm.plots.power_scaling`."""
+        from bayesglmm.plots.power_scaling import power_scaling
+
+        return power_scaling(self.table, THRESHOLD, self.likelihood)
+
+    def __str__(self) -> str:
+        """Return the sentence, what the quantities are, and the table."""
+        texts = [plain(text) for text in (self.sentence, self.estimand) if text]
+        said = "\n\n".join(fill(text, 110, break_on_hyphens=False) for text in texts)
+        return f"{said}\n\n{plain_table(self.table).to_string(float_format='{:.3f}'.format)}"
+
+    def __repr__(self) -> str:
+        """Return the same as `str()`."""
+        return str(self)
+
+
+def _clause(names: pd.Index, one: str, several: str) -> str:
+    return f"{listing(names)} {one if len(names) == 1 else several}" if len(names) else ""

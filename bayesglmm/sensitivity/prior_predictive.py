@@ -1,0 +1,166 @@
+"""`prior_predictive(model)`: parameters and outcomes drawn from the priors alone, directly and without a sampler.
+
+All priors are independent, those of correlations by their partial correlations, so every draw is a draw from
+the joint prior: no chain, no warm-up, nothing to converge.
+
+References
+----------
+Gabry, Simpson, Vehtari, Betancourt & Gelman (2019), Journal of the Royal Statistical Society A 182, 389-402.
+Lewandowski, Kurowicka & Joe (2009), Journal of Multivariate Analysis 100, 1989-2001.
+"""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesglmm.errors import OptionError, PriorError, listing
+from bayesglmm.estimands.frames import Draws, eta_and_variance, mean_response, new_effects, resolve
+from bayesglmm.logdensity.pymc_graph import Parts, posterior_coords, posterior_dims
+from bayesglmm.specify.describe import prior_rows
+from bayesglmm.specify.design import BlockDesign
+from bayesglmm.specify.priors import Flat
+from bayesglmm.specify.priors.numeric import draw
+
+__all__ = ["check_draws", "hyperparameters", "prior_predictive", "require_proper"]
+
+type Array = NDArray[np.float64]
+
+_LEAD = ("chain", "draw")
+
+
+def prior_predictive(model: Parts, *, draws: int = 1000, seed: int | np.random.Generator | None = None) -> xr.DataTree:
+    """Draw parameters from the priors, and outcomes for the rows of the data given them.
+
+    Parameters
+    ----------
+    model
+        Design, family and priors.
+    draws
+        How many.
+    seed
+        What the draws start from.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups of ArviZ's schema: `prior` with the variables of a posterior (`beta`, `sd_<g>`, `corr_<g>`, the
+        family parameters, `b_<g>`), `prior_predictive` with `mean` and the outcome `y` of each row given its
+        group's b, `observed_data` with the `y` observed. One chain: the draws are independent.
+
+    Raises
+    ------
+    PriorError
+        If a prior is improper, naming the parameters.
+    OptionError
+        If `draws` is not a whole number above zero.
+    DataError
+        If a mean is negative that cannot be, under the inverse link.
+    """
+    rng = np.random.default_rng(seed)
+    prior = hyperparameters(model, draws, rng)
+    design, outcome = model.design, model.design.outcome
+    assert outcome is not None
+    read = Draws(prior, design)
+    for block in design.blocks:
+        b = new_effects(rng, read.covariance(block), len(block.levels))[None]
+        coords = {block.name: list(block.levels)}
+        prior = prior.assign({f"b_{block.name}": xr.DataArray(b, coords, (*_LEAD, block.name, f"{block.name}_coef"))})
+    read = Draws(prior, design)
+    effects = resolve(read, design, {block.name: "group" for block in design.blocks}, rng)
+    eta, _ = eta_and_variance(read.beta, design, effects, slice(None))
+    mean = mean_response(model.family.link, eta, None)
+    trials = np.ones(design.n) if outcome.trials is None else outcome.trials
+    y = np.asarray(model.family.draw(rng, mean, read.parameters(model.family), trials), dtype=np.float64)
+    lines = {"chain": [0], "draw": np.arange(draws), "row": design.columns.rows}
+    drawn = xr.Dataset({"mean": ((*_LEAD, "row"), mean[None]), "y": ((*_LEAD, "row"), y[None])}, lines)
+    observed = xr.Dataset({"y": ("row", outcome.y)}, {"row": design.columns.rows})
+    return xr.DataTree.from_dict({"prior": prior, "prior_predictive": drawn, "observed_data": observed})
+
+
+def require_proper(model: Parts) -> None:
+    """Refuse to draw from a prior that is improper.
+
+    Raises
+    ------
+    PriorError
+        Naming the parameters whose prior is flat.
+    """
+    if not model.priors.proper:
+        names = [name for name, prior, _ in prior_rows(model.design, model.priors) if prior == str(Flat())]
+        raise PriorError(
+            f"the prior alone cannot be drawn from: {listing(names)} has the improper prior flat(); "
+            "give a proper one, such as priors={'slopes': 'normal(0, 2.5)'}"
+        )
+
+
+def check_draws(draws: Any) -> None:
+    """Refuse a number of draws that is not one.
+
+    Raises
+    ------
+    OptionError
+        Saying what was given and what is allowed.
+    """
+    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
+        raise OptionError(f"draws={draws!r} is not a whole number from 1 on")
+
+
+def hyperparameters(model: Parts, draws: int, rng: np.random.Generator) -> xr.Dataset:
+    """Draw everything but the random effects, as variables of a posterior with one chain.
+
+    Raises
+    ------
+    PriorError
+        If a prior is improper.
+    OptionError
+        If `draws` is not a whole number above zero.
+    """
+    check_draws(draws)
+    require_proper(model)
+    design, priors = model.design, model.priors
+    values = {"beta": _beta(model, draws, rng)}
+    for block in design.blocks:
+        name = block.name
+        values[f"sd_{name}"] = np.column_stack([draw(assigned.prior, rng, draws) for assigned in priors.sd[name]])
+        if block.correlated:
+            eta = priors.correlation[name].prior.numbers()[0]
+            values[f"corr_{name}"] = _correlations(block, eta, draws, rng)
+    values |= {name: draw(assigned.prior, rng, draws) for name, assigned in priors.parameters.items()}
+    dims, labels = posterior_dims(model), posterior_coords(model)
+    coords = {dim: labels[dim] for name in values for dim in dims[name]}
+    variables = {name: ((*_LEAD, *dims[name]), each[None]) for name, each in values.items()}
+    return xr.Dataset(variables, {"chain": [0], "draw": np.arange(draws), **coords})
+
+
+def _beta(model: Parts, draws: int, rng: np.random.Generator) -> Array:
+    """Draw the coefficients on the original scale, shape (draws, p): the intercept's prior is of the centred design."""
+    design, priors = model.design, model.priors
+    slopes = [draw(assigned.prior, rng, draws) for assigned in priors.slopes]
+    if priors.intercept is None:
+        return np.column_stack(slopes) if slopes else np.zeros((draws, 0))
+    intercept = draw(priors.intercept.prior, rng, draws)
+    if priors.centred:
+        for slope, column in zip(slopes, design.x[:, 1:].T, strict=True):
+            intercept = intercept - slope * column.mean()
+    return np.column_stack([intercept, *slopes])
+
+
+def _correlations(block: BlockDesign, eta: float, draws: int, rng: np.random.Generator) -> Array:
+    """Draw the lower triangle of Ω row by row, shape (draws, pairs): independent partial correlations, Beta on (−1, 1).
+
+    Column j's have both shapes eta + (k − 2 − j)/2.
+    """
+    k = block.size
+    root = np.zeros((draws, k, k))
+    for i in range(k):
+        left = np.ones(draws)
+        for j in range(i):
+            shape = eta + (k - 2 - j) / 2
+            partial = 2 * rng.beta(shape, shape, draws) - 1
+            root[:, i, j] = partial * left
+            left = left * np.sqrt(1 - np.square(partial))
+        root[:, i, i] = left
+    lower = np.tril_indices(k, -1)
+    return np.asarray((root @ np.swapaxes(root, 1, 2))[:, lower[0], lower[1]])

@@ -1,0 +1,272 @@
+"""`Separation`: what the linear programme found, as tables, a paragraph and text that can be stored."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from bayesglmm.common.tables import block, html, plain_table
+from bayesglmm.common.text import plain
+from bayesglmm.errors import listing
+
+__all__ = ["Estimate", "Kind", "Separation", "cells_table", "estimates_table", "groups_table", "rows_table"]
+
+type Estimate = Literal["finite", "+inf", "-inf", "±inf", "not identified", "not checked"]
+type Kind = Literal["none", "quasi-complete", "complete", "not checked"]
+
+_INFINITE = {"+inf": "plus infinity", "-inf": "minus infinity", "±inf": "either infinity"}
+_LEGEND = {
+    "not identified": "the effects of the groups can take its place; by itself no sign of separation",
+    "±inf": "the likelihood rises with it going to either infinity",
+    "not checked": "the linear programme was too large or was not solved",
+}
+_CELL = ["cell", "rows", "all_rows", "outcome"]
+_SHOWN = 8
+"""How many cells are shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Separation:
+    """Whether the likelihood has a maximum, given X alone and given the groups, and what goes to infinity where not.
+
+    Given the groups means with their effects as fixed effects, [X Z]: what the data say within groups. A
+    coefficient's `estimate` is that of maximum likelihood:
+
+    - `finite`: it has one.
+    - `+inf`, `-inf`: the likelihood rises as it goes there.
+    - `±inf`: the likelihood rises towards its supremum with the coefficient going to either infinity.
+    - `not identified`: only given the groups, whose effects can take its place; no sign of separation.
+    - `not checked`: the linear programme was too large, or the solver gave it up.
+
+    Parameters
+    ----------
+    formula, family
+        What was asked.
+    given_x, given_groups
+        Index `coefficient`, column `estimate`; equal without grouping factors.
+    kind, kind_given_groups
+        `none`; `complete`, where some direction predicts every row without error; `quasi-complete`, where
+        some rows. Given the groups, only of the rows that the effects of the groups alone do not predict.
+    groups
+        The levels whose outcomes are all failures or all successes (for counts, all zeros): index `factor`,
+        `level`; columns `outcome` and `rows`, their number.
+    rows
+        The rows predicted without error: index `row`, positions in the data as given; columns `given_x` and
+        `given_groups`.
+    cells
+        The same rows as the fewest predictors can say it, where up to three of few values can: columns
+        `given` (`X` or `groups`), `cell`, `rows` (their number), `outcome` (theirs) and `all_rows`, how many the
+        cell has. Given the groups that may be more: rows that the effects of the groups alone predict, such as
+        those of a level with one outcome, say nothing, and may have another outcome.
+    levels
+        The number of levels of each grouping factor.
+    """
+
+    formula: str
+    family: str
+    given_x: pd.DataFrame
+    given_groups: pd.DataFrame
+    kind: Kind
+    kind_given_groups: Kind
+    groups: pd.DataFrame
+    rows: pd.DataFrame
+    cells: pd.DataFrame
+    levels: Mapping[str, int]
+
+    @property
+    def separated(self) -> bool:
+        """Whether the data are separated, given X or given the groups."""
+        return not {self.kind, self.kind_given_groups} <= {"none", "not checked"}
+
+    @property
+    def unchecked(self) -> bool:
+        """Whether the data were too large for the linear programme, given X or given the groups."""
+        return "not checked" in (self.kind, self.kind_given_groups)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the separation given X is complete."""
+        return self.kind == "complete"
+
+    @property
+    def infinite(self) -> dict[str, str]:
+        """The coefficients whose estimate given X is infinite, with the estimate."""
+        return _infinite(self.given_x)
+
+    @property
+    def infinite_given_groups(self) -> dict[str, str]:
+        """The coefficients whose estimate given the groups is infinite, with the estimate."""
+        return _infinite(self.given_groups)
+
+    @property
+    def message(self) -> str:
+        """What was found, in one paragraph."""
+        parts = [_found("given X", self.kind, self.infinite)]
+        if self.levels:
+            where = f"given the groups of {listing(self.levels)}"
+            parts.append(_found(where, self.kind_given_groups, self.infinite_given_groups))
+        return "; ".join(parts)
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        if not self.separated and self.unchecked:
+            return "look at a part of the groups with check_separation, or group the values of continuous predictors"
+        if not self.separated:
+            return "nothing to do"
+        if self.kind in ("quasi-complete", "complete"):
+            return (
+                "there is no finite maximum likelihood estimate, and the posterior is as wide as the priors let it "
+                "be: give these coefficients a prior you can defend, and see what another scale of it changes"
+            )
+        return (
+            "within groups the data do not bound these coefficients: their estimates rest on differences between "
+            "groups, held by the priors of the coefficients and of the sds; see what another scale of these changes"
+        )
+
+    @property
+    def details(self) -> list[str]:
+        """The rows predicted without error and the groups of one outcome, a line each."""
+        return [plain(line) for line in (*self._cells(), *self._groups())]
+
+    @property
+    def legend(self) -> list[str]:
+        """What entries of the table mean that do not say so themselves, a line each."""
+        there = {*self.given_x["estimate"], *self.given_groups["estimate"]}
+        return [f"{entry}: {text}" for entry, text in _LEGEND.items() if entry in there]
+
+    def __str__(self) -> str:
+        """Return the paragraph, the table and what its entries mean."""
+        paragraph = f"separation {self.message}."
+        if self.separated or self.unchecked:
+            paragraph += f"\n{self.advice[0].upper()}{self.advice[1:]}."
+        table = plain_table(self.table()).to_string()
+        return "\n".join([paragraph, *self.details, "", "maximum likelihood estimates", table, *self.legend])
+
+    def __repr__(self) -> str:
+        """Return the same as `str()`: this is what a notebook or a prompt shows."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        lines = [f"separation {self.message}.", *([self.advice + "."] if self.separated or self.unchecked else [])]
+        text = "".join(f"<p>{escape(line)}</p>" for line in [*lines, *self.details])
+        legend = "".join(f"<p>{escape(line)}</p>" for line in self.legend)
+        return block(f"{text}<p>maximum likelihood estimates</p>{html(self.table())}{legend}")
+
+    def table(self) -> pd.DataFrame:
+        """Return both estimates side by side: index `coefficient`, columns `given X` and `given the groups`."""
+        columns = {"given X": self.given_x["estimate"]}
+        if self.levels:
+            columns["given the groups"] = self.given_groups["estimate"]
+        return pd.DataFrame(columns)
+
+    def _cells(self) -> list[str]:
+        """Word the rows predicted without error."""
+        lines = []
+        for given, column in (("X", "given_x"), ("groups", "given_groups")):
+            count, cells = int(self.rows[column].sum()), self.cells[self.cells["given"] == given]
+            if not count or (given == "groups" and not self.levels):
+                continue
+            shown = [f"{name} ({_counted(*cell)})" for name, *cell in cells[_CELL].itertuples(index=False, name=None)]
+            what = f": {listing(shown, _SHOWN)}" if shown else ""
+            name = "X" if given == "X" else "the groups"
+            lines.append(f"predicted without error given {name}: {count:,} row{'' if count == 1 else 's'}{what}")
+        return lines
+
+    def _groups(self) -> list[str]:
+        counts = Counter(zip(self.groups.index.get_level_values("factor"), self.groups["outcome"], strict=True))
+        return [
+            f"{count:,} of {self.levels[factor]:,} levels of {factor} are {outcome}"
+            for (factor, outcome), count in counts.items()
+        ]
+
+    def to_json(self) -> str:
+        """Return everything as text, which `from_json` reads."""
+        record = {
+            "formula": self.formula,
+            "family": self.family,
+            "coefficients": list(self.given_x.index),
+            "given_x": list(self.given_x["estimate"]),
+            "given_groups": list(self.given_groups["estimate"]),
+            "kind": [self.kind, self.kind_given_groups],
+            "groups": self.groups.reset_index().to_numpy(dtype=object).tolist(),
+            "rows": self.rows.reset_index().to_numpy(dtype=object).tolist(),
+            "cells": self.cells.to_numpy(dtype=object).tolist(),
+            "levels": dict(self.levels),
+        }
+        return json.dumps(record, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Separation":
+        """Read what `to_json` wrote."""
+        record = json.loads(text)
+        kind, kind_given_groups = record["kind"]
+        return cls(
+            record["formula"],
+            record["family"],
+            estimates_table(record["coefficients"], record["given_x"]),
+            estimates_table(record["coefficients"], record["given_groups"]),
+            kind,
+            kind_given_groups,
+            groups_table(record["groups"]),
+            rows_table(record["rows"]),
+            cells_table(cell for cell in record["cells"] if len(cell) == 5),  # earlier records lack `all_rows`
+            record["levels"],
+        )
+
+
+def estimates_table(names: Iterable[str], estimates: Iterable[Estimate]) -> pd.DataFrame:
+    """Tabulate one estimate a coefficient."""
+    index = pd.Index(list(names), name="coefficient", dtype=object)
+    return pd.DataFrame({"estimate": pd.Series(list(estimates), index, dtype=object)})
+
+
+def groups_table(entries: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """Tabulate levels of one outcome: factor, level, outcome, number of rows."""
+    return _table(entries, ["factor", "level", "outcome", "rows"]).set_index(["factor", "level"])
+
+
+def rows_table(entries: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """Tabulate rows predicted without error: position, given X, given the groups."""
+    kinds = {"row": np.int64, "given_x": np.bool_, "given_groups": np.bool_}
+    return _table(entries, list(kinds)).astype(kinds).set_index("row")
+
+
+def cells_table(entries: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """Tabulate cells predicted without error: given what, cell, number of rows, outcome, number of all its rows."""
+    return _table(entries, ["given", "cell", "rows", "outcome", "all_rows"]).astype({"all_rows": np.int64})
+
+
+def _table(entries: Iterable[Sequence[Any]], columns: list[str]) -> pd.DataFrame:
+    table = pd.DataFrame([list(entry) for entry in entries], columns=columns, dtype=object)
+    return table.astype({"rows": np.int64}) if "rows" in columns else table
+
+
+def _counted(rows: int, all_rows: int, outcome: str) -> str:
+    """Say how many rows of a cell have one outcome: all of them, or those that are informative given the groups."""
+    if rows == all_rows:
+        return f"{rows:,} rows, {outcome}"
+    verb = "is" if rows == 1 else "are"
+    return f"{rows:,} of its {all_rows:,} rows {verb} informative given the groups: {outcome}"
+
+
+def _infinite(table: pd.DataFrame) -> dict[str, str]:
+    return {str(name): str(found) for name, found in table["estimate"].items() if found in _INFINITE}
+
+
+def _found(where: str, kind: Kind, infinite: Mapping[str, str]) -> str:
+    """Word what was found in one place."""
+    if kind == "none":
+        return f"{where}: none"
+    if kind == "not checked":
+        return f"{where}: not checked, the linear programme is too large or was not solved"
+    goes = {end: [name for name, found in infinite.items() if found == end] for end in _INFINITE}
+    said = [f"{listing(names)} to {_INFINITE[end]}" for end, names in goes.items() if names]
+    if not said:
+        said = ["a combination of coefficients to infinity, none of which is identified alone"]
+    return f"{where}: {kind}, the likelihood rises without a maximum with {' and '.join(said)}"

@@ -1,0 +1,342 @@
+"""`Design.build(formula, data)` and `Design.on(new_data)`: a formula's numbers."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesglmm.errors import DataError, listing
+from bayesglmm.specify.design.codes import reference_level
+from bayesglmm.specify.design.columns import Column, Columns
+from bayesglmm.specify.design.evaluate import check_labels, numbers
+from bayesglmm.specify.design.groups import Grouping
+from bayesglmm.specify.design.matrix import Encoder
+from bayesglmm.specify.design.outcome import Outcome, learn_labels, read_outcome
+from bayesglmm.specify.design.rank import check_rank
+from bayesglmm.specify.design.roles import check_reference, check_text
+from bayesglmm.specify.formula import FUNCTIONS, Call, Formula, Name, column_names, parse, render
+
+__all__ = ["BlockDesign", "Design", "Outcome"]
+
+RESERVED = frozenset(
+    {"chain", "draw", "coef", "row", "obs", "sample", "slope", "slopes", "intercept", "beta", "sigma", "phi", "nu"}
+    | {"shape", "zi", "x", "y", "y_data", "trials", "offset"}
+)
+"""Names that dimensions and variables of the posterior take for themselves."""
+
+_MOST_ENTRIES = 2**29
+"""The largest matrix one term may make: 4 GiB."""
+
+
+@dataclass(frozen=True, eq=False)
+class BlockDesign:
+    """A block of random effects: columns, index and levels.
+
+    Parameters
+    ----------
+    name
+        Its name in the posterior: `b_<name>`, `sd_<name>`, `corr_<name>`.
+    columns
+        The names of its k columns, `Intercept` first.
+    z
+        (n, k) the columns.
+    index
+        (n,) the level of each row, −1 for one not observed.
+    levels
+        The labels of the m levels.
+    correlated
+        Whether G is full; diagonal otherwise, and always with one column.
+    grouping
+        The grouping factor.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    z: NDArray[np.float64]
+    index: NDArray[np.int64]
+    levels: tuple[Any, ...]
+    correlated: bool
+    grouping: Grouping
+
+    @property
+    def factor(self) -> str:
+        """The grouping factor as written; several blocks may share it."""
+        return str(self.grouping.group)
+
+    @property
+    def size(self) -> int:
+        """The number of columns, k."""
+        return len(self.columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A formula's numbers on one table of data.
+
+    Parameters
+    ----------
+    formula
+        What was asked for.
+    outcome
+        The response, None on new data without it.
+    x
+        (n, p) the population-level columns.
+    coef
+        Their names, `Intercept` first where there is one.
+    offset
+        (n,) the sum of the offsets, on the scale of the linear predictor.
+    blocks
+        The blocks of random effects.
+    columns
+        The columns of the data that were used, complete rows only.
+    """
+
+    formula: Formula
+    outcome: Outcome | None
+    x: NDArray[np.float64]
+    coef: tuple[str, ...]
+    offset: NDArray[np.float64]
+    blocks: tuple[BlockDesign, ...]
+    columns: Columns
+    _common: Encoder
+    _lhs: tuple[Encoder, ...]
+    _labels: tuple[str, ...] | None
+
+    @property
+    def n(self) -> int:
+        """The number of rows."""
+        return self.columns.n
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether the first column is an intercept."""
+        return self._common.terms.intercept
+
+    @classmethod
+    def build(
+        cls,
+        formula: Formula | str,
+        data: Any,
+        *,
+        missing: Literal["error", "drop"] = "error",
+        reference: Mapping[str, Any] | None = None,
+    ) -> "Design":
+        """Learn a design from data.
+
+        Parameters
+        ----------
+        formula
+            A formula or its text.
+        data
+            Any eager dataframe that narwhals reads, or a mapping of columns.
+        missing
+            `"error"` refuses missing values and counts them by column; `"drop"` leaves their rows
+            out and `design.columns.dropped` says how many.
+        reference
+            The reference levels of factors, by column, and the level of a text response that is no event. Else it is
+            the first in alphabetical order (by code point), or in the order that a categorical type declares.
+
+        Raises
+        ------
+        FormulaError
+            If the text is not understood.
+        DataError
+            If the data cannot be what the formula says.
+        OptionError
+            If `reference` names what is no factor, or no level of it.
+        """
+        formula = parse(formula)
+        columns = Columns.read(data, formula.columns, missing=missing)
+        _check_widths(formula, columns)
+        if not isinstance(data, Columns):
+            check_text(formula, columns)
+        if reference:
+            columns = columns.with_reference(check_reference(formula, columns, reference))
+        for tree in formula.trees:
+            check_labels(tree, columns)
+        labels = learn_labels(formula.response, columns)
+        outcome = read_outcome(formula.response, columns, labels)
+        _check_predictors(formula, columns)
+        common, x = Encoder.learn(formula.terms, columns)
+        check_rank(x, common.names, "the population-level part")
+        blocks, encoders = [], []
+        names = _block_names(formula)
+        for name, block in zip(names, formula.blocks, strict=True):
+            encoder, z = Encoder.learn(block.terms, columns)
+            grouping, index = Grouping.learn(block.group, columns)
+            check_rank(z, encoder.names, f"the block on '{block.group}'")
+            correlated = block.correlated and z.shape[1] > 1
+            blocks.append(BlockDesign(name, encoder.names, z, index, grouping.levels, correlated, grouping))
+            encoders.append(encoder)
+        _check_apart(blocks)
+        offset = _offset(formula, columns)
+        learned = (common, tuple(encoders), labels)
+        return cls(formula, outcome, x, common.names, offset, tuple(blocks), columns, *learned)
+
+    def on(
+        self,
+        data: Any,
+        *,
+        missing: Literal["error", "drop"] = "error",
+        outcome: bool = True,
+        factors: Iterable[str] | None = None,
+    ) -> "Design":
+        """Return the same design on new data, with the levels, knots, means and references learned.
+
+        The response and the grouping factors may be absent; the outcome is then None, and the index
+        of an absent or unknown level −1. Offsets and predictors must be there.
+
+        Parameters
+        ----------
+        data
+            As in `build`.
+        missing
+            As in `build`, of the columns read.
+        outcome
+            Whether to read the response, if it is there; what is not read may hold anything.
+        factors
+            The grouping factors to read, if they are there; None for all. The index of any other is −1, also where
+            its column is a predictor too.
+
+        Raises
+        ------
+        DataError
+            For an absent predictor, a missing value, or a level of a predictor that is not known.
+        """
+        factors = None if factors is None else tuple(factors)
+        needed, optional = self._needed(outcome, factors)
+        columns = Columns.read(data, needed, missing=missing, optional=optional)
+        answered = outcome and all(name in columns for name in column_names(*self.formula.response.trees))
+        answer = read_outcome(self.formula.response, columns, self._labels) if answered else None
+        wanted = {block.factor for block in self.blocks} if factors is None else set(factors)
+        blocks = tuple(
+            BlockDesign(
+                block.name,
+                block.columns,
+                encoder.apply(columns),
+                block.grouping.index(columns) if block.factor in wanted else np.full(columns.n, -1),
+                block.levels,
+                block.correlated,
+                block.grouping,
+            )
+            for block, encoder in zip(self.blocks, self._lhs, strict=True)
+        )
+        x = self._common.apply(columns)
+        offset = _offset(self.formula, columns)
+        learned = (self._common, self._lhs, self._labels)
+        return Design(self.formula, answer, x, self.coef, offset, blocks, columns, *learned)
+
+    @property
+    def references(self) -> dict[str, str]:
+        """The level that each factor coded by differences is compared with, by factor as written."""
+        names = [*self.coef, *(name for block in self.blocks for name in block.columns)]
+        found = {}
+        for terms in (self._common.terms, *(encoder.terms for encoder in self._lhs)):
+            for factor in dict.fromkeys(factor for term in terms.terms for factor in term.factors):
+                if any(f"{render(factor)}[T." in name for name in names):
+                    found[render(factor)] = reference_level(factor, self.columns)
+        return found
+
+    def counted(self) -> "Design":
+        """Return the design with outcomes and trials that are whole numbers but for rounding as whole numbers."""
+        counted = None if self.outcome is None else self.outcome.counted()
+        return self if counted is self.outcome else replace(self, outcome=counted)
+
+    def _needed(self, outcome: bool, factors: Iterable[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the columns new data must have, and those that are read if they are there."""
+        formula = self.formula
+        needed = column_names(formula.common, *formula.offsets, *(bar.lhs for bar in formula.bars))
+        wanted = {block.factor for block in self.blocks} if factors is None else set(factors)
+        groups = [factor for block in formula.blocks if str(block.group) in wanted for factor in block.group.factors]
+        asked = column_names(*(formula.response.trees if outcome else ()), *groups)
+        return needed, tuple(name for name in asked if name not in needed)
+
+
+def _check_predictors(formula: Formula, columns: Columns) -> None:
+    """Refuse predictors that cannot be one, by name: the response itself, a constant, dates."""
+    for terms in (formula.terms, *(block.terms for block in formula.blocks)):
+        for factor in dict.fromkeys(factor for term in terms.terms for factor in term.factors):
+            if formula.response.outcome in (factor, *(Name(name) for name in column_names(factor))):
+                raise DataError(f"'{render(factor)}' is the response and a predictor at once; remove it from the right")
+            inner = factor.args[0] if isinstance(factor, Call) and FUNCTIONS[factor.function].categorical else factor
+            if isinstance(inner, Name):
+                _check_predictor(inner.name, columns[inner.name], factor is not inner, terms.intercept)
+
+
+def _check_predictor(name: str, column: Column, coded: bool, intercept: bool) -> None:
+    if isinstance(column, pd.Categorical):
+        return
+    if column.dtype.kind in "Mm" and not coded:
+        raise DataError(
+            f"predictor '{name}' holds dates or times; make a number of them first, such as days since "
+            f"a start, or write C({name}) if each is a category"
+        )
+    if column.size > 1 and (column == column[0]).all() and (coded or intercept):
+        raise DataError(f"predictor '{name}' is constant ({column[0]} in every row): it cannot have an effect; drop it")
+
+
+def _check_widths(formula: Formula, columns: Columns) -> None:
+    """Refuse a term of more columns than can be told apart or held, before any is made."""
+    for term in (term for terms in (formula.terms, *(block.terms for block in formula.blocks)) for term in terms.terms):
+        width = math.prod(max(_levels(factor, columns) - 1, 1) for factor in term.factors)
+        if width > columns.n or width * columns.n > _MOST_ENTRIES:
+            raise DataError(
+                f"'{term}' would make {width:,} columns for {columns.n:,} rows; make it a grouping factor, "
+                f"(1 | {term}), or join levels"
+            )
+
+
+def _levels(factor: Name | Call, columns: Columns) -> int:
+    """Return the number of levels of a factor, 1 for a number."""
+    named = factor.args[0] if isinstance(factor, Call) and FUNCTIONS[factor.function].categorical else factor
+    if not isinstance(named, Name):
+        return 1
+    column = columns[named.name]
+    if isinstance(column, pd.Categorical):
+        return len(column.categories)
+    return 1 if named is factor else len(np.unique(column))
+
+
+def _check_apart(blocks: Sequence[BlockDesign]) -> None:
+    """Refuse two blocks that give the same column to the same groups: the data know only the sum of their variances."""
+    for first, second in combinations(blocks, 2):
+        shared = [name for name in first.columns if name in second.columns]
+        m = len(first.levels)
+        if shared and m == len(second.levels) == len(np.unique(first.index * m + second.index)):
+            raise DataError(
+                f"the blocks on '{first.factor}' and '{second.factor}' have the same groups and both have the column "
+                f"{listing(shared)}: only the sum of two variances can be learned; leave it out of one, as in "
+                f"(0 + x | {second.factor})"
+            )
+
+
+def _offset(formula: Formula, columns: Columns) -> NDArray[np.float64]:
+    total = np.zeros(columns.n)
+    for expression in formula.offsets:
+        total += numbers(expression, columns, columns.n)
+    return total
+
+
+def _block_names(formula: Formula) -> tuple[str, ...]:
+    """Return one name a block, fit for a variable: the factor, numbered where it comes back."""
+    taken: dict[str, int] = {}
+    names = []
+    for block in formula.blocks:
+        parts = []
+        for factor in block.group.factors:
+            plain = factor if isinstance(factor, Name) else factor.args[0]
+            text = plain.name if isinstance(plain, Name) else render(plain)
+            parts.append(re.sub(r"[^\w.]+", "_", text).strip("_") or "group")
+        name = ":".join(parts)
+        name = f"{name}_" if name in RESERVED else name
+        taken[name] = taken.get(name, 0) + 1
+        names.append(name if taken[name] == 1 else f"{name}_{taken[name]}")
+    if len(set(names)) < len(names):
+        raise DataError(f"the blocks would be named {listing(names)}; rename a grouping factor in the data")
+    return tuple(names)

@@ -1,0 +1,105 @@
+"""The response as numbers: a column, two columns of counts, or labels."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesglmm.errors import DataError, listing
+from bayesglmm.specify.design.columns import Columns
+from bayesglmm.specify.design.evaluate import evaluate, is_boolean, numbers
+from bayesglmm.specify.design.levels import factorize, label, relabel
+from bayesglmm.specify.formula import Response
+
+__all__ = ["Outcome", "learn_labels", "read_outcome"]
+
+_BOOLEAN = ("False", "True")
+
+_ROUNDING = 2e-7
+"""The relative error of a product of two numbers of single precision, with room."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The response as numbers.
+
+    Parameters
+    ----------
+    name
+        The response as written.
+    y
+        (n,) outcome on its own scale; 0 and 1, in the order of `levels`, where it is text or boolean.
+    trials
+        (n,) number of trials of each row, None unless the response has two columns.
+    levels
+        The labels of a response of text, None for numbers.
+    """
+
+    name: str
+    y: NDArray[np.float64]
+    trials: NDArray[np.float64] | None = None
+    levels: tuple[str, ...] | None = None
+
+    def counted(self) -> "Outcome":
+        """Return whole numbers in the place of numbers that are whole but for rounding.
+
+        A number within 2e-7 of its size from a whole number k (at least 1e-6, at most 1e-3) is k: what
+        multiplying a proportion by its number of trials leaves, in doubles or in single precision.
+        """
+        y = _counted(self.y)
+        trials = None if self.trials is None else _counted(self.trials)
+        return self if y is self.y and trials is self.trials else replace(self, y=y, trials=trials)
+
+
+def _counted(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    nearest = np.rint(values)
+    close = np.abs(values - nearest) <= np.clip(_ROUNDING * np.abs(nearest), 1e-6, 1e-3)
+    return values if (nearest == values)[close].all() else np.where(close, nearest, values)
+
+
+def learn_labels(response: Response, columns: Columns) -> tuple[str, ...] | None:
+    """Return the labels of a response of text or booleans, None for numbers.
+
+    Raises
+    ------
+    DataError
+        For labels in the place of counts.
+    """
+    column = evaluate(response.outcome, columns, columns.n)
+    if not isinstance(column, pd.Categorical):
+        return None
+    if response.second is not None:
+        raise DataError(f"the successes in '{response}' are labels; they must be counts")
+    if is_boolean(column):
+        return _BOOLEAN
+    return tuple(label(level) for level in column.categories)
+
+
+def read_outcome(response: Response, columns: Columns, labels: tuple[str, ...] | None) -> Outcome:
+    """Return the response of data, coded by the labels learned.
+
+    Raises
+    ------
+    DataError
+        For labels where numbers were learned, or a label that was not there.
+    """
+    name = str(response)
+    column = evaluate(response.outcome, columns, columns.n)
+    labelled = isinstance(column, pd.Categorical)
+    if labels is None and labelled and not is_boolean(column):
+        raise DataError(f"response '{name}' held numbers when the model was built and holds labels now; convert it")
+    if labels is not None and (labelled or labels != _BOOLEAN):
+        found = factorize(column)
+        codes = relabel(found, labels)
+        if (codes < 0).any():
+            strange = found[codes < 0].remove_unused_categories().categories
+            raise DataError(
+                f"response '{name}' has a label that is not known: {listing(strange)}; known: {listing(labels)}"
+            )
+        return Outcome(name, codes.astype(np.float64), None, labels)
+    y = numbers(response.outcome, columns, columns.n)
+    if response.second is None:
+        return Outcome(name, y, None, labels)
+    second = numbers(response.second, columns, columns.n)
+    return Outcome(name, y, second if response.kind == "p" else y + second)

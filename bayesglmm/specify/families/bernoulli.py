@@ -1,0 +1,64 @@
+"""Binary outcomes: V = μ(1 − μ)."""
+
+from bayesglmm.specify.families.base import LARGE, Family, Merge, Pointer, Rule, sum_rows
+from bayesglmm.specify.families.links import get_link
+from bayesglmm.specify.families.special import exp, log, log_proportions
+
+__all__ = ["BERNOULLI", "binary_rows"]
+
+
+def binary_rows(
+    n: int,
+    y: Pointer,
+    trials: Pointer,
+    a: Pointer,
+    b: Pointer,
+    da: Pointer,
+    db: Pointer,
+    parameters: Pointer,
+    d_eta: Pointer,
+    d_parameters: Pointer,
+) -> float:
+    """Return the log likelihood of successes among trials: see `Family.rows`."""
+    large, total = 0.0, 0.0
+    for i in range(n):
+        large += 1.0 if trials[i] > LARGE else 0.0
+        failures = trials[i] - y[i]
+        total += (y[i] * a[i] if y[i] > 0.0 else 0.0) + (failures * b[i] if failures > 0.0 else 0.0)
+        d_eta[i] = y[i] * da[i] + failures * db[i]
+    if large == 0.0:
+        return total
+    total = 0.0  # of many trials less the density at its height, or what is left would have lost its digits
+    for i in range(n):
+        failures = trials[i] - y[i]
+        if trials[i] <= LARGE or y[i] <= 0.0 or failures <= 0.0:
+            total += (y[i] * a[i] if y[i] > 0.0 else 0.0) + (failures * b[i] if failures > 0.0 else 0.0)
+        else:
+            p, q = y[i] / trials[i], failures / trials[i]
+            delta = exp(a[i]) - p if p <= 0.5 else q - exp(b[i])
+            total += trials[i] * log_proportions(p, q, delta, a[i] - log(p), b[i] - log(q))
+    return total
+
+
+BERNOULLI = Family(
+    name="bernoulli",
+    link=get_link("logit"),
+    links=("logit", "probit", "cloglog", "cauchit"),
+    kind="binary",
+    parameters=(),
+    rules=(
+        Rule(
+            lambda y, trials: (y != 0) & (y != 1),
+            'outcomes are 0 or 1; recode them, or use family="poisson" for counts',
+        ),
+    ),
+    variance=lambda mu, parameters, trials: mu * (1 - mu),
+    draw=lambda rng, mu, parameters, trials: (rng.random(mu.shape) < mu).astype(float),
+    distribution=lambda eta, link, parameters, trials: {"logit_p": link.tensor_log_odds(eta)},
+    pymc="Bernoulli",
+    notation="Bernoulli({mu})",
+    rows=binary_rows,
+    constant=lambda y, trials: 0.0 * y,
+    merge=Merge(sum_rows),
+    effect={"logit": "odds ratio", "cloglog": "hazard ratio"},
+)

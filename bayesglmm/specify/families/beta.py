@@ -1,0 +1,91 @@
+"""Proportions strictly between 0 and 1: V = μ(1 − μ)/(1 + φ)."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Rule
+from bayesglmm.specify.families.links import Link, get_link
+from bayesglmm.specify.families.special import beyond, exp, log, log1p, log_proportions, log_ratio, stirling
+
+__all__ = ["BETA"]
+
+_LEAST = np.finfo(float).tiny
+_MOST = 1 - np.finfo(float).epsneg
+
+
+def _draw(rng: np.random.Generator, mu: Array, phi: Array) -> Array:
+    """Draw proportions, kept off 0 and 1 where floating point would round them there."""
+    drawn = rng.beta(np.maximum(mu * phi, _LEAST), np.maximum((1 - mu) * phi, _LEAST))
+    return np.clip(drawn, _LEAST, _MOST)
+
+
+def _complement(eta: Any, link: Link) -> Any:
+    """Return 1 − μ as a tensor, accurate where μ is near 1."""
+    import pytensor.tensor as pt
+
+    return pt.sigmoid(-link.tensor_log_odds(eta))
+
+
+def _rows(
+    n: int,
+    y: Pointer,
+    trials: Pointer,
+    a: Pointer,
+    b: Pointer,
+    da: Pointer,
+    db: Pointer,
+    parameters: Pointer,
+    d_eta: Pointer,
+    d_parameters: Pointer,
+) -> float:
+    phi = parameters[0]
+    remainder, slope = stirling(phi)
+    constant, slope = 0.5 * math.log(phi) + remainder, 0.5 / phi + slope
+    total, d_phi = 0.0, 0.0
+    for i in range(n):
+        p, q = exp(a[i]), exp(b[i])
+        log_p, log_q = log(y[i]) - a[i], log1p(-y[i]) - b[i]
+        delta = beyond(y[i], p, q)
+        distance = log_proportions(p, q, delta, log_p, log_q)
+        (own_p, slope_p), (own_q, slope_q) = stirling(p * phi), stirling(q * phi)
+        total += constant + 0.5 * (a[i] + b[i]) + phi * distance - own_p - own_q
+        log_odds = log_ratio(delta / p, log_p) - log_ratio(-delta / q, log_q)
+        d_eta[i] = (phi * (log_odds - slope_p + slope_q) + 0.5 / p - 0.5 / q) * p * da[i]
+        d_phi += slope + distance - p * slope_p - q * slope_q
+    d_parameters[0] += d_phi
+    return total
+
+
+BETA = Family(
+    name="beta",
+    link=get_link("logit"),
+    links=("logit",),
+    kind="continuous",
+    parameters=(
+        Parameter(
+            "phi",
+            "precision; V = μ(1 − μ)/(1 + φ)",
+            "lognormal(2, 1.5)",
+            {"brms": "gamma(0.01, 0.01)", "rstanarm": "exponential({rate})"},
+        ),
+    ),
+    rules=(
+        Rule(
+            lambda y, trials: (y <= 0) | (y >= 1),
+            "outcomes lie strictly between 0 and 1; counts of successes are binomial: p(successes, trials)",
+        ),
+    ),
+    variance=lambda mu, parameters, trials: mu * (1 - mu) / (1 + parameters["phi"]),
+    draw=lambda rng, mu, parameters, trials: _draw(rng, mu, parameters["phi"]),
+    distribution=lambda eta, link, parameters, trials: {
+        "alpha": link.tensor(eta) * parameters["phi"],
+        "beta": _complement(eta, link) * parameters["phi"],
+    },
+    pymc="Beta",
+    notation="Beta(mean {mu}, precision φ)",
+    rows=_rows,
+    constant=lambda y, trials: -np.log(y) - np.log1p(-y) - 0.5 * math.log(2 * math.pi),
+    effect={"logit": "odds ratio of means"},
+)

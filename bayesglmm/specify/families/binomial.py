@@ -1,0 +1,54 @@
+"""Successes among trials: μ is the probability of one success, V = n μ(1 − μ)."""
+
+import numpy as np
+from scipy import special
+
+from bayesglmm.specify.families.base import LARGE, Array, Family, Merge, Rule, sum_rows, whole
+from bayesglmm.specify.families.bernoulli import binary_rows
+from bayesglmm.specify.families.links import get_link
+from bayesglmm.specify.families.special import stirlings
+
+__all__ = ["BINOMIAL"]
+
+
+def _constant(y: Array, trials: Array) -> Array:
+    """Return log (n over y), where `binary_rows` has the density less its height the log of that height."""
+    failures = trials - y
+    inner, n = np.maximum(y * (failures > 0), 1.0), np.maximum(trials, 1.0)
+    rest = np.maximum(failures * (y > 0), 1.0)
+    height = 0.5 * (np.log(n / inner) - np.log(2 * np.pi * rest)) + stirlings(n) - stirlings(inner) - stirlings(rest)
+    few = np.minimum(trials, LARGE)
+    below = np.minimum(y, few)
+    coefficient = special.gammaln(few + 1) - special.gammaln(below + 1) - special.gammaln(few - below + 1)
+    at_height = (trials > LARGE) & (y > 0) & (failures > 0)
+    return np.where(at_height, height, np.where((y > 0) & (failures > 0), coefficient, 0.0))
+
+
+BINOMIAL = Family(
+    name="binomial",
+    link=get_link("logit"),
+    links=("logit", "probit", "cloglog", "cauchit"),
+    kind="trials",
+    parameters=(),
+    rules=(
+        Rule(
+            lambda y, trials: ~whole(y) | ~whole(trials),
+            "successes and trials are whole numbers up to 2^53; give counts, not proportions",
+        ),
+        Rule(lambda y, trials: trials < 1, "every row has at least one trial; drop the rows without"),
+        Rule(lambda y, trials: y < 0, "successes are not negative; correct or drop these rows"),
+        Rule(
+            lambda y, trials: y > trials,
+            "there are more successes than trials; the form is p(successes, trials)",
+        ),
+    ),
+    variance=lambda mu, parameters, trials: trials * mu * (1 - mu),
+    draw=lambda rng, mu, parameters, trials: rng.binomial(trials.astype(int), mu).astype(float),
+    distribution=lambda eta, link, parameters, trials: {"logit_p": link.tensor_log_odds(eta), "n": trials},
+    pymc="Binomial",
+    notation="Binomial(n, {mu})",
+    rows=binary_rows,
+    constant=_constant,
+    merge=Merge(sum_rows),
+    effect={"logit": "odds ratio", "cloglog": "hazard ratio"},
+)

@@ -1,0 +1,72 @@
+"""Positive outcomes of constant coefficient of variation: V = μ²/shape."""
+
+import math
+
+import numpy as np
+
+from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Rule
+from bayesglmm.specify.families.links import get_link
+from bayesglmm.specify.families.special import log_ratio_less, stirling
+
+__all__ = ["GAMMA"]
+
+
+def _draw(rng: np.random.Generator, mu: Array, shape: Array) -> Array:
+    """Draw positive numbers, kept off 0 where floating point would round them there."""
+    return np.maximum(rng.gamma(shape, mu / shape, mu.shape), np.finfo(float).tiny)
+
+
+def _rows(
+    n: int,
+    y: Pointer,
+    trials: Pointer,
+    a: Pointer,
+    b: Pointer,
+    da: Pointer,
+    db: Pointer,
+    parameters: Pointer,
+    d_eta: Pointer,
+    d_parameters: Pointer,
+) -> float:
+    shape = parameters[0]
+    remainder, slope = stirling(shape)
+    constant, slope = 0.5 * math.log(shape) - remainder, 0.5 / shape - slope
+    total, d_shape = 0.0, 0.0
+    for i in range(n):
+        apart = (y[i] - a[i]) / a[i]
+        distance = log_ratio_less(apart, math.log(y[i]) - b[i])
+        total += constant + shape * distance
+        d_eta[i] = shape * apart * db[i]
+        d_shape += slope + distance
+    d_parameters[0] += d_shape
+    return total
+
+
+GAMMA = Family(
+    name="gamma",
+    link=get_link("log"),
+    links=("log", "inverse"),
+    kind="continuous",
+    parameters=(
+        Parameter(
+            "shape",
+            "shape; V = μ²/shape",
+            "lognormal(1, 1.5)",
+            {"brms": "gamma(0.01, 0.01)", "rstanarm": "exponential({rate})"},
+        ),
+    ),
+    rules=(
+        Rule(lambda y, trials: y <= 0, "outcomes are above zero; drop or recode these rows, or choose another family"),
+    ),
+    variance=lambda mu, parameters, trials: mu**2 / parameters["shape"],
+    draw=lambda rng, mu, parameters, trials: _draw(rng, mu, parameters["shape"]),
+    distribution=lambda eta, link, parameters, trials: {
+        "alpha": parameters["shape"],
+        "beta": parameters["shape"] / link.tensor(eta),
+    },
+    pymc="Gamma",
+    notation="Gamma(shape, mean {mu})",
+    rows=_rows,
+    constant=lambda y, trials: -np.log(y) - 0.5 * math.log(2 * math.pi),
+    effect={"log": "ratio of means"},
+)

@@ -1,0 +1,62 @@
+"""Overdispersed counts, linear variance: V = μ(1 + φ) (glmmTMB's nbinom1)."""
+
+from bayesglmm.specify.families.base import Family, Parameter, Pointer
+from bayesglmm.specify.families.links import get_link
+from bayesglmm.specify.families.poisson import COUNT_RULES, draw_counts, saturated
+from bayesglmm.specify.families.special import overdispersed, stirling
+
+__all__ = ["NEGATIVE_BINOMIAL1"]
+
+
+_POISSON, _LEAST = 1e-30, 1e-307
+"""The φ below which a count is Poisson to the last digit, and the μ/φ below which it is 0."""
+
+
+def _rows(
+    n: int,
+    y: Pointer,
+    trials: Pointer,
+    a: Pointer,
+    b: Pointer,
+    da: Pointer,
+    db: Pointer,
+    parameters: Pointer,
+    d_eta: Pointer,
+    d_parameters: Pointer,
+) -> float:
+    phi = max(parameters[0], _POISSON)
+    total, d_phi = 0.0, 0.0
+    for i in range(n):
+        size = max(a[i] / phi, _LEAST)
+        remainder, slope = stirling(size) if y[i] > 0.0 else (0.0, 0.0)
+        value, _, by_size, by_both = overdispersed(y[i], a[i], b[i], size, remainder, slope)
+        total += value
+        d_eta[i] = by_both * db[i]
+        d_phi -= by_size * (size / a[i]) if a[i] > 0.0 else 0.0
+    d_parameters[0] += d_phi
+    return total
+
+
+NEGATIVE_BINOMIAL1 = Family(
+    name="negative_binomial1",
+    link=get_link("log"),
+    links=("log", "sqrt"),
+    kind="count",
+    parameters=(
+        Parameter("phi", "overdispersion; V = μ(1 + φ), Poisson as φ falls to 0", "half_student_t(3, 0, 2.5)"),
+    ),
+    rules=COUNT_RULES,
+    variance=lambda mu, parameters, trials: mu * (1 + parameters["phi"]),
+    draw=lambda rng, mu, parameters, trials: draw_counts(
+        rng, parameters["phi"] * rng.gamma(mu / parameters["phi"], 1.0, mu.shape)
+    ),
+    distribution=lambda eta, link, parameters, trials: {
+        "mu": link.tensor(eta),
+        "alpha": link.tensor(eta) / parameters["phi"],
+    },
+    pymc="NegativeBinomial",
+    notation="NegativeBinomial1({mu}, φ)",
+    rows=_rows,
+    constant=lambda y, trials: saturated(y),
+    effect={"log": "rate ratio"},
+)

@@ -1,0 +1,97 @@
+"""Counts: V = μ."""
+
+import math
+
+import numpy as np
+from scipy import special
+
+from bayesglmm.specify.families.base import LARGE, Array, Cells, Family, Merge, Pointer, Rule, sum_rows, whole
+from bayesglmm.specify.families.links import get_link
+from bayesglmm.specify.families.special import log_ratio_less, stirlings
+
+__all__ = ["COUNT_RULES", "POISSON", "draw_counts", "saturated"]
+
+COUNT_RULES = (
+    Rule(
+        lambda y, trials: ~whole(y),
+        "counts are whole numbers up to 2^53; give a rate as its count, with offset(log(exposure))",
+    ),
+    Rule(lambda y, trials: y < 0, "counts are not negative; correct or drop these rows"),
+)
+
+_LARGE = 1e15
+"""Where numpy's Poisson draws begin to lose their variance."""
+
+
+def draw_counts(rng: np.random.Generator, rate: Array) -> Array:
+    """Draw Poisson counts; above 10^15 they are normal to eight figures."""
+    drawn = rng.poisson(np.minimum(rate, _LARGE)).astype(float)
+    large = rate > _LARGE
+    if large.any():
+        mean, noise = rate[large], rng.standard_normal(int(large.sum()))
+        drawn[large] = np.rint(mean + np.sqrt(mean) * np.where(np.isfinite(mean), noise, 1.0))
+    return drawn
+
+
+def _sum_exposures(cell: Cells, offset: Array) -> Array:
+    """Return log Σ exp(offset) over the rows of each cell; that of a row alone stays what it is to the last digit."""
+    largest = np.full(cell.max() + 1, -np.inf)
+    np.maximum.at(largest, cell, offset)
+    return largest + np.log(np.bincount(cell, np.exp(offset - largest[cell])))
+
+
+def _rows(
+    n: int,
+    y: Pointer,
+    trials: Pointer,
+    a: Pointer,
+    b: Pointer,
+    da: Pointer,
+    db: Pointer,
+    parameters: Pointer,
+    d_eta: Pointer,
+    d_parameters: Pointer,
+) -> float:
+    large, total = 0.0, 0.0
+    for i in range(n):
+        large += 1.0 if y[i] > LARGE else 0.0
+        total += (y[i] * b[i] if y[i] > 0.0 else 0.0) - a[i]
+        d_eta[i] = y[i] * db[i] - da[i]
+    if large == 0.0:
+        return total
+    total = 0.0  # of large counts less the density at its height, or what is left would have lost its digits
+    for i in range(n):
+        if y[i] <= LARGE:
+            total += (y[i] * b[i] if y[i] > 0.0 else 0.0) - a[i]
+        else:
+            total += y[i] * log_ratio_less((a[i] - y[i]) / y[i], b[i] - math.log(y[i]))
+    return total
+
+
+def saturated(y: Array) -> Array:
+    """Return the log density of counts at a mean equal to them, y log y − y − log y!."""
+    at = np.maximum(y, 1.0)
+    return np.where(y > 0, -0.5 * np.log(2 * np.pi * at) - stirlings(at), 0.0)
+
+
+def _constant(y: Array, trials: Array) -> Array:
+    return np.where(y > LARGE, saturated(y), -special.gammaln(np.minimum(y, LARGE) + 1))
+
+
+POISSON = Family(
+    name="poisson",
+    link=get_link("log"),
+    links=("log", "sqrt"),
+    kind="count",
+    parameters=(),
+    rules=COUNT_RULES,
+    variance=lambda mu, parameters, trials: mu,
+    draw=lambda rng, mu, parameters, trials: draw_counts(rng, mu),
+    distribution=lambda eta, link, parameters, trials: {"mu": link.tensor(eta)},
+    pymc="Poisson",
+    notation="Poisson({mu})",
+    rows=_rows,
+    constant=_constant,
+    merge=Merge(sum_rows, under=lambda link: link.multiplicative, offset=_sum_exposures),
+    effect={"log": "rate ratio"},
+)

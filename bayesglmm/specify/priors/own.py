@@ -1,0 +1,261 @@
+"""`custom(logpdf)`: a prior whose density is a function of the user's own."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from bayesglmm.errors import PriorError
+from bayesglmm.specify.priors.distributions import WHOLE_LINE, Kind, Prior
+
+__all__ = ["NEAR", "WIDEST", "Custom", "custom"]
+
+type Array = NDArray[np.float64]
+
+_NODES, _WIDEST = 8001, 45.0
+"""The grid is u = mode + width · sinh(t), |t| up to the second: tails as heavy as Cauchy's are followed to 1e-19."""
+
+_SEARCHES, _FURTHEST, _WIDE = 60, 700.0, 1e15
+
+NEAR, WIDEST = 1e-3, 100.0
+"""The step of the difference, of the width of the mode in free coordinates, which counts as at most so wide."""
+
+
+@dataclass(frozen=True)
+class Custom(Prior, entered=False):
+    """A prior whose log density is a Python function; made by `custom`."""
+
+    logpdf: Callable[[float], float]
+    label: str
+    slope: Callable[[float], float] | None
+    lower: float
+    upper: float
+    draw: Callable[[np.random.Generator, Any], Any] | None = None
+    tensor: Callable[[Any], Any] | None = None
+    text = "custom"
+    pymc = "CustomDist"
+
+    def __post_init__(self) -> None:
+        """Leave the parameters as they are; `custom` has checked them."""
+
+    def __str__(self) -> str:
+        """Return its name, which cannot be read back."""
+        return f"custom({self.label})"
+
+    def numbers(self) -> tuple[float, ...]:
+        """Return no numbers: those of the function are its own."""
+        return ()
+
+    def constants(self) -> tuple[float, float, float]:
+        """Return what the compiled density is given: its bounds, and the width of its mode in free coordinates."""
+        return self.lower, self.upper, self._grid.width
+
+    @property
+    def name(self) -> str:
+        """The name of a variable that has this prior."""
+        return f"custom_{''.join(c if c.isalnum() else '_' for c in self.label)}"
+
+    @property
+    def alike(self) -> object:
+        """Itself: another is another function."""
+        return self
+
+    @property
+    def own(self) -> bool:
+        """Whether it is a function of the user's."""
+        return True
+
+    @property
+    def traced(self) -> bool:
+        """Whether its density is known as an expression of tensors."""
+        return self.tensor is not None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The interval it lives on."""
+        return self.lower, self.upper
+
+    def suits(self, kind: Kind) -> bool:
+        """Whether its bounds lie where a parameter of this kind may be."""
+        return kind == "real" or (kind == "positive" and self.lower >= 0)
+
+    def to_pymc(self) -> dict[str, np.float64]:
+        """Return no arguments."""
+        return {}
+
+    def in_pymc(self, name: str, arguments: Mapping[str, Any], **shape: Any) -> Any:
+        """Return a random variable of the PyMC model in whose context this is called."""
+        from bayesglmm.specify.priors.tensors import own
+
+        return own(self, name, **shape)
+
+    def at(self, x: Array) -> Array:
+        """Return the function's values, elementwise, −∞ where it has none."""
+        return _elementwise(self.logpdf, x, -np.inf)
+
+    def slopes(self, x: Array) -> Array:
+        """Return its derivatives, elementwise, as the compiled density has them; NaN where it has none."""
+        if self.slope is not None:
+            return _elementwise(self.slope, x, np.nan)
+        reach = np.ones_like(x)
+        if self.upper < math.inf:
+            reach = (x - self.lower) * (self.upper - x) / (self.upper - self.lower)
+        elif self.lower > -math.inf:
+            reach = x - self.lower
+        widest = math.inf if self.bounds == WHOLE_LINE else WIDEST
+        h = reach * NEAR * min(self.constants()[2], widest)
+        with np.errstate(invalid="ignore"):
+            near, far = self.at(x + h) - self.at(x - h), self.at(x + 2 * h) - self.at(x - 2 * h)
+        return np.asarray((8 * near - far) / (12 * h))
+
+    @cached_property
+    def log_constant(self) -> float:
+        """What the function lacks to integrate to one: to 1e-9, and to 1e-4 where the density has kinks."""
+        terms = self._grid.log_terms
+        whole, half = np.logaddexp.reduce(terms), np.logaddexp.reduce(terms[::2]) + math.log(2)
+        ends = max(terms[0], terms[-1])
+        if not np.isfinite(whole) or not abs(whole - half) < 1e-4 or ends > whole + math.log(1e-9):
+            raise PriorError(
+                f"{self}: its density does not integrate over ({self.lower:g}, {self.upper:g}) to a number that can be "
+                "found; is it proper, and are these its bounds?"
+            )
+        return float(-whole)
+
+    def quantiles(self, p: Array) -> Array:
+        """Return quantiles, by the distribution function on a grid."""
+        grid, constant = self._grid, self.log_constant
+        weights = np.exp(grid.log_terms + constant)
+        return np.asarray(np.interp(p, np.cumsum(weights) - weights / 2, grid.x))
+
+    @cached_property
+    def _grid(self) -> "_Grid":
+        """A grid around the mode: found by looking ever more closely where the density is highest."""
+        centre, width = 0.0, 1.0
+        for _ in range(_SEARCHES):
+            u, _, terms = self._terms(centre, width)
+            best = int(np.argmax(terms))
+            if not np.isfinite(terms[best]):
+                raise PriorError(f"{self}: its density is nowhere above zero between its bounds, or cannot be computed")
+            near = u[terms > terms[best] - 2]
+            spread = float(near.max() - near.min())
+            settled = abs(float(u[best]) - centre) < 0.1 * width and width < 4 * spread < 64 * width
+            centre = float(u[best])
+            if settled:
+                break
+            width = max(spread / 4, width * 1e-2)
+            if width > _WIDE:  # it is flat as far as one looks
+                centre, width = 0.0, 1.0
+                break
+        _, x, terms = self._terms(centre, width)
+        return _Grid(x, terms, width)
+
+    def _terms(self, centre: float, width: float) -> tuple[Array, Array, Array]:
+        """Return points in free coordinates, the points themselves, and the log of what each adds to the integral."""
+        t = np.linspace(-_WIDEST, _WIDEST, _NODES)
+        u = centre + width * np.sinh(t)
+        x, log_slope = self._bounded(u)
+        log_terms = self.at(x) + log_slope + np.log(width * np.cosh(t)) + math.log(t[1] - t[0])
+        return u, x, log_terms
+
+    def _bounded(self, u: Array) -> tuple[Array, Array]:
+        """Return free coordinates inside the bounds, and the log of the derivative."""
+        if self.bounds == WHOLE_LINE:
+            return u, np.zeros_like(u)
+        far = np.abs(u) > _FURTHEST
+        u = np.clip(u, -_FURTHEST, _FURTHEST)
+        if self.upper == math.inf:
+            return self.lower + np.exp(u), np.where(far, -np.inf, u)
+        x = self.lower + (self.upper - self.lower) * special.expit(u)
+        log_slope = math.log(self.upper - self.lower) + special.log_expit(u) + special.log_expit(-u)
+        inside = (x > self.lower) & (x < self.upper) & ~far
+        return np.clip(x, np.nextafter(self.lower, math.inf), np.nextafter(self.upper, -math.inf)), np.where(
+            inside, log_slope, -np.inf
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """Points, the log of what each adds to the integral, and the width of the mode in free coordinates."""
+
+    x: Array
+    log_terms: Array
+    width: float
+
+
+def custom(
+    logpdf: Callable[[float], float],
+    *,
+    name: str | None = None,
+    bounds: tuple[float, float] = WHOLE_LINE,
+    slope: Callable[[float], float] | None = None,
+    draw: Callable[[np.random.Generator, Any], Any] | None = None,
+    tensor: Callable[[Any], Any] | None = None,
+) -> Custom:
+    """Make a prior of a density of your own.
+
+    Parameters
+    ----------
+    logpdf
+        The log density of one number, up to a constant: a function of plain arithmetic and of `math`, which is
+        compiled. What it refers to from outside, as `scale` in `lambda x: -abs(x) / scale`, is taken as it is now.
+    name
+        What to call it in print; its own name for None.
+    bounds
+        The interval it lives on: the whole line, above a number, or between two. For standard deviations and other
+        parameters above zero the lower one is 0 or more.
+    slope
+        The derivative of `logpdf`; None for differences of fourth order, whose relative error is below 1e-8 where
+        `logpdf` bends no more sharply than at its mode.
+    draw
+        From a generator and a shape, draws; None for draws by the distribution function on a grid. Priors are drawn
+        from by `prior_predictive` and `implied_priors`.
+    tensor
+        The same log density of a PyTensor variable, which `backend="numpyro"` needs; the PyMC graph calls `logpdf`
+        itself without one.
+
+    Returns
+    -------
+    Custom
+        A prior as any other, but that a fit with it cannot be saved: a function is no data.
+
+    Raises
+    ------
+    PriorError
+        If a function is not one, or the bounds are none.
+
+    Examples
+    --------
+    >>> import bayesglmm as bg
+    >>> horseshoe = bg.priors.custom(lambda s: -math.log1p(s * s), name="half-Cauchy", bounds=(0, math.inf))
+    >>> str(horseshoe)
+    'custom(half-Cauchy)'
+    """
+    for what, function in {"logpdf": logpdf, "slope": slope, "draw": draw, "tensor": tensor}.items():
+        if not callable(function) and (function is not None or what == "logpdf"):
+            raise PriorError(f"custom: {what} is a function, not {type(function).__name__}")
+    try:
+        lower, upper = (float(end) for end in bounds)
+    except (TypeError, ValueError) as error:
+        raise PriorError(f"custom: bounds={bounds!r} are not two numbers, such as (0, math.inf)") from error
+    if not lower < upper or (lower == -math.inf and upper < math.inf):
+        raise PriorError(
+            f"custom: bounds={bounds!r}: give (-inf, inf), (lower, inf) or (lower, upper) with lower below upper"
+        )
+    label = getattr(logpdf, "__name__", "logpdf") if name is None else name
+    return Custom(logpdf, str(label), slope, lower, upper, draw, tensor)
+
+
+def _elementwise(function: Callable[[float], float], x: Array, otherwise: float) -> Array:
+    values = np.full(np.shape(x), otherwise)
+    with np.errstate(all="ignore"):
+        for place, value in np.ndenumerate(x):
+            try:
+                values[place] = function(float(value))
+            except (ValueError, ZeroDivisionError, OverflowError):  # of `math`: log(0), exp(1000)
+                continue
+    return np.where(np.isnan(values), otherwise, values)

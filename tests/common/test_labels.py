@@ -1,0 +1,260 @@
+"""Whatever stands in a label is text: in figures, in tables as text and HTML, in the report and in files."""
+
+import io
+import re
+import xml.dom.minidom
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from handmade import hand_made
+from matplotlib.text import Text
+
+import bayesglmm as bg
+from bayesglmm import Fit, glmm, plots
+from bayesglmm.common.names import columns_text, factors, find, parameters_text
+from bayesglmm.common.tables import html, plain_table
+from bayesglmm.common.text import cut, plain
+from bayesglmm.errors import DataError
+from bayesglmm.faces.report import Wanted, write_report, write_results
+from bayesglmm.plots import Picture
+
+NASTY = (
+    "$10k-$20k",
+    "$x_{$",
+    "_hidden",
+    "<b>&amp;</b>",
+    "a|b",
+    "100%",
+    r"\frac{1}",
+    "{b",
+    "^top",
+    "[T.z]",
+    "a:b",
+    'it\'s "q"',
+    "two\nlines",
+    "tab\there",
+    "red\x1b[31m",
+    "bell\x07",
+    "turned\u202eround",
+    "\u05e9\u05dc\u05d5\u05dd",
+    "\u0633\u0644\u0627\u0645",
+    "\u65e5\u672c",
+    "long " + "very " * 60 + "a",
+    "long " + "very " * 60 + "b",
+    "",
+    "=1+1",
+)
+"""Levels that are mathematics, markup, control or commands to something that shows them."""
+
+FEW = tuple(NASTY[i] for i in (0, 1, 2, 3, 12))
+"""Levels of a predictor, which a picture tells apart by colour."""
+
+
+@pytest.fixture(scope="module")
+def fit() -> Fit:
+    rng, m = np.random.default_rng(1), len(NASTY)
+    data = pd.DataFrame(
+        {
+            "g": np.array(NASTY, dtype=object)[np.repeat(np.arange(m), 6)],
+            "f": np.array(FEW, dtype=object)[np.arange(6 * m) % len(FEW)],
+            "x": rng.normal(size=6 * m),
+            "yes": np.array(["$no_{$", "yes\x1b[0m"], dtype=object)[rng.integers(0, 2, 6 * m)],
+        }
+    )
+    return hand_made(glmm("yes ~ f*x + (1 + x | g)", data, "bernoulli"), chains=2, draws=60)
+
+
+def without_markup(figure: Picture) -> str:
+    """Draw a figure as SVG, which must be XML, and return its texts; none is read as mathematics."""
+    file = io.BytesIO()
+    figure.savefig(file, format="svg")
+    xml.dom.minidom.parseString(file.getvalue())
+    texts = [text for text in figure.findobj(Text) if text.get_text()]
+    assert not any(text.get_parse_math() for text in texts)
+    assert not any(re.search(r"[\x00-\x09\x0b-\x1f\u202e]", text.get_text()) for text in texts)
+    return "\n".join(text.get_text() for text in texts)
+
+
+LEVELS = ("$x_{$", "_hidden", "<b>&amp;</b>", r"two\nlines")
+FIGURES: dict[str, tuple[Callable[[Fit], Picture], tuple[str, ...]]] = {
+    "coefficients": (plots.coefficients, ("f[$x_{$]", "f[<b>&amp;</b>] × x", r"f[two\nlines]")),
+    "forest": (plots.forest, (*LEVELS, r"\frac{1}", "a:b", r"red\x1b[31m", r"turned\u202eround", '""')),
+    "coefficients of groups": (lambda fit: fit.forest(kind="coefficients", column="x"), LEVELS),
+    "means": (lambda fit: fit.forest(kind="means"), (*LEVELS, r"mean of yes")),
+    "pairs": (plots.effect_pairs, ("random effect b of x",)),
+    "quantiles": (plots.effect_quantiles, ("random effect b of g / σ",)),
+    "diagnostics": (plots.diagnostics, ("beta[",)),
+    "population": (lambda fit: plots.population(fit, "x", "f", labels={"f": "$f_{$"}), (*LEVELS, "$f_{$")),
+    "population of labels": (lambda fit: plots.population(fit, "f"), LEVELS),
+    "conditional effects": (lambda fit: fit.conditional_effects("x", by="f").plot(raw=True), LEVELS),
+    "frames": (
+        lambda fit: fit.conditional_effects("f", at={"g": NASTY[1]}, frame=("group", "typical")).plot(),
+        (*LEVELS, "g = $x_{$"),
+    ),
+    "comparisons": (lambda fit: fit.comparisons("f").plot(), ("f: _hidden − $10k-$20k", r"f: two\nlines − $10k-$20k")),
+    "slopes": (lambda fit: fit.slopes("x", by="f").plot(), ("x, f = $x_{$",)),
+    "averages": (
+        lambda fit: fit.predictions(by="f").plot(labels={"value": "a $mean_{$"}),
+        ("f = _hidden", "a $mean_{$"),
+    ),
+    "implied": (lambda fit: plots.implied_priors(fit.model.implied_priors(draws=200)), ("f: $10k-$20k → $x_{$",)),
+    "sensitivity": (lambda fit: fit.prior_sensitivity(quantities={}).plot(), ("beta[f[$x_{$] × x]",)),
+    "heterogeneity": (lambda fit: fit.heterogeneity(draws=100).plot(references={"$a_{$": 0.5}), ("$a_{$ 0.5",)),
+}
+
+
+@pytest.mark.parametrize(("draw", "said"), FIGURES.values(), ids=FIGURES)
+def test_every_figure_shows_labels_as_they_are(fit: Fit, draw: Callable[[Fit], Picture], said: tuple[str, ...]) -> None:
+    figure = draw(fit)
+    texts = without_markup(figure)
+    for text in said:
+        assert text in texts.replace("\n", " ") or text in texts
+    assert max(figure.get_size_inches()) < 20
+    assert "\x1b" not in str(figure.get_label())
+
+
+def test_a_ladder_of_labels_is_text() -> None:
+    index = pd.MultiIndex.from_product([["beta[f[T.$x_{$]:x]", "sd_g[_a]"], [1.0, 2.5]], names=["parameter", "scale"])
+    table = pd.DataFrame({"median": 0.1, "lower": 0.0, "upper": 0.2}, index=index)
+    drawn = without_markup(plots.prior_ladder(table, {}, "slopes ~ Normal(0, scale)", "logit scale"))
+    assert "beta[f[$x_{$] × x]" in drawn
+
+
+def test_every_table_is_a_line_a_row(fit: Fit) -> None:
+    shown = {
+        "fit": (str(fit), len(fit.summary())),
+        "model": (str(fit.model), 0),
+        "effects": (str(fit.random_effects("g")), 0),
+        "comparisons": (str(fit.comparisons("f")), 4),
+        "predictions": (str(fit.predictions(by="f")), 5),
+        "separation": (str(fit.separation), len(fit.model.design.coef)),
+        "implied": (str(fit.model.implied_priors(draws=100)), 0),
+        "sensitivity": (str(fit.prior_sensitivity(quantities={})), 0),
+    }
+    for name, (text, rows) in shown.items():
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", text), name
+        assert r"two\nlines" in text, name
+        if rows:
+            assert len(text.rsplit("\n\n", 1)[-1].splitlines()) >= rows, name
+
+
+class Page(HTMLParser):
+    """The tags and the texts of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.found.append(data.strip())
+
+
+def test_notebooks_show_labels_as_they_are_in_full_and_without_mathematics(fit: Fit) -> None:
+    for shown in (fit, fit.model, fit.check(), fit.separation, fit.comparisons("f"), fit.predictions(by="g")):
+        text = shown._repr_html_()
+        assert re.match(r'<div class="[^"]*tex2jax_ignore mathjax_ignore', text), type(shown)
+        assert "<b>&amp;</b>" not in text
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", text)
+    cells = Page(fit.predictions(by="g")._repr_html_()).found
+    assert {plain(level) for level in NASTY} - {""} <= set(cells)
+
+
+def test_the_report_shows_labels_as_they_are(fit: Fit, tmp_path: Path) -> None:
+    figure = plots.coefficients(fit)
+    figure.set_label("a $caption_{$ <i>\nof two lines")
+    text = write_report(fit, {"c": figure}, tmp_path / "report.html", "a $title_{$\n<b>", "One\nparagraph.").read_text()
+    page = Page(text)
+    assert "beta[f[T.$x_{$]]" in page.found
+    assert r"beta[f[T.two\nlines]]" in page.found
+    assert "One paragraph." in page.found
+    assert "a $title_{$ <b>" in page.found
+    assert any("a $caption_{$ <i> of two lines" in found for found in page.found)
+    assert "i" not in page.tags
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\u202e]", text)
+
+
+def test_labels_come_back_from_a_file(fit: Fit, tmp_path: Path) -> None:
+    again = bg.load(fit.save(tmp_path / "fit"))
+    assert again.model.design.coef == fit.model.design.coef
+    assert list(again.posterior["g"].values) == list(fit.model.design.blocks[0].levels)
+    pd.testing.assert_frame_equal(again.random_effects("g").table, fit.random_effects("g").table)
+
+
+def test_a_label_that_no_file_keeps_is_refused() -> None:
+    data = pd.DataFrame({"y": np.arange(12.0) % 5, "x": ["a", "a\0"] * 6, "g": ["u", "v", "w\0"] * 4}, dtype=object)
+    data["y"] = data["y"].astype(float)
+    with pytest.raises(DataError, match=r"'a\\x00' of 'x' holds the character U\+0000"):
+        glmm("y ~ x", data, "gaussian")
+    with pytest.raises(DataError, match=r"'w\\x00' of 'g' holds"):
+        glmm("y ~ 1 + (1 | g)", data, "gaussian")
+    data["x"] = pd.Series(["a", "\ud800"] * 6, dtype=object)
+    with pytest.raises(DataError, match=r"'\\ud800' of 'x' holds the character U\+D800"):
+        glmm("y ~ x", data, "gaussian")
+
+
+def test_files_of_figures_have_names_that_fit_and_differ(tmp_path: Path) -> None:
+    long = "very_" * 60
+    data = pd.DataFrame({long: np.arange(24) // 4, long.upper(): np.arange(24) % 5, "y": np.arange(24.0) % 7})
+    fit = hand_made(glmm(f"y ~ 1 + (1 | {long}) + (1 | {long.upper()})", data, "gaussian"), chains=2, draws=40)
+    written = [path.name for path in write_results(fit, Wanted(("random_effects",)), tmp_path)]
+    pictures = [name for name in written if name.endswith(".png")]
+    assert len({name.lower() for name in pictures}) == 2
+    assert max(map(len, pictures)) < 150
+
+
+def test_names_of_products_are_taken_apart_between_factors_only() -> None:
+    assert factors("a:b") == ("a", "b")
+    assert factors("arm[T.1:2]:time") == ("arm[T.1:2]", "time")
+    assert factors('C(t, Treatment("a:b"))[T.c]:x') == ('C(t, Treatment("a:b"))[T.c]', "x")
+    assert factors("`a:b`:c") == ("`a:b`", "c")
+    assert factors("x[T.it's]:y") == ("x[T.it's]", "y")
+    assert factors("x[T.a]:b]") == ("x[T.a]:b]",)
+    assert columns_text(["arm[T.1:2]:x", "f[T.[T.z]]", "`q[T.z]`"]) == ["arm[1:2] × x", "f[[T.z]]", "`q[T.z]`"]
+    assert parameters_text(["beta[a:b]", "sd_id[a:b]", "phi", "risk[x: 1 - 0]"]) == [
+        "beta[a × b]",
+        "sd_id[a × b]",
+        "phi",
+        "risk[x: 1 - 0]",
+    ]
+
+
+def test_a_name_is_found_in_any_order_of_its_factors_and_as_figures_write_it() -> None:
+    known = ["trt", "time", "trt:time", "sex[T.m]:C(arm)[T.b]"]
+    assert find("time:trt", known) == "trt:time"
+    assert find("time × trt", known) == "trt:time"
+    assert find("C(arm)[T.b]:sex[T.m]", known) == find("arm[b] × sex[m]", known) == known[3]
+    assert find("beta[time:trt]", ["beta[trt:time]", "beta[trt]"]) == "beta[trt:time]"
+    assert find("trt:tim", known) is None
+    assert find("b:a", ["a:b", "a[T.x]"]) == "a:b"
+    assert find("q", ["C(q)[T.1]", "q[T.1]"]) is None
+
+
+def test_text_is_cut_in_the_middle_and_stays_apart() -> None:
+    long = ["start " + "x" * 90 + letter + " end" for letter in "ab"]
+    short = cut([*long, "short"], 30)
+    assert short[2] == "short"
+    assert len(set(short)) == 3
+    assert all(text.startswith("start ") and len(text) < 40 for text in short[:2])
+    assert cut(["\u65e5" * 20], 20)[0].count("\u65e5") < 10
+
+
+def test_plain_tables_keep_numbers_and_attributes() -> None:
+    table = pd.DataFrame({"a\nb": [1.5, 2.5], "c": ["x\ty", None]}, index=pd.Index(["i\x1b", "j"], name="k\n"))
+    table.attrs["frame"] = "population"
+    shown = plain_table(table)
+    assert list(shown.columns) == [r"a\nb", "c"]
+    assert (shown.index[0], shown.index.name, shown.iloc[0, 1]) == (r"i\x1b", r"k\n", r"x\ty")
+    assert shown.iloc[:, 0].tolist() == [1.5, 2.5]
+    assert shown.attrs == table.attrs
+    assert "x" * 80 in html(pd.DataFrame({"c": ["x" * 80]}))
+    assert table.columns[0] == "a\nb"

@@ -1,0 +1,143 @@
+"""Links against mpmath: inverses, slopes, both tails, and the tensors against the arrays."""
+
+from collections.abc import Callable
+
+import mpmath as mp
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+
+from bayesglmm.errors import FamilyError
+from bayesglmm.specify.families.links import LINKS, Link, get_link
+
+MP = mp.mp.clone()
+MP.dps = 60
+
+INVERSES: dict[str, Callable[[mp.mpf], mp.mpf]] = {
+    "identity": lambda eta: eta,
+    "log": MP.exp,
+    "sqrt": lambda eta: eta**2,
+    "inverse": lambda eta: 1 / eta,
+    "logit": lambda eta: 1 / (1 + MP.exp(-eta)),
+    "probit": MP.ncdf,
+    "cloglog": lambda eta: -MP.expm1(-MP.exp(eta)),
+    "cauchit": lambda eta: MP.atan2(1, -eta) / MP.pi,
+}
+COMPLEMENTS: dict[str, Callable[[mp.mpf], mp.mpf]] = {
+    "logit": lambda eta: 1 / (1 + MP.exp(eta)),
+    "probit": lambda eta: MP.ncdf(-eta),
+    "cloglog": lambda eta: MP.exp(-MP.exp(eta)),
+    "cauchit": lambda eta: MP.atan2(1, eta) / MP.pi,
+}
+EXTREMES = np.array([0.0, 1e-3, 1.0, 30.0, 700.0])
+GRID = np.array([1e-3, 0.1, 0.5, 1.0, 2.5, 5.0, 8.0, 14.9, 15.1, 20.0, 30.0])
+EITHER_SIDE = np.concatenate([-GRID[::-1], [0.0], GRID])
+
+every_link = pytest.mark.parametrize("link", LINKS.values(), ids=LINKS)
+unit_link = pytest.mark.parametrize("name", COMPLEMENTS)
+
+
+def allowed(link: Link, eta: np.ndarray) -> np.ndarray:
+    """Keep the η that a mean can have: above zero where g⁻¹ is not one-to-one or not positive below."""
+    return eta[eta > 0] if link.name in ("sqrt", "inverse") else eta
+
+
+def exactly(function: Callable[[mp.mpf], mp.mpf], eta: np.ndarray) -> np.ndarray:
+    return np.array([float(function(MP.mpf(value))) for value in eta])
+
+
+def evaluated(expression: Callable[[pt.TensorVariable], pt.TensorVariable], eta: np.ndarray) -> np.ndarray:
+    """Return the values and the gradients of an expression, shape (2, n)."""
+    x = pt.dvector()
+    y = expression(x) + 0 * x
+    return np.array(pytensor.function([x], [y, pytensor.grad(y.sum(), x)], mode="FAST_COMPILE")(eta))
+
+
+def test_every_link_has_a_reference() -> None:
+    assert set(INVERSES) == set(LINKS)
+    assert set(COMPLEMENTS) == {link.name for link in LINKS.values() if link.range == "unit"}
+
+
+@every_link
+def test_inverse_undoes_link(link: Link) -> None:
+    mu = np.array([1e-300, 1e-12, 1e-3, 0.1, 0.5, 0.9, 1 - 1e-12])
+    if link.range != "unit":
+        mu = np.append(mu[1:], [3.0, 1e6])
+    np.testing.assert_allclose(link.inverse(link.link(mu)), mu, rtol=2e-13)
+
+
+@every_link
+def test_inverse_is_exact_in_both_tails(link: Link) -> None:
+    eta = allowed(link, np.append(EITHER_SIDE, [-37.0, -700.0, 37.0, 700.0]))
+    expected = exactly(INVERSES[link.name], eta)
+    np.testing.assert_allclose(link.inverse(eta), expected, rtol=1e-12, atol=1e-307)
+
+
+@every_link
+def test_inverse_is_finite_and_in_range_wherever_a_mean_may_be(link: Link) -> None:
+    mu = link.inverse(allowed(link, np.concatenate([-EXTREMES, EXTREMES])))
+    assert np.isfinite(mu).all()
+    assert (mu >= {"real": -np.inf, "positive": 0, "unit": 0}[link.range]).all()
+    assert (mu <= {"real": np.inf, "positive": np.inf, "unit": 1}[link.range]).all()
+
+
+@every_link
+def test_slope_is_the_derivative_of_the_inverse(link: Link) -> None:
+    eta = allowed(link, EITHER_SIDE)
+    expected = exactly(lambda value: MP.diff(INVERSES[link.name], value), eta)
+    np.testing.assert_allclose(link.slope(eta), expected, rtol=1e-11, atol=1e-30)
+
+
+@every_link
+def test_tensor_and_its_gradient_agree_with_the_arrays(link: Link) -> None:
+    eta = allowed(link, np.random.default_rng(1).normal(0, 5, 200))
+    values, gradients = evaluated(link.tensor, eta)
+    np.testing.assert_allclose(values, link.inverse(eta), rtol=1e-12)
+    np.testing.assert_allclose(gradients, link.slope(eta), rtol=1e-9, atol=1e-15)
+
+
+@unit_link
+def test_log_odds_are_exact_in_both_tails(name: str) -> None:
+    far = [] if name == "probit" else [100.0, 700.0]
+    eta = np.concatenate([EITHER_SIDE, far, np.negative(far)])
+    values, gradients = evaluated(LINKS[name].tensor_log_odds, eta)
+
+    def log_odds(value: mp.mpf) -> mp.mpf:
+        return MP.log(INVERSES[name](value)) - log_complement(value)
+
+    def log_complement(value: mp.mpf) -> mp.mpf:
+        return -MP.exp(value) if name == "cloglog" else MP.log(COMPLEMENTS[name](value))
+
+    def slope(value: mp.mpf) -> mp.mpf:
+        return MP.diff(log_odds, value, h=MP.mpf("1e-20"))
+
+    np.testing.assert_allclose(values, exactly(log_odds, eta), rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(gradients, exactly(slope, eta), rtol=1e-11)
+
+
+@every_link
+def test_tensors_and_their_gradients_are_finite_far_out(link: Link) -> None:
+    eta = allowed(link, np.concatenate([-EXTREMES, EXTREMES]))
+    assert np.isfinite(evaluated(link.tensor, eta)).all()
+    if link.range == "unit":
+        assert np.isfinite(evaluated(link.tensor_log_odds, eta)).all()
+
+
+def test_only_links_to_probabilities_have_log_odds() -> None:
+    with pytest.raises(FamilyError, match="only a link to probabilities"):
+        LINKS["log"].tensor_log_odds(0.0)
+
+
+@every_link
+def test_text_and_repr_name_the_link(link: Link) -> None:
+    assert "μ" in link.text.format("μ")
+    assert repr(link) == f"Link('{link.name}')"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("Logit", "did you mean 'logit'"), (3, "known: identity"), ([], "known")]
+)
+def test_an_unknown_link_is_refused_with_the_known_ones(given: object, expected: str) -> None:
+    with pytest.raises(FamilyError, match=expected):
+        get_link(given)  # type: ignore[arg-type]
