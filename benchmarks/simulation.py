@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 import bayesglmm as bg
-from bayesglmm.logdensity.pymc_graph import pair_names
 from bayesglmm.specify.design import BlockDesign
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.priors import HalfNormal, LogNormal, Normal, Prior
+from bayesglmm.specify.variables import pair_names
 
 __all__ = ["SETTINGS", "Setting", "Values", "built", "forward", "names", "onion", "quantities", "simulate", "truth"]
 

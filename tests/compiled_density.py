@@ -10,8 +10,9 @@ from pytensor.compile.mode import Mode
 from bayesglmm.logdensity.compile import variables
 from bayesglmm.logdensity.header import Bound
 from bayesglmm.logdensity.logp_kernel import log_density
-from bayesglmm.logdensity.pymc_graph import build, variable_names
+from bayesglmm.logdensity.pymc_graph import build
 from bayesglmm.specify.model import Model
+from bayesglmm.specify.variables import variable_names
 
 MODE = Mode("py", "fast_run")
 _POINTER = ctypes.c_void_p

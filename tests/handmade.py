@@ -7,8 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from bayesglmm.fitting import Fit
-from bayesglmm.logdensity.pymc_graph import pair_names
 from bayesglmm.specify.model import Model, glmm
+from bayesglmm.specify.variables import pair_names
 
 SEIZURE = "count ~ trt*time + offset(log(weeks)) + (1 + time | id)"
 

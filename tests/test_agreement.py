@@ -10,7 +10,7 @@ from scipy import stats
 
 import bayesglmm as bg
 from bayesglmm.faces.spec import read_spec
-from bayesglmm.logdensity.pymc_graph import variable_names
+from bayesglmm.specify.variables import variable_names
 
 MODELS = Path(__file__).parents[1] / "models"
 STUDIES = ("seizure", "toenail", "crossover", "asthma", "ohio", "rehab")

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from bayesglmm.estimands.frames import Effects, chunks, eta_and_variance, mean_response, resolve
+from bayesglmm.estimands.frames import Effects, eta_and_variance, mean_response, resolve
 from bayesglmm.estimands.request import Asked, View
+from bayesglmm.posterior.draws import chunks
 from bayesglmm.specify.design import Columns, Design
 
 __all__ = ["Place", "average", "means", "place"]

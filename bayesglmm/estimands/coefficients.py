@@ -17,8 +17,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.errors import OptionError, choose, listing
-from bayesglmm.estimands.frames import Draws, chunks, distinct_rows, linear_predictor, variance_over_b
+from bayesglmm.estimands.frames import distinct_rows
 from bayesglmm.marginalize.mean import link_of_mean
+from bayesglmm.posterior.draws import Draws, chunks, linear_predictor, variance_over_b
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.posterior.summaries import NO_GROUPS, interval
 from bayesglmm.specify.families import Family

@@ -4,42 +4,33 @@ Each block of random effects is at b = 0, at the b of the row's group, at the b 
 averaged over; the last only adds its zᵀGz to v, so nested and crossed blocks are averaged together.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglmm.common.names import find
 from bayesglmm.errors import DataError, OptionError, choose, listing, suggest
-from bayesglmm.logdensity.pymc_graph import pair_names
 from bayesglmm.marginalize.groups import root
 from bayesglmm.marginalize.mean import mean_over_b
+from bayesglmm.posterior.draws import Draws, linear_predictor, random_part, variance_over_b
 from bayesglmm.specify.design import BlockDesign, Columns, Design, rows_text
-from bayesglmm.specify.families import Family
 from bayesglmm.specify.families.links import Link
 from bayesglmm.specify.formula import Term, column_names
 
 __all__ = [
     "FRAMES",
-    "Draws",
     "Effects",
     "Frame",
-    "block_diagonal",
-    "chunks",
-    "covariance",
     "distinct_rows",
     "eta_and_variance",
     "frames_by_block",
-    "linear_predictor",
     "mean_response",
     "new_effects",
-    "random_part",
     "resolve",
-    "variance_over_b",
 ]
 
 type Array = NDArray[np.float64]
@@ -47,9 +38,6 @@ type Frame = Literal["typical", "population", "group", "new_group"]
 
 FRAMES: tuple[Frame, ...] = ("typical", "population", "group", "new_group")
 """Whose number it is: b = 0, averaged over b, an observed group's, one group's not yet seen."""
-
-CELLS = 2**19
-"""Draws × rows worked on at once, which bounds the memory beside the result."""
 
 
 def frames_by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str, Frame]:
@@ -114,69 +102,6 @@ def _frame(option: str, text: str) -> Frame:
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
-    """The draws of a posterior as arrays whose first axis runs over chains and draws, s in all.
-
-    Parameters
-    ----------
-    posterior
-        The draws.
-    design
-        The design the model was fitted on, which says what the variables must hold.
-    """
-
-    posterior: xr.Dataset
-    design: Design
-
-    @property
-    def size(self) -> int:
-        """The number of draws over all chains, s."""
-        return int(self.posterior.sizes["chain"] * self.posterior.sizes["draw"])
-
-    @property
-    def beta(self) -> Array:
-        """The coefficients, shape (s, p)."""
-        return self._take("beta", coef=self.design.coef)
-
-    def b(self, block: BlockDesign) -> Array:
-        """Return the random effects of the observed groups, shape (s, m, k)."""
-        return self._take(f"b_{block.name}", **{block.name: block.levels, f"{block.name}_coef": block.columns})
-
-    def covariance(self, block: BlockDesign) -> Array:
-        """Return G, shape (s, k, k)."""
-        sd = self.sd(block)
-        if not block.correlated:
-            return covariance(sd)
-        return covariance(sd, self.correlations(block))
-
-    def correlations(self, block: BlockDesign) -> Array:
-        """Return the lower triangle of Ω of a correlated block row by row, shape (s, pairs)."""
-        return self._take(f"corr_{block.name}", **{f"{block.name}_pair": pair_names(block)})
-
-    def sd(self, block: BlockDesign) -> Array:
-        """Return the standard deviations of a block, shape (s, k)."""
-        return self._take(f"sd_{block.name}", **{f"{block.name}_coef": block.columns})
-
-    def parameters(self, family: Family) -> dict[str, Array]:
-        """Return the family parameters by name, each of shape (s, 1)."""
-        return {parameter.name: self._take(parameter.name)[:, None] for parameter in family.parameters}
-
-    def _take(self, name: str, **labels: tuple[object, ...]) -> Array:
-        """Return a variable, shape (s, …), if its dims and coordinates are those of the model."""
-        if name not in self.posterior:
-            raise OptionError(f"the posterior has no '{name}'; it has {listing(map(str, self.posterior.data_vars))}")
-        variable = self.posterior[name]
-        if set(variable.dims) != {"chain", "draw", *labels}:
-            raise OptionError(f"'{name}' of the posterior has dims {variable.dims}, not chain, draw, {listing(labels)}")
-        for dim, expected in labels.items():
-            there = variable.coords[dim].values.tolist() if dim in variable.coords else expected
-            if variable.sizes[dim] != len(expected) or list(map(str, there)) != list(map(str, expected)):
-                raise OptionError(f"'{name}' of the posterior has another '{dim}' than the model: it is of another fit")
-        values = variable.transpose("chain", "draw", *labels).values
-        return np.asarray(values, dtype=np.float64).reshape(self.size, *values.shape[2:])
-
-
-@dataclass(frozen=True, eq=False)
 class Effects:
     """What the random effects of a design are in a choice of frames.
 
@@ -219,52 +144,6 @@ def resolve(
             case "population":
                 integrated.append((draws.covariance(block), block.z))
     return Effects(tuple(known), tuple(integrated))
-
-
-def linear_predictor(beta: Array, x: Array, offset: Array) -> Array:
-    """Return xβ + offset, shape (s, n), from β (s, p), x (n, p) and the offset (n,); link scale."""
-    return beta @ x.T + offset
-
-
-def random_part(b: Array, z: Array, index: NDArray[np.int64]) -> Array:
-    """Return zᵀb of each row's group, shape (s, n), from b (s, m, k), z (n, k) and the index (n,); link scale."""
-    total = np.zeros((b.shape[0], len(z)))
-    for column in range(z.shape[1]):
-        total += b[:, index, column] * z[:, column]
-    return total
-
-
-def covariance(sd: Array, corr: Array | None = None) -> Array:
-    """Return G = diag(σ) Ω diag(σ), shape (s, k, k).
-
-    Parameters
-    ----------
-    sd
-        (s, k) standard deviations σ.
-    corr
-        (s, k(k − 1)/2) the lower triangle of Ω, row by row; None for the identity.
-    """
-    k = sd.shape[1]
-    omega = np.broadcast_to(np.eye(k), (len(sd), k, k)).copy()
-    if corr is not None:
-        lower = np.tril_indices(k, -1)
-        omega[:, *lower] = omega[:, lower[1], lower[0]] = corr
-    return sd[:, :, None] * omega * sd[:, None, :]
-
-
-def block_diagonal(parts: Sequence[Array]) -> Array:
-    """Return covariances (s, k, k) as one of independent blocks, shape (s, Σk, Σk)."""
-    ends = np.cumsum([0, *(part.shape[1] for part in parts)])
-    whole = np.zeros((len(parts[0]), ends[-1], ends[-1]))
-    for start, end, part in zip(ends[:-1], ends[1:], parts, strict=True):
-        whole[:, start:end, start:end] = part
-    return whole
-
-
-def variance_over_b(g: Array, z: Array) -> Array:
-    """Return zᵀGz, shape (s, n), from G (s, k, k) and z (n, k); link scale, squared."""
-    squares = (z[:, :, None] * z[:, None, :]).reshape(len(z), -1)
-    return np.maximum(g.reshape(len(g), -1) @ squares.T, 0.0)
 
 
 def new_effects(rng: np.random.Generator, g: Array, groups: int) -> Array:
@@ -310,12 +189,6 @@ def mean_response(link: Link, eta: Array, v: Array | None) -> Array:
             "these predictors lie outside what the model can describe; use the log link"
         )
     return mean
-
-
-def chunks(draws: int, n: int) -> Iterator[slice]:
-    """Cut n rows into slices that hold a bounded number of values over all draws."""
-    step = max(1, CELLS // max(draws, 1))
-    return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
 def distinct_rows(design: Design) -> tuple[NDArray[np.int64], Array]:

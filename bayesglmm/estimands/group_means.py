@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from bayesglmm.estimands.frames import Draws, Frame, chunks, eta_and_variance, frames_by_block, mean_response, resolve
+from bayesglmm.estimands.frames import Frame, eta_and_variance, frames_by_block, mean_response, resolve
+from bayesglmm.posterior.draws import Draws, chunks
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.specify.design import BlockDesign
 

@@ -15,9 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.errors import DataError, OptionError, choose, listing
-from bayesglmm.estimands.frames import Draws, chunks, distinct_rows, linear_predictor, variance_over_b
+from bayesglmm.estimands.frames import distinct_rows
 from bayesglmm.marginalize.covariance import shared_covariance
 from bayesglmm.marginalize.mean import mean_over_b
+from bayesglmm.posterior.draws import Draws, chunks, linear_predictor, variance_over_b
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.posterior.summaries import interval
 from bayesglmm.specify.design import Design

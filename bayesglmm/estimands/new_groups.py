@@ -23,8 +23,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglmm.errors import BayesGLMMWarning, DataError, OptionError, listing
-from bayesglmm.estimands.frames import Draws, block_diagonal, linear_predictor, random_part
 from bayesglmm.marginalize.groups import Groups, draw_effects, over_effects
+from bayesglmm.posterior.draws import Draws, block_diagonal, linear_predictor, random_part
 from bayesglmm.specify.design import Design, rows_text
 from bayesglmm.specify.formula import column_names
 from bayesglmm.specify.model import Model

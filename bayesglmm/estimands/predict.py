@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from bayesglmm.common.text import named
 from bayesglmm.errors import DataError, OptionError, choose, listing
-from bayesglmm.estimands.frames import Draws, Frame, chunks, eta_and_variance, frames_by_block, mean_response, resolve
+from bayesglmm.estimands.frames import Frame, eta_and_variance, frames_by_block, mean_response, resolve
 from bayesglmm.estimands.new_groups import Conditioned, condition
+from bayesglmm.posterior.draws import Draws, chunks
 from bayesglmm.specify.design import Design, rows_text
 from bayesglmm.specify.design.evaluate import numbers
 from bayesglmm.specify.families import Family

@@ -14,8 +14,8 @@ from bayesglmm.common.names import find
 from bayesglmm.common.tables import plain_table
 from bayesglmm.common.text import plain
 from bayesglmm.errors import OptionError, choose, listing, suggest
-from bayesglmm.estimands.frames import Draws
 from bayesglmm.estimands.ranks import BEST, rank_probabilities, rank_table
+from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.posterior.summaries import interval
 from bayesglmm.specify.design import BlockDesign, Design

@@ -9,8 +9,9 @@ import xarray as xr
 
 from bayesglmm.common.text import named
 from bayesglmm.errors import OptionError, choose, listing
-from bayesglmm.estimands.frames import Draws, Frame, frames_by_block
+from bayesglmm.estimands.frames import Frame, frames_by_block
 from bayesglmm.estimands.offsets import offset_columns
+from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.posterior.summaries import interval
 from bayesglmm.specify.formula import column_names, render

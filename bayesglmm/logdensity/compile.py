@@ -1,11 +1,11 @@
-"""`compile_density(model)`: a model as an object nutpie samples, in coordinates chosen for it."""
+"""`compile_density(model)`: a model as a compiled log density, in coordinates chosen for it."""
 
 import ctypes
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.logdensity.arrow_matrix import Arrow, Shape, lifted
@@ -16,14 +16,13 @@ from bayesglmm.logdensity.joint_coordinates import condition_together
 from bayesglmm.logdensity.laplace import marginal_mode
 from bayesglmm.logdensity.logp_kernel import expand, log_density
 from bayesglmm.logdensity.pseudo_data import pseudo_data
-from bayesglmm.logdensity.pymc_graph import posterior_coords, posterior_dims, variable_names
 from bayesglmm.logdensity.whitening import whitening
-from bayesglmm.sample.nutpie_nuts import handed_to_nutpie
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.priors import ABOVE_ZERO
 from bayesglmm.specify.priors.scales import scales
+from bayesglmm.specify.variables import posterior_coords, posterior_dims
 
-__all__ = ["compile_density", "find_coordinates", "posterior_shapes", "variables"]
+__all__ = ["CompiledDensity", "compile_density", "find_coordinates", "posterior_shapes", "variables"]
 
 type Array = NDArray[np.float64]
 
@@ -40,10 +39,53 @@ _WORD, _POINTER = ctypes.c_uint64, ctypes.c_void_p
 _EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, _WORD, _WORD, _POINTER, _POINTER, _POINTER)
 
 
+@dataclass(frozen=True, eq=False)
+class CompiledDensity:
+    """A model's log density as machine code: what a sampler needs of it.
+
+    Parameters
+    ----------
+    bound
+        The model's data and constants behind one header.
+    shapes
+        The shape of every variable of the posterior by name, in the order in which `expand` writes them.
+    start
+        From a seed, coordinates (dim,) where a chain starts.
+    merged_rows
+        The number of rows after identical ones were merged.
+    parameterization
+        `"whitened"`, `"joint"`, or `"plain"` where no mode was found or there is no likelihood.
+    why_plain
+        Why no mode was found; empty if there is one, or none was looked for.
+    """
+
+    bound: Bound
+    shapes: dict[str, tuple[int, ...]]
+    start: Callable[[Any], Array]
+    merged_rows: int
+    parameterization: str
+    why_plain: str
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates."""
+        return self.bound.dim
+
+    @property
+    def logp(self) -> Any:
+        """The C function of the log density and its gradient: see `logp_kernel.log_density`."""
+        return log_density
+
+    @property
+    def expand(self) -> Any:
+        """The C function from coordinates to the variables of the posterior: see `logp_kernel.expand`."""
+        return expand
+
+
 def compile_density(
     model: Model, starts: Mapping[str, Any], *, prior_only: bool = False, together: bool | None = None
-) -> tuple[Any, dict[str, str | int]]:
-    """Return an object that nutpie samples, and what to say of it.
+) -> CompiledDensity:
+    """Return a model's log density in coordinates chosen for it.
 
     Parameters
     ----------
@@ -57,47 +99,19 @@ def compile_density(
     together
         As in `find_coordinates`.
 
-    Returns
-    -------
-    compiled, about
-        The second says the `parameterization`: `"whitened"`, `"joint"`, or `"plain"` where no mode was found or there
-        is no likelihood; and the number of rows after merging, `merged_rows`.
-
     Raises
     ------
     InterfaceError
-        If numba or nutpie is not as the density needs it.
+        If numba is not as the density needs it.
     """
     rows = Rows.best(model)
-    chosen = "the prior alone is sampled" if prior_only else find_coordinates(model, starts, rows, together=together)
+    chosen = "" if prior_only else find_coordinates(model, starts, rows, together=together)
     found = None if isinstance(chosen, str) else chosen
     bound = Bound.of(model, found, rows=rows, prior_only=prior_only)
-    names, shapes = list(variable_names(model)), posterior_shapes(model)
-    sizes = [int(np.prod(shapes[name])) for name in names]
-    ends = np.cumsum(sizes)
-    slices = [slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)]
-    compiled = handed_to_nutpie(
-        _n_dim=bound.dim,
-        dims={name: list(dims) for name, dims in posterior_dims(model).items()},
-        _coords={name: pd.Index(values) for name, values in posterior_coords(model).items()},
-        _shapes=shapes,
-        compiled_logp_func=log_density,
-        compiled_expand_func=expand,
-        initial_point_func=_initial(bound.dim, None if found else _start(model, bound, starts)),
-        shared_data={str(i): array for i, array in enumerate(bound.kept)},
-        shared_var_keys={},
-        user_data=bound.header,
-        n_expanded=int(ends[-1]),
-        shape_info=(names, slices, [shapes[name] for name in names]),
-        logp_func=None,
-        expand_func=None,
-        reparameterized_names=[],
-    )
+    start = _initial(bound.dim, None if found else _start(model, bound, starts))
     named = "plain" if found is None else "whitened" if found.joint is None else "joint"
-    about: dict[str, str | int] = {"parameterization": named, "merged_rows": rows.n}
-    if isinstance(chosen, str) and not prior_only:
-        about["why_plain"] = chosen
-    return compiled, about
+    why = chosen if isinstance(chosen, str) else ""
+    return CompiledDensity(bound, posterior_shapes(model), start, rows.n, named, why)
 
 
 def find_coordinates(

@@ -12,68 +12,21 @@ References
 Lewandowski, Kurowicka & Joe (2009), Journal of Multivariate Analysis 100, 1989-2001.
 """
 
-import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from bayesglmm.common.text import plain
-from bayesglmm.errors import DataError, listing
-from bayesglmm.specify.design import BlockDesign, Design
-from bayesglmm.specify.families import Family
-from bayesglmm.specify.priors import Prior, Priors
+from bayesglmm.errors import DataError
+from bayesglmm.specify.design import BlockDesign
+from bayesglmm.specify.priors import Prior
+from bayesglmm.specify.variables import Parts, posterior_coords, posterior_dims
 
 if TYPE_CHECKING:
     import pymc as pm
 
-__all__ = ["Parts", "build", "check_names", "pair_names", "posterior_coords", "posterior_dims", "variable_names"]
-
-
-class Parts(Protocol):
-    """What a graph is built from: the three values of a model that matter to it."""
-
-    @property
-    def design(self) -> Design: ...  # noqa: D102
-    @property
-    def family(self) -> Family: ...  # noqa: D102
-    @property
-    def priors(self) -> Priors: ...  # noqa: D102
-
-
-def variable_names(model: Parts) -> tuple[str, ...]:
-    """Return the names of the variables that a posterior holds, in the order of tables."""
-    return tuple(posterior_dims(model))
-
-
-def posterior_dims(model: Parts) -> dict[str, tuple[str, ...]]:
-    """Return the dims of every variable that a posterior holds, beside chain and draw, in the order of tables."""
-    blocks = model.design.blocks
-    return {
-        "beta": ("coef",),
-        **{f"sd_{block.name}": (f"{block.name}_coef",) for block in blocks},
-        **{f"corr_{block.name}": (f"{block.name}_pair",) for block in blocks if block.correlated},
-        **{parameter.name: () for parameter in model.family.parameters},
-        **{f"b_{block.name}": (block.name, f"{block.name}_coef") for block in blocks},
-    }
-
-
-def posterior_coords(model: Parts) -> dict[str, list[Any]]:
-    """Return the labels of every dim of `posterior_dims`."""
-    coords: dict[str, list[Any]] = {"coef": list(model.design.coef)}
-    for block in model.design.blocks:
-        coords[block.name] = list(block.levels)
-        coords[f"{block.name}_coef"] = list(block.columns)
-        if block.correlated:
-            coords[f"{block.name}_pair"] = list(pair_names(block))
-    return coords
-
-
-def pair_names(block: BlockDesign) -> tuple[str, ...]:
-    """Return the names of the correlations of a block: the lower triangle, row by row."""
-    return tuple(f"{block.columns[j]},{block.columns[i]}" for i in range(block.size) for j in range(i))
+__all__ = ["build"]
 
 
 def build(model: Parts, *, prior_only: bool = False) -> "pm.Model":
@@ -103,43 +56,6 @@ def build(model: Parts, *, prior_only: bool = False) -> "pm.Model":
         if not prior_only:
             _observe(model, eta, parameters)
     return graph
-
-
-def check_names(model: Parts) -> None:
-    """Refuse a grouping factor whose names would stand for something else as well, and labels that no array keeps.
-
-    Raises
-    ------
-    DataError
-        Naming the factor and the clash, or the label.
-    """
-    _check_labels(model)
-    taken = {"coef", "row", "slope", "beta", "intercept", "slopes", "x", "offset", "trials", "y", "y_data"}
-    taken.update(parameter.name for parameter in model.family.parameters)
-    for block in model.design.blocks:
-        own = {block.name, *(f"{block.name}_{dim}" for dim in ("coef", "pair"))}
-        own |= {f"{part}_{block.name}" for part in ("b", "sd", "corr", "z", "partial", "index", "columns")}
-        if clash := own & taken:
-            raise DataError(
-                f"grouping factor '{block.factor}' would give the name {listing(sorted(clash))} to two things in the "
-                "posterior; rename the column"
-            )
-        taken |= own
-
-
-def _check_labels(model: Parts) -> None:
-    """Refuse labels with a NUL, where arrays and files end a text, and halves of surrogate pairs, which are no text."""
-    for name, column in model.design.columns.items():
-        labels = column.categories if isinstance(column, pd.Categorical) else ()
-        for label in map(str, labels):
-            if bad := _NO_TEXT.search(label):
-                raise DataError(
-                    f"the label '{plain(label)}' of '{plain(name)}' holds the character U+{ord(bad[0]):04X}, which no "
-                    "file of text keeps; remove it from the data"
-                )
-
-
-_NO_TEXT = re.compile("[\\x00\\ud800-\\udfff]")
 
 
 def _common(model: Parts) -> Any:

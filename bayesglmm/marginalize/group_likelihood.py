@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from bayesglmm.common.names import find
 from bayesglmm.errors import OptionError, listing, suggest
-from bayesglmm.estimands.frames import Draws, block_diagonal, chunks, linear_predictor, random_part
 from bayesglmm.marginalize.groups import Groups, over_effects
+from bayesglmm.posterior.draws import Draws, block_diagonal, chunks, linear_predictor, random_part
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.specify.design import BlockDesign, Design
 

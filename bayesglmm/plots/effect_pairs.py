@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from bayesglmm.errors import OptionError, listing
-from bayesglmm.estimands.frames import Draws
 from bayesglmm.estimands.random_effects import blocks_of, random_effects
 from bayesglmm.plots.style import COLOURS, GREY, Picture, as_labels, columns_text, label, new_figure, scale
+from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.protocol import Fitted
 
 __all__ = ["effect_pairs"]

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from bayesglmm.compiled.kernels import family_call, link_call
 from bayesglmm.compiled.workspace import CHUNK, WORK, Work
-from bayesglmm.estimands.frames import CELLS, linear_predictor, random_part
 from bayesglmm.logdensity.data_rows import Rows
+from bayesglmm.posterior.draws import CELLS, linear_predictor, random_part
 from bayesglmm.specify.model import Model
 
 __all__ = ["Likelihood"]

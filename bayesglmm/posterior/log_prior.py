@@ -6,10 +6,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesglmm.estimands.frames import Draws, covariance
-from bayesglmm.logdensity.pymc_graph import Parts
+from bayesglmm.posterior.draws import Draws, covariance
 from bayesglmm.specify.priors import Assigned
 from bayesglmm.specify.priors.numeric import log_density
+from bayesglmm.specify.variables import Parts
 
 __all__ = ["log_prior"]
 

@@ -8,8 +8,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglmm.errors import OptionError
-from bayesglmm.logdensity.pymc_graph import variable_names
 from bayesglmm.specify.model import Model
+from bayesglmm.specify.variables import variable_names
 
 __all__ = ["NO_GROUPS", "covariance", "covariance_draws", "interval", "summary"]
 

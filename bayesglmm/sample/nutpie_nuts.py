@@ -10,16 +10,23 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglmm.errors import InterfaceError, warn_once
+from bayesglmm.specify.model import Model
+from bayesglmm.specify.variables import posterior_coords, posterior_dims
 
-__all__ = ["compile_graph", "finished", "handed_to_nutpie", "load_nutpie", "run_nutpie"]
+if TYPE_CHECKING:
+    from bayesglmm.logdensity.compile import CompiledDensity
+
+__all__ = ["compile_graph", "finished", "hand_over", "load_nutpie", "run_nutpie"]
 
 _WANTED = ("logp", "energy", "diverging", "depth", "maxdepth_reached", "n_steps", "mean_tree_accept", "step_size")
 """nutpie's names of the statistics that are kept."""
@@ -38,24 +45,38 @@ def load_nutpie() -> Any:
         del sys.modules["arviz"]
 
 
-def handed_to_nutpie(**fields: Any) -> Any:
+def hand_over(density: "CompiledDensity", model: Model) -> Any:
     """Return a density of the package's own as what nutpie makes of a PyMC graph.
-
-    Parameters
-    ----------
-    fields
-        Those of nutpie's `CompiledPyMCModel`.
 
     Raises
     ------
     InterfaceError
         If nutpie has no such object, or one of other fields.
     """
+    shapes = density.shapes
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
+    slices = [slice(int(start), int(end)) for start, end in pairwise([0, *ends])]
     load_nutpie()
     with _as_known("the object that stands for a compiled model"):
         from nutpie.compile_pymc import CompiledPyMCModel
 
-        return CompiledPyMCModel(**fields)
+        return CompiledPyMCModel(
+            _n_dim=density.dim,
+            dims={name: list(dims) for name, dims in posterior_dims(model).items()},
+            _coords={name: pd.Index(values) for name, values in posterior_coords(model).items()},
+            _shapes=shapes,
+            compiled_logp_func=density.logp,
+            compiled_expand_func=density.expand,
+            initial_point_func=density.start,
+            shared_data={str(i): array for i, array in enumerate(density.bound.kept)},
+            shared_var_keys={},
+            user_data=density.bound.header,
+            n_expanded=int(ends[-1]),
+            shape_info=(list(shapes), slices, list(shapes.values())),
+            logp_func=None,
+            expand_func=None,
+            reparameterized_names=[],
+        )
 
 
 def compile_graph(graph: Any, names: Sequence[str], jittered: Collection[Any], starts: Mapping[str, Any]) -> Any:

@@ -18,15 +18,15 @@ import numpy as np
 import xarray as xr
 
 from bayesglmm.errors import InterfaceError, OptionError, SamplingError, choose, listing, warn_once
-from bayesglmm.logdensity.pymc_graph import variable_names
 from bayesglmm.sample.numpyro_nuts import require_numpyro, run_numpyro
-from bayesglmm.sample.nutpie_nuts import compile_graph, finished, run_nutpie
+from bayesglmm.sample.nutpie_nuts import compile_graph, finished, hand_over, run_nutpie
 from bayesglmm.sample.progress import status
 from bayesglmm.sample.pymc_nuts import run_pymc
 from bayesglmm.sample.versions import versions
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.priors import WHOLE_LINE
 from bayesglmm.specify.priors.scales import scales
+from bayesglmm.specify.variables import variable_names
 
 __all__ = ["Sampler", "constants", "observed", "sample"]
 
@@ -263,7 +263,9 @@ def _compile(model: Model, sampler: Sampler, way: Way, together: bool | None = N
     if way == "density":
         from bayesglmm.logdensity.compile import compile_density
 
-        return compile_density(model, _starts(model), prior_only=sampler.prior_only, together=together)
+        density = compile_density(model, _starts(model), prior_only=sampler.prior_only, together=together)
+        about = {"parameterization": density.parameterization, "merged_rows": density.merged_rows}
+        return hand_over(density, model), about | ({"why_plain": density.why_plain} if density.why_plain else {})
     graph = _Graph.of(model, sampler.prior_only, run_numpyro if way == "numpyro" else run_pymc)
     compiled = graph.compiled() if way == "pymc" else graph
     return compiled, {"parameterization": "plain", "merged_rows": model.design.n}

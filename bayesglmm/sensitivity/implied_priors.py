@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from bayesglmm.common.tables import plain_table
 from bayesglmm.common.text import plain
 from bayesglmm.errors import listing
-from bayesglmm.estimands.frames import Draws, Frame, eta_and_variance, mean_response, resolve, variance_over_b
+from bayesglmm.estimands.frames import Frame, eta_and_variance, mean_response, resolve
 from bayesglmm.estimands.reference_values import Held, steps
-from bayesglmm.logdensity.pymc_graph import Parts
+from bayesglmm.posterior.draws import Draws, variance_over_b
 from bayesglmm.sensitivity.prior_predictive import hyperparameters
 from bayesglmm.specify.design import Design
 from bayesglmm.specify.families.links import Range
+from bayesglmm.specify.model import Model
 
 __all__ = ["ImpliedPriors", "implied_priors"]
 
@@ -84,7 +85,7 @@ class ImpliedPriors:
 
 
 def implied_priors(
-    model: Parts, *, step: str = "sd", draws: int = 4000, seed: int | np.random.Generator | None = 0
+    model: Model, *, step: str = "sd", draws: int = 4000, seed: int | np.random.Generator | None = 0
 ) -> ImpliedPriors:
     """Say what the priors mean on the scale of the response, in each frame.
 
@@ -140,21 +141,21 @@ def implied_priors(
     )
 
 
-def _frames(model: Parts) -> tuple[Frame, ...]:
+def _frames(model: Model) -> tuple[Frame, ...]:
     averages = model.family.link.averages
     if not model.design.blocks:
         return ("population",) if averages else ("typical",)
     return ("typical", "population", "new_group") if averages else ("typical", "new_group")
 
 
-def _means(model: Parts, read: Draws, design: Design, frame: Frame, rng: np.random.Generator) -> Array:
+def _means(model: Model, read: Draws, design: Design, frame: Frame, rng: np.random.Generator) -> Array:
     """Return the mean at each point, shape (points, draws); a new group has one b at all points."""
     effects = resolve(read, design, {block.name: frame for block in design.blocks}, rng)
     eta, v = eta_and_variance(read.beta, design, effects, slice(None))
     return mean_response(model.family.link, eta, v).T
 
 
-def _dataset(model: Parts, mean: Array, frames: tuple[Frame, ...], labels: tuple[str, ...]) -> xr.Dataset:
+def _dataset(model: Model, mean: Array, frames: tuple[Frame, ...], labels: tuple[str, ...]) -> xr.Dataset:
     """Return means (frames, points, draws) with the differences and ratios of each step."""
     base, stepped = mean[:, :1], mean[:, 1:]
     dims = ("frame", "step", "draw")
@@ -174,7 +175,7 @@ def _odds(p: Array) -> Array:
     return p / (1 - p)
 
 
-def _groups(model: Parts, read: Draws, design: Design) -> dict[str, Array]:
+def _groups(model: Model, read: Draws, design: Design) -> dict[str, Array]:
     """Return the spread of the groups of each block at the baseline and the intraclass correlation, (blocks, s)."""
     if not design.blocks:
         return {}
@@ -191,7 +192,7 @@ def _groups(model: Parts, read: Draws, design: Design) -> dict[str, Array]:
     return found
 
 
-def _table(model: Parts, found: xr.Dataset) -> pd.DataFrame:
+def _table(model: Model, found: xr.Dataset) -> pd.DataFrame:
     """Summarise every quantity."""
     ratio = "odds ratio" if model.family.link.range == "unit" else "ratio"
     mean = "probability" if model.family.kind in ("binary", "trials") else "mean"
@@ -215,11 +216,11 @@ def _table(model: Parts, found: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _apart(model: Parts) -> str:
+def _apart(model: Model) -> str:
     return "highest / lowest" if model.family.link.range == "positive" else "highest − lowest"
 
 
-def _findings(model: Parts, found: xr.Dataset) -> Iterator[str]:
+def _findings(model: Model, found: xr.Dataset) -> Iterator[str]:
     """Say where more than half of the prior of a mean is at an extreme."""
     link, outcome = model.family.link, model.design.outcome
     assert outcome is not None
@@ -244,7 +245,7 @@ def _findings(model: Parts, found: xr.Dataset) -> Iterator[str]:
             yield f"frame {frame}: most of the prior lies {where} at {listing(bad, 4)}; {_REMEDY}"
 
 
-def _outcome(model: Parts) -> str:
+def _outcome(model: Model) -> str:
     outcome = model.design.outcome
     assert outcome is not None
     if model.family.kind == "trials":

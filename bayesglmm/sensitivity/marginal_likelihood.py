@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from bayesglmm.errors import BayesGLMMWarning
-from bayesglmm.estimands.frames import Draws, block_diagonal, chunks, covariance, linear_predictor
 from bayesglmm.marginalize.group_likelihood import integral_points
 from bayesglmm.marginalize.groups import Groups, over_effects
+from bayesglmm.posterior.draws import Draws, block_diagonal, chunks, covariance, linear_predictor
 from bayesglmm.posterior.protocol import Fitted, Thinned
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.priors.numeric import log_density

@@ -19,12 +19,12 @@ import xarray as xr
 from bayesglmm.common.names import find
 from bayesglmm.common.tables import plain_table
 from bayesglmm.errors import DataError, OptionError, choose
-from bayesglmm.logdensity.pymc_graph import variable_names
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.sensitivity.firth import firth
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.priors import HalfStudentT, Normal, Prior
 from bayesglmm.specify.priors.scales import scales as scales_of
+from bayesglmm.specify.variables import variable_names
 
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture

@@ -15,22 +15,22 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesglmm.errors import OptionError, PriorError, listing
-from bayesglmm.estimands.frames import Draws, eta_and_variance, mean_response, new_effects, resolve
-from bayesglmm.logdensity.pymc_graph import Parts, posterior_coords, posterior_dims
-from bayesglmm.specify.describe import prior_rows
+from bayesglmm.errors import OptionError
+from bayesglmm.estimands.frames import eta_and_variance, mean_response, new_effects, resolve
+from bayesglmm.posterior.draws import Draws
 from bayesglmm.specify.design import BlockDesign
-from bayesglmm.specify.priors import Flat
+from bayesglmm.specify.model import Model
 from bayesglmm.specify.priors.numeric import draw
+from bayesglmm.specify.variables import posterior_coords, posterior_dims
 
-__all__ = ["check_draws", "hyperparameters", "prior_predictive", "require_proper"]
+__all__ = ["check_draws", "hyperparameters", "prior_predictive"]
 
 type Array = NDArray[np.float64]
 
 _LEAD = ("chain", "draw")
 
 
-def prior_predictive(model: Parts, *, draws: int = 1000, seed: int | np.random.Generator | None = None) -> xr.DataTree:
+def prior_predictive(model: Model, *, draws: int = 1000, seed: int | np.random.Generator | None = None) -> xr.DataTree:
     """Draw parameters from the priors, and outcomes for the rows of the data given them.
 
     Parameters
@@ -79,22 +79,6 @@ def prior_predictive(model: Parts, *, draws: int = 1000, seed: int | np.random.G
     return xr.DataTree.from_dict({"prior": prior, "prior_predictive": drawn, "observed_data": observed})
 
 
-def require_proper(model: Parts) -> None:
-    """Refuse to draw from a prior that is improper.
-
-    Raises
-    ------
-    PriorError
-        Naming the parameters whose prior is flat.
-    """
-    if not model.priors.proper:
-        names = [name for name, prior, _ in prior_rows(model.design, model.priors) if prior == str(Flat())]
-        raise PriorError(
-            f"the prior alone cannot be drawn from: {listing(names)} has the improper prior flat(); "
-            "give a proper one, such as priors={'slopes': 'normal(0, 2.5)'}"
-        )
-
-
 def check_draws(draws: Any) -> None:
     """Refuse a number of draws that is not one.
 
@@ -107,7 +91,7 @@ def check_draws(draws: Any) -> None:
         raise OptionError(f"draws={draws!r} is not a whole number from 1 on")
 
 
-def hyperparameters(model: Parts, draws: int, rng: np.random.Generator) -> xr.Dataset:
+def hyperparameters(model: Model, draws: int, rng: np.random.Generator) -> xr.Dataset:
     """Draw everything but the random effects, as variables of a posterior with one chain.
 
     Raises
@@ -118,7 +102,7 @@ def hyperparameters(model: Parts, draws: int, rng: np.random.Generator) -> xr.Da
         If `draws` is not a whole number above zero.
     """
     check_draws(draws)
-    require_proper(model)
+    model.require_proper()
     design, priors = model.design, model.priors
     values = {"beta": _beta(model, draws, rng)}
     for block in design.blocks:
@@ -134,7 +118,7 @@ def hyperparameters(model: Parts, draws: int, rng: np.random.Generator) -> xr.Da
     return xr.Dataset(variables, {"chain": [0], "draw": np.arange(draws), **coords})
 
 
-def _beta(model: Parts, draws: int, rng: np.random.Generator) -> Array:
+def _beta(model: Model, draws: int, rng: np.random.Generator) -> Array:
     """Draw the coefficients on the original scale, shape (draws, p): the intercept's prior is of the centred design."""
     design, priors = model.design, model.priors
     slopes = [draw(assigned.prior, rng, draws) for assigned in priors.slopes]

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from bayesglmm.common.names import find
 from bayesglmm.common.tables import plain_table
 from bayesglmm.errors import OptionError, choose
-from bayesglmm.estimands.frames import Draws
+from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.sensitivity.marginal_likelihood import Evidence, Measured
 from bayesglmm.specify.priors import Prior

@@ -9,24 +9,23 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bayesglmm.errors import BayesGLMMWarning, DataError, PriorError, ResponseError, listing, refuse_unknown
-from bayesglmm.estimands.reference_values import Step
-from bayesglmm.logdensity import pymc_graph as graph
-from bayesglmm.sensitivity import implied_priors as implied
-from bayesglmm.sensitivity import prior_predictive
-from bayesglmm.specify.describe import describe, describe_html
+from bayesglmm.specify.describe import describe, describe_html, prior_rows
 from bayesglmm.specify.design import Columns, Design, Outcome
 from bayesglmm.specify.design.roles import referable
 from bayesglmm.specify.families import Family, get_family
 from bayesglmm.specify.families.links import Link
 from bayesglmm.specify.formula import Formula, parse, render, update
-from bayesglmm.specify.priors import Priors
+from bayesglmm.specify.priors import Flat, Priors
+from bayesglmm.specify.variables import check_names
 
 if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
+    from bayesglmm.estimands.reference_values import Step
     from bayesglmm.fitting import Fit
     from bayesglmm.sample.sampling import Backend
+    from bayesglmm.sensitivity.implied_priors import ImpliedPriors
 
 __all__ = ["LEFT_OUT", "Model", "glmm"]
 
@@ -217,15 +216,24 @@ class Model:
         PriorError
             Naming the parameters whose prior is flat.
         """
-        prior_predictive.require_proper(self)
+        if not self.priors.proper:
+            names = [name for name, prior, _ in prior_rows(self.design, self.priors) if prior == str(Flat())]
+            raise PriorError(
+                f"the prior alone cannot be drawn from: {listing(names)} has the improper prior flat(); "
+                "give a proper one, such as priors={'slopes': 'normal(0, 2.5)'}"
+            )
 
     def prior_predictive(self, *, draws: int = 1000, seed: int | None = None) -> "xr.DataTree":
         """Draw parameters and outcomes from the priors alone: see `bayesglmm.sensitivity.prior_predictive`."""
-        return prior_predictive.prior_predictive(self, draws=draws, seed=seed)
+        from bayesglmm.sensitivity.prior_predictive import prior_predictive
 
-    def implied_priors(self, *, step: Step = "sd", draws: int = 4000, seed: int | None = 0) -> implied.ImpliedPriors:
+        return prior_predictive(self, draws=draws, seed=seed)
+
+    def implied_priors(self, *, step: "Step" = "sd", draws: int = 4000, seed: int | None = 0) -> "ImpliedPriors":
         """Return what the priors say on the scale of the response: see `bayesglmm.sensitivity.implied_priors`."""
-        return implied.implied_priors(self, step=step, draws=draws, seed=seed)
+        from bayesglmm.sensitivity.implied_priors import implied_priors
+
+        return implied_priors(self, step=step, draws=draws, seed=seed)
 
     def to_pymc(self, *, prior_only: bool = False) -> "pm.Model":
         """Return the model as a PyMC graph: add to it and sample it as any other.
@@ -240,9 +248,11 @@ class Model:
         PriorError
             If the prior alone is wanted and has no distribution, being improper.
         """
+        from bayesglmm.logdensity.pymc_graph import build
+
         if prior_only:
             self.require_proper()
-        return graph.build(self, prior_only=prior_only)
+        return build(self, prior_only=prior_only)
 
 
 def glmm(
@@ -308,7 +318,7 @@ def glmm(
     _check_offset(design, chosen)
     _check_groups(design, chosen)
     model = Model(parsed, chosen, Priors.build(priors, design, chosen), design, data, missing)
-    graph.check_names(model)
+    check_names(model)
     return model
 
 

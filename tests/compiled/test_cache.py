@@ -510,7 +510,9 @@ def no_c_functions(monkeypatch):
 
 
 def test_where_nothing_makes_c_functions_the_error_names_the_function(no_c_functions):
-    with pytest.raises(InterfaceError, match=r"numba cannot compile bayesglmm\.specify\.families\.special\.mills \(AttributeError") as one:
+    with pytest.raises(
+        InterfaceError, match=r"numba cannot compile bayesglmm\.specify\.families\.special\.mills \(AttributeError"
+    ) as one:
         mills()
     assert one.value.dependency == "numba"
     with pytest.raises(InterfaceError):  # not the family's fault

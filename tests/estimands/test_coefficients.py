@@ -10,7 +10,7 @@ from scipy import special
 from bayesglmm import Fit, datasets, glmm
 from bayesglmm.errors import OptionError
 from bayesglmm.estimands.coefficients import marginal_draws
-from bayesglmm.estimands.frames import Draws
+from bayesglmm.posterior.draws import Draws
 
 
 def few(formula: str, data: pd.DataFrame, family: str, link: str | None = None) -> Fit:

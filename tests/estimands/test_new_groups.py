@@ -12,9 +12,9 @@ from scipy import special, stats
 
 import bayesglmm as bg
 from bayesglmm.errors import BayesGLMMWarning, DataError, OptionError, ResponseError
-from bayesglmm.estimands.frames import Draws
 from bayesglmm.estimands.new_groups import condition
 from bayesglmm.fitting import Fit
+from bayesglmm.posterior.draws import Draws
 
 HELD_OUT = 49
 """The patient with the most seizures: the outcomes that move the posterior most."""

@@ -9,12 +9,13 @@ from scipy import special
 import bayesglmm as bg
 from bayesglmm.errors import DataError, OptionError
 from bayesglmm.estimands import frames
-from bayesglmm.estimands.frames import Draws
 from bayesglmm.estimands.predict import KINDS, predict
-from bayesglmm.logdensity.pymc_graph import pair_names
 from bayesglmm.marginalize.mean import mean_over_b
+from bayesglmm.posterior import draws as arrays
+from bayesglmm.posterior.draws import Draws
 from bayesglmm.specify.families.links import get_link
 from bayesglmm.specify.model import Model, glmm
+from bayesglmm.specify.variables import pair_names
 
 CHAINS, DRAWS = 2, 40
 FRAMES = frames.FRAMES
@@ -160,14 +161,14 @@ def test_crossed_nested_and_repeated_blocks_add_their_variances(formula: str) ->
 def test_variance_of_three_correlated_effects_is_the_quadratic_form() -> None:
     sd, corr = np.array([[2.0, 0.5, 1.0]]), np.array([[0.3, -0.2, 0.6]])
     z = np.array([[1.0, 2.0, -1.0], [1.0, 0.0, 0.0]])
-    g = frames.covariance(sd, corr)
+    g = arrays.covariance(sd, corr)
     np.testing.assert_allclose(g[0], [[4.0, 0.3, -0.4], [0.3, 0.25, 0.3], [-0.4, 0.3, 1.0]])
-    np.testing.assert_allclose(frames.variance_over_b(g, z), [[4 + 1 + 1 + 1.2 + 0.8 - 1.2, 4.0]])
+    np.testing.assert_allclose(arrays.variance_over_b(g, z), [[4 + 1 + 1 + 1.2 + 0.8 - 1.2, 4.0]])
 
 
 def test_new_effects_have_the_covariance_they_are_drawn_with() -> None:
     """Monte Carlo: an entry of the covariance of 200,000 draws has a standard error below 0.015."""
-    g = frames.covariance(np.array([[2.0, 0.5, 1.0]]), np.array([[0.3, -0.2, 0.6]]))
+    g = arrays.covariance(np.array([[2.0, 0.5, 1.0]]), np.array([[0.3, -0.2, 0.6]]))
     drawn = frames.new_effects(np.random.default_rng(1), g, 200_000)[0]
     np.testing.assert_allclose(np.cov(drawn.T), g[0], atol=0.06)
     np.testing.assert_allclose(drawn.mean(axis=0), 0, atol=0.02)
@@ -175,7 +176,7 @@ def test_new_effects_have_the_covariance_they_are_drawn_with() -> None:
 
 @pytest.mark.parametrize("corr", [-1.0, 1.0])
 def test_new_effects_under_a_singular_covariance_are_finite(corr: float) -> None:
-    g = frames.covariance(np.array([[1.0, 2.0]]), np.array([[corr]]))
+    g = arrays.covariance(np.array([[1.0, 2.0]]), np.array([[corr]]))
     drawn = frames.new_effects(np.random.default_rng(1), g, 100)
     np.testing.assert_allclose(drawn[..., 1], 2 * corr * drawn[..., 0], atol=1e-7)
 
@@ -286,10 +287,10 @@ def test_the_order_of_rows_changes_nothing(counts) -> None:
 def test_chunks_of_rows_change_nothing(counts, monkeypatch: pytest.MonkeyPatch) -> None:
     model, posterior = counts
     whole = {frame: predict(model, posterior, frame=frame, seed=4) for frame in FRAMES}
-    monkeypatch.setattr(frames, "CELLS", 7 * CHAINS * DRAWS)
+    monkeypatch.setattr(arrays, "CELLS", 7 * CHAINS * DRAWS)
     for frame, expected in whole.items():
         np.testing.assert_allclose(predict(model, posterior, frame=frame, seed=4), expected, rtol=1e-12)
-    assert [part.stop - part.start for part in frames.chunks(CHAINS * DRAWS, 17)] == [7, 7, 3]
+    assert [part.stop - part.start for part in arrays.chunks(CHAINS * DRAWS, 17)] == [7, 7, 3]
 
 
 def test_rows_are_positions_in_the_data_as_given() -> None:
@@ -303,7 +304,7 @@ def test_rows_are_positions_in_the_data_as_given() -> None:
 def test_a_mapping_mixes_frames_by_factor(counts) -> None:
     model, posterior = counts
     site = model.design.blocks[1]
-    at_site = frames.random_part(Draws(posterior, model.design).b(site), site.z, site.index)
+    at_site = arrays.random_part(Draws(posterior, model.design).b(site), site.z, site.index)
     eta = typical_by_hand(model, posterior) + at_site.reshape(CHAINS, DRAWS, -1)
     v = variance_by_hand(model, posterior, ["id"])
     found = predict(model, posterior, frame={"site": "group", "id": "population"})

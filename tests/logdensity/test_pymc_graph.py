@@ -15,10 +15,11 @@ from pytensor.compile.mode import Mode
 from scipy import special, stats
 
 from bayesglmm.errors import DataError
-from bayesglmm.logdensity.pymc_graph import build, pair_names, posterior_coords, posterior_dims, variable_names
+from bayesglmm.logdensity.pymc_graph import build
 from bayesglmm.specify.families import FAMILIES
 from bayesglmm.specify.model import Model, glmm
 from bayesglmm.specify.priors import DISTRIBUTIONS, Prior
+from bayesglmm.specify.variables import pair_names, posterior_coords, posterior_dims, variable_names
 
 type Point = dict[str, Array]
 

@@ -9,9 +9,9 @@ from scipy import special, stats
 
 import bayesglmm as bg
 from bayesglmm.errors import BayesGLMMWarning, OptionError
-from bayesglmm.estimands.frames import Draws
 from bayesglmm.marginalize.group_likelihood import group_log_likelihood
 from bayesglmm.marginalize.groups import Groups, draw_effects, over_effects
+from bayesglmm.posterior.draws import Draws
 from bayesglmm.specify.families import get_family
 
 STUDIES = {
@@ -250,7 +250,7 @@ def test_blocks_of_one_factor_are_integrated_out_together() -> None:
 def test_chunks_of_draws_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     fit = hand_made(bg.glmm("yes ~ x + (1 | id)", crossed(), "bernoulli"), chains=2, draws=11)
     whole = group_log_likelihood(fit)
-    monkeypatch.setattr("bayesglmm.estimands.frames.CELLS", 4 * 60)
+    monkeypatch.setattr("bayesglmm.posterior.draws.CELLS", 4 * 60)
     np.testing.assert_array_equal(group_log_likelihood(fit), whole)
 
 

@@ -7,7 +7,7 @@ from handmade import hand_made, seizure_like
 from scipy import special, stats
 
 import bayesglmm as bg
-from bayesglmm.estimands.frames import Draws
+from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.log_prior import log_prior
 from bayesglmm.sensitivity.marginal_likelihood import Evidence, Target, _log_lkj
 from bayesglmm.sensitivity.power_scaling import integrated_log_likelihood

@@ -14,7 +14,6 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglmm.errors import StorageError
-from bayesglmm.logdensity.pymc_graph import posterior_coords, posterior_dims
 from bayesglmm.posterior.saved.columns import pack_columns, unpack_columns
 from bayesglmm.posterior.saved.priors import pack_priors, unpack_priors
 from bayesglmm.posterior.saved.values import text, texts
@@ -24,6 +23,7 @@ from bayesglmm.specify.families import FAMILIES, get_family
 from bayesglmm.specify.families.links import LINKS
 from bayesglmm.specify.formula import parse
 from bayesglmm.specify.model import Model
+from bayesglmm.specify.variables import posterior_coords, posterior_dims
 
 __all__ = ["check_data", "check_draws", "check_rebuilt", "describe", "rebuild"]
 

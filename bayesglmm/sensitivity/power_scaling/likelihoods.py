@@ -4,8 +4,8 @@ import math
 
 import xarray as xr
 
-from bayesglmm.estimands.frames import Draws
 from bayesglmm.marginalize.group_likelihood import group_log_likelihood, integral_points
+from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.protocol import Fitted
 
 __all__ = ["conditional_log_likelihood", "integrated_log_likelihood", "log_likelihood"]

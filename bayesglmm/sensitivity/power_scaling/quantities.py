@@ -10,9 +10,9 @@ from bayesglmm.errors import DataError, OptionError
 from bayesglmm.estimands.comparisons import Comparison, population_effects
 from bayesglmm.estimands.frames import distinct_rows
 from bayesglmm.estimands.reference_values import is_factor, levels, predictors
-from bayesglmm.logdensity.pymc_graph import variable_names
 from bayesglmm.posterior.protocol import Fitted, Thinned
 from bayesglmm.specify.design import Columns, Design
+from bayesglmm.specify.variables import variable_names
 
 __all__ = ["check", "effects", "every_effect", "frame_of", "labelled", "parameters"]
 
