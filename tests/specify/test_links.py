@@ -136,7 +136,7 @@ def test_text_and_repr_name_the_link(link: Link) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"), [("Logit", "did you mean 'logit'"), (3, "known: identity"), ([], "known")]
+    ("given", "expected"), [("Logit", "did you mean 'logit'"), (3, "known: cauchit"), ([], "known")]
 )
 def test_an_unknown_link_is_refused_with_the_known_ones(given: object, expected: str) -> None:
     with pytest.raises(FamilyError, match=expected):
