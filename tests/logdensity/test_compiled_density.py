@@ -26,7 +26,7 @@ COMBINATIONS = [(family.name, link) for family in FAMILIES.values() for link in 
 
 @pytest.mark.parametrize(("family", "link"), COMBINATIONS)
 def test_every_family_and_link(family, link):
-    response = "p(y, n)" if FAMILIES[family].kind == "trials" else "y"
+    response = "p(y, n)" if FAMILIES[family].outcome_type == "trials" else "y"
     model = glmm(f"{response} ~ x + (1 | g)", table(family), family, link=link)
     agree(model, centre=6.0 if link == "inverse" else 0.0, spread=0.3 if link == "inverse" else 0.7)
 
@@ -49,7 +49,7 @@ NUMBERS = {
 @pytest.mark.parametrize("name", [name for name in DISTRIBUTIONS if name != "lkj"])
 def test_every_prior(name):
     prior = NUMBERS[name]
-    kind = "positive" if DISTRIBUTIONS[name].kind == "positive" else "real"
+    kind = "positive" if DISTRIBUTIONS[name].domain == "positive" else "real"
     priors = {"sd": prior} if kind == "positive" else {"slopes": prior, "intercept": prior}
     agree(glmm("y ~ x + w + (1 + x | g)", table("gaussian"), "gaussian", priors=priors))
 
@@ -234,7 +234,7 @@ def test_the_tails_are_finite(family, link, eta):
         pytest.skip("exp(700) is finite, its square is not: the density of a success there is 1 to the last digit")
     if link == "sqrt" and eta == 0:
         pytest.skip("√ has no derivative of log μ at 0")
-    response = "p(y, n)" if FAMILIES[family].kind == "trials" else "y"
+    response = "p(y, n)" if FAMILIES[family].outcome_type == "trials" else "y"
     bound = Bound.of(glmm(f"{response} ~ 1", table(family), family, link=link, priors={"intercept": "normal(0, 1000)"}))
     value, gradient, code = density(bound, np.array([eta]))
     assert code == 0
@@ -244,7 +244,7 @@ def test_the_tails_are_finite(family, link, eta):
 @pytest.mark.parametrize(("family", "link"), COMBINATIONS)
 def test_no_point_raises(family, link):
     """Far out the density may be beyond the range of doubles: then it says so by its code, and nothing else."""
-    response = "p(y, n)" if FAMILIES[family].kind == "trials" else "y"
+    response = "p(y, n)" if FAMILIES[family].outcome_type == "trials" else "y"
     bound = Bound.of(glmm(f"{response} ~ x + (1 + x | g)", table(family), family, link=link))
     rng = np.random.default_rng(2)
     for scale in (0.0, 1.0, 30.0, 800.0):

@@ -136,10 +136,10 @@ def test_the_pymc_density_is_scipys(name: str, link: str) -> None:
     n = None if row.trials is None else pt.constant(counted(name, mu).astype(int))
     parameters = {key: np.float64(value) for key, value in row.parameters.items()}
     arguments = family.distribution(pt.constant(family.link.link(mu)), family.link, parameters, n)
-    observed = y if family.kind == "continuous" else y.astype(int)
+    observed = y if family.outcome_type == "continuous" else y.astype(int)
     logp = pm.logp(getattr(pm, family.pymc).dist(**arguments), observed).eval(mode="FAST_COMPILE")
     reference = row.reference(mu, row.trials, **row.parameters)
-    expected = (reference.logpdf if family.kind == "continuous" else reference.logpmf)(y)
+    expected = (reference.logpdf if family.outcome_type == "continuous" else reference.logpmf)(y)
     np.testing.assert_allclose(logp, expected, rtol=1e-10)
 
 
@@ -150,7 +150,7 @@ def test_draws_at_extreme_means_are_outcomes_too(name: str, link: str) -> None:
     mu = np.repeat(family.link.inverse(eta)[:, None], 50, axis=1)
     y = drawn(name, mu, link)
     assert not np.isnan(y).any()
-    y = np.minimum(y, 2.0**53) if family.kind == "count" else y
+    y = np.minimum(y, 2.0**53) if family.outcome_type == "count" else y
     family.check("y", y.ravel(), trials(name, y.ravel()), None, np.arange(y.size))
 
 
@@ -182,13 +182,13 @@ def test_a_row_without_trials_is_refused(size: float) -> None:
 @every_family
 def test_trials_labels_and_categories_are_for_the_families_that_have_them(name: str) -> None:
     family, y = get_family(name), np.array([0.0, 1.0])
-    if family.kind == "trials":
+    if family.outcome_type == "trials":
         with pytest.raises(ResponseError, match=r"write p\(y, trials\).*bernoulli"):
             family.check("y", y, None, None, np.arange(2))
     else:
         with pytest.raises(ResponseError, match=f'{name} family has not; use family="binomial"'):
             family.check("y", y, np.ones(2), None, np.arange(2))
-    if family.kind == "binary":
+    if family.outcome_type == "binary":
         family.check("y", y, None, ("no", "yes"), np.arange(2))
         with pytest.raises(ResponseError, match=r"3 categories \(a, b, c\).*recode"):
             family.check("y", y, None, ("a", "b", "c"), np.arange(2))
@@ -234,5 +234,5 @@ def test_the_compiled_rows_and_the_constant_are_scipys_density(name: str, link: 
     eta, g = family.link.link(mu)[None], np.zeros((1, 1, 1))
     rows = Groups(family, y, counted(name, mu), np.ones((3, 1)), np.arange(3), eta, g, parameters)
     reference = row.reference(mu, row.trials, **row.parameters)
-    expected = (reference.logpdf if family.kind == "continuous" else reference.logpmf)(y)
+    expected = (reference.logpdf if family.outcome_type == "continuous" else reference.logpmf)(y)
     np.testing.assert_allclose(over_effects(rows).log[0], expected, rtol=1e-10, atol=1e-12)

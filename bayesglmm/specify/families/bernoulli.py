@@ -44,7 +44,7 @@ BERNOULLI = Family(
     name="bernoulli",
     link=get_link("logit"),
     links=("logit", "probit", "cloglog", "cauchit"),
-    kind="binary",
+    outcome_type="binary",
     parameters=(),
     rules=(
         Rule(

@@ -28,7 +28,7 @@ BINOMIAL = Family(
     name="binomial",
     link=get_link("logit"),
     links=("logit", "probit", "cloglog", "cauchit"),
-    kind="trials",
+    outcome_type="trials",
     parameters=(),
     rules=(
         Rule(
