@@ -22,7 +22,7 @@ type Array = np.ndarray[Any, Any]
 
 N = 30
 
-UNIT = ("logit", "probit", "cloglog", "cauchit")
+UNIT = ("logit", "probit", "cloglog", "loglog", "cauchit")
 
 # -- links -----------------------------------------------------------------------------------------
 
@@ -63,9 +63,11 @@ LINK_ROWS: dict[str, LinkRow] = {
     "log": LinkRow(mpmath.exp),
     "sqrt": LinkRow(lambda eta: eta**2),
     "inverse": LinkRow(lambda eta: 1 / eta if eta else mpmath.inf),
+    "inverse_squared": LinkRow(lambda eta: 1 / mpmath.sqrt(eta) if eta else mpmath.inf),
     "logit": LinkRow(tails=lambda eta: (-mpmath.log1p(mpmath.exp(-eta)), -mpmath.log1p(mpmath.exp(eta)))),
     "probit": LinkRow(tails=lambda eta: _less(mpmath.erfc(abs(eta) / mpmath.sqrt(2)) / 2, eta)),
     "cloglog": LinkRow(tails=_gumbel),
+    "loglog": LinkRow(tails=lambda eta: _gumbel(-eta)[::-1]),
     "cauchit": LinkRow(tails=lambda eta: _less(mpmath.atan2(1, abs(eta)) / mpmath.pi, eta)),
 }
 
@@ -202,6 +204,15 @@ FAMILY_ROWS: dict[str, FamilyRow] = {
         _POSITIVE,
         {"shape": 2.3},
     ),
+    "inverse_gaussian": FamilyRow(
+        ("log", "inverse_squared", "inverse"),
+        lambda mu, n, shape: stats.invgauss(mu / shape, scale=shape),
+        lambda y, n, mu, k: mpmath.log(k / (2 * mpmath.pi * y**3)) / 2 - k * (y - mu) ** 2 / (2 * mu**2 * y),
+        lambda rng, n: rng.wald(2, 3, n),
+        lambda: with_parameter(positives(("log", "inverse_squared", "inverse")), SHAPES),
+        _POSITIVE,
+        {"shape": 2.3},
+    ),
     "beta": FamilyRow(
         ("logit",),
         lambda mu, n, phi: stats.beta(mu * phi, (1 - mu) * phi),
@@ -263,6 +274,7 @@ PRIOR_ROWS: dict[str, PriorRow] = {
         PriorRow("student_t(3, 1, 2.5)", stats.t),
         PriorRow("cauchy(1, 2)", stats.cauchy),
         PriorRow("laplace(-1, 0.5)", stats.laplace),
+        PriorRow("logistic(-1, 0.5)", stats.logistic),
         PriorRow("uniform(-2, 6)", lambda lower, upper: stats.uniform(lower, upper - lower)),
         PriorRow("exponential(0.5)", lambda rate: stats.expon(scale=1 / rate)),
         PriorRow("gamma(2, 0.1)", lambda shape, rate: stats.gamma(shape, scale=1 / rate)),

@@ -43,7 +43,7 @@ def binary_rows(
 BERNOULLI = Family(
     name="bernoulli",
     link=get_link("logit"),
-    links=("logit", "probit", "cloglog", "cauchit"),
+    links=("logit", "probit", "cloglog", "loglog", "cauchit"),
     outcome_type="binary",
     parameters=(),
     rules=(
