@@ -74,7 +74,7 @@ def icc(fit: Fitted, new_data: object = None, *, scale: str = "latent", ci_prob:
     Goldstein, Browne & Rasbash (2002); Nakagawa, Johnson & Schielzeth (2017).
     """
     model, probabilities = fit.model, interval(ci_prob)
-    chosen = SCALES[SCALES.index(choose("scale", scale, SCALES))]
+    chosen = choose("scale", scale, SCALES)
     design = model.design if new_data is None else model.design.on(new_data, outcome=False, factors=())
     shares = icc_draws(Draws(fit.posterior, model.design), model.family, design, chosen)
     middle, lower, upper = np.quantile(np.column_stack(list(shares.values())), (0.5, *probabilities), axis=0)

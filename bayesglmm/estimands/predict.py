@@ -101,7 +101,7 @@ def predict(
     Zeger, Liang & Albert (1988); Hedeker et al. (2018).
     """
     frames = frames_by_block(model.design, frame)
-    of = KINDS[KINDS.index(choose("kind", kind, KINDS))]
+    of = choose("kind", kind, KINDS)
     rng = np.random.default_rng(seed)
     note = {}
     if given is not None:

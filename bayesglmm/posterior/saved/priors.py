@@ -1,13 +1,13 @@
 """The priors of a model as texts, and back."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from bayesglmm.errors import PriorError, StorageError, choose
 from bayesglmm.posterior.saved.values import flag, table, text, texts, wrong
 from bayesglmm.specify.design import Design
 from bayesglmm.specify.families import Family
-from bayesglmm.specify.priors import PRESETS, Assigned, Preset, Prior, Priors, parse_prior
+from bayesglmm.specify.priors import PRESETS, Assigned, Prior, Priors, parse_prior
 from bayesglmm.specify.priors.prior import Domain
 
 __all__ = ["pack_priors", "unpack_priors"]
@@ -58,7 +58,7 @@ def unpack_priors(packed: Any, design: Design, family: Family) -> Priors:
         raise wrong("priors.intercept", "that of a model with this formula", intercept)
     slopes = len(design.coef) - design.has_intercept
     return Priors(
-        preset=choose("preset", cast(Preset, entries.get("preset")), PRESETS),
+        preset=choose("preset", entries.get("preset"), PRESETS),
         specified=_given(entries.get("given")),
         intercept=None if intercept is None else _unpack("priors.intercept", intercept, "real"),
         centred=flag("priors.centred", entries.get("centred")),
