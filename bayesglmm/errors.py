@@ -153,16 +153,17 @@ def listing(items: Iterable[object], limit: int = 12) -> str:
     return ", ".join(shown[:limit]) + f" … ({len(shown) - limit} more)"
 
 
-def choose[T: str](option: str, value: T, allowed: Sequence[T]) -> T:
-    """Return `value` if it is one of `allowed`.
+def choose[T: str](option: str, value: object, allowed: Sequence[T]) -> T:
+    """Return the one of `allowed` that equals `value`.
 
     Raises
     ------
     OptionError
         Naming the option, what was given and what is allowed.
     """
-    if isinstance(value, str) and value in allowed:
-        return value
+    for known in allowed:
+        if isinstance(value, str) and value == known:
+            return known
     raise OptionError(f"{option}={value!r} is not an option; {suggest(str(value), allowed)}")
 
 

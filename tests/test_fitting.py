@@ -95,6 +95,6 @@ def test_update_says_that_a_prior_was_carried_over_and_has_lost_its_coefficient(
     fit = bg.fit("incidence ~ period + (1 | herd)", data, "poisson", priors={"period": "normal(0, 1)"}, **settings)
     with pytest.raises(PriorError, match=r'carried over from the earlier fit.*"period".* no parameter.*priors=\{\}'):
         fit.update("incidence ~ 1 + (1 | herd)", progress=False)
-    assert fit.update("incidence ~ 1 + (1 | herd)", priors={}, progress=False).model.priors.given == {}
+    assert fit.update("incidence ~ 1 + (1 | herd)", priors={}, progress=False).model.priors.specified == {}
     with pytest.raises(PriorError, match=r"^perod is no parameter"):
         fit.update(priors={"perod": "normal(0, 1)"}, progress=False)

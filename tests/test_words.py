@@ -85,7 +85,7 @@ ELSEWHERE = {
     "zero_inflated_poisson": ("zero-inflated", "brms"),
     "hurdle_gamma": ("hurdle", "brms"),
     "cumulative": ("ordinal", "brms"),
-    "inverse.gaussian": ("gamma",),
+    "inverse.gaussian": ("called 'inverse_gaussian' here",),
     "Gamma": ("called 'gamma' here", "inverse link"),
     "normal": ("called 'gaussian' here",),
     "logistic": ("called 'bernoulli' here",),

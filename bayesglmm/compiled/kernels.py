@@ -18,7 +18,7 @@ from bayesglmm.compiled.plain import plain_family, plain_link
 from bayesglmm.compiled.workspace import CHUNK, Work
 from bayesglmm.errors import BayesGLMMError, FamilyError, InterfaceError, PriorError, warn_once
 from bayesglmm.specify.priors import Custom, Power, Prior
-from bayesglmm.specify.priors.own import NEAR, WIDEST
+from bayesglmm.specify.priors.custom_density import NEAR, WIDEST
 
 __all__ = [
     "family_address",
@@ -65,7 +65,7 @@ def prior_address(prior: Prior) -> int:
     PriorError
         If it is no function that numba compiles.
     """
-    within = prior.of if isinstance(prior, Power) else prior
+    within = prior.inner if isinstance(prior, Power) else prior
     kernel, named = _density(within)
     if isinstance(prior, Power):
         kernel = _power(kernel, prior.power)

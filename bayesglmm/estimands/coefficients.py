@@ -83,7 +83,7 @@ def coefficients(
     Zeger, Liang & Albert (1988); Hedeker et al. (2018).
     """
     model, probabilities = fit.model, interval(ci_prob)
-    chosen = METHODS[METHODS.index(choose("method", method, METHODS))]
+    chosen = choose("method", method, METHODS)
     if not model.design.coef:
         raise OptionError("the model has no population-level coefficients")
     quantity = _quantity(model.family, exponentiate)

@@ -101,7 +101,7 @@ def comparisons(
     Robins (1986); Zou (2009).
     """
     asked = ask(fit, frame, scale, ci_prob, seed)
-    kind = COMPARISONS[COMPARISONS.index(choose("comparison", comparison, COMPARISONS))]
+    kind = choose("comparison", comparison, COMPARISONS)
     return _several(asked, (kind,), variables, contrasts, by, new_data, at)[0]
 
 

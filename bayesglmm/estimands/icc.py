@@ -74,7 +74,7 @@ def icc(fit: Fitted, new_data: object = None, *, scale: str = "latent", ci_prob:
     Goldstein, Browne & Rasbash (2002); Nakagawa, Johnson & Schielzeth (2017).
     """
     model, probabilities = fit.model, interval(ci_prob)
-    chosen = SCALES[SCALES.index(choose("scale", scale, SCALES))]
+    chosen = choose("scale", scale, SCALES)
     design = model.design if new_data is None else model.design.on(new_data, outcome=False, factors=())
     shares = icc_draws(Draws(fit.posterior, model.design), model.family, design, chosen)
     middle, lower, upper = np.quantile(np.column_stack(list(shares.values())), (0.5, *probabilities), axis=0)
@@ -194,7 +194,7 @@ def _latent_residual(draws: Draws, family: Family) -> Array:
     if found is not None:
         return found(draws.parameters(family), draws.size)
     link = family.link
-    if family.kind in ("binary", "trials"):
+    if family.outcome_type in ("binary", "trials"):
         reason = link.latent_text or f"the {link.name} link does not say what variance its latent variable has"
     else:
         reason = (
@@ -217,7 +217,7 @@ def _attrs(family: Family, scale: IccScale, observed: bool, ci_prob: float) -> d
             "covariance over b ~ N(0, G) of two outcomes at the same x that share a factor alone / variance of one, "
             f"averaged over {rows} before dividing"
         )
-        if family.kind == "trials":
+        if family.outcome_type == "trials":
             estimand += "; an outcome is one trial"
     return {
         "frame": "population",

@@ -136,7 +136,7 @@ def _extended(model: Model, observed: object) -> tuple[Design, Design]:
     if not model.design.blocks:
         raise OptionError("given= holds outcomes of new groups, and the model has no groups; leave it out")
     design = model.design.on(observed)
-    design = design if model.family.kind == "continuous" else design.counted()
+    design = design if model.family.outcome_type == "continuous" else design.counted()
     factors = [factor for block in model.design.blocks for factor in block.grouping.group.factors]
     needed = column_names(*model.formula.response.trees, *factors)
     absent = [name for name in needed if name not in design.columns]

@@ -101,7 +101,7 @@ def predict(
     Zeger, Liang & Albert (1988); Hedeker et al. (2018).
     """
     frames = frames_by_block(model.design, frame)
-    of = KINDS[KINDS.index(choose("kind", kind, KINDS))]
+    of = choose("kind", kind, KINDS)
     rng = np.random.default_rng(seed)
     note = {}
     if given is not None:
@@ -112,7 +112,7 @@ def predict(
         model, posterior, note = conditioned.model, conditioned.posterior, {"given": _note(conditioned)}
     design = model.design if new_data is None else _design(model, new_data, frames, of)
     draws = Draws(posterior, model.design)
-    trials = _trials(design) if of == "outcome" and model.family.kind == "trials" else np.ones(design.n)
+    trials = _trials(design) if of == "outcome" and model.family.outcome_type == "trials" else np.ones(design.n)
     beta, effects = draws.beta, resolve(draws, design, frames, rng)
     parameters = draws.parameters(model.family) if of == "outcome" else {}
     values = np.empty((draws.size, design.n))
@@ -152,7 +152,7 @@ def _note(conditioned: Conditioned) -> str:
 def _design(model: Model, new_data: object, frames: Mapping[str, Frame], kind: Kind) -> Design:
     """Read of new data what the prediction needs, so that the rest may be missing."""
     named = [block.factor for block in model.design.blocks if frames[block.name] in ("group", "new_group")]
-    trials = kind == "outcome" and model.family.kind == "trials"
+    trials = kind == "outcome" and model.family.outcome_type == "trials"
     return model.design.on(new_data, outcome=trials, factors=named)
 
 
@@ -251,8 +251,8 @@ def _quantity(model: Model, kind: Kind) -> str:
         return f"linear predictor ({model.family.link.name} scale) for {response}"
     if kind == "outcome":
         return f"outcome {outcome}"
-    if model.family.kind == "trials":
+    if model.family.outcome_type == "trials":
         return f"probability of a success in {response}"
-    if model.family.kind == "binary":
+    if model.family.outcome_type == "binary":
         return f"probability of {outcome} = {model.event or 1}"
     return f"expected {outcome}"

@@ -127,7 +127,7 @@ class RandomEffects:
             probability of rank 1. Levels with equal values in a draw share their ranks.
         """
         name = self._column(column)
-        table = rank_table(self._values(name), BEST[BEST.index(choose("best", best, BEST))], interval(self.ci_prob))
+        table = rank_table(self._values(name), choose("best", best, BEST), interval(self.ci_prob))
         table = table.set_axis(pd.Index(self.draws["level"].values.tolist(), name="level"), axis=0)
         table = table.sort_values("expected_rank", kind="stable")
         table.attrs = self._attrs() | {"column": name, "best": best}
@@ -139,7 +139,7 @@ class RandomEffects:
         It sums to 1 over the ranks and over the levels. Levels with equal values in a draw share their ranks.
         """
         name = self._column(column)
-        probabilities = rank_probabilities(self._values(name), BEST[BEST.index(choose("best", best, BEST))])
+        probabilities = rank_probabilities(self._values(name), choose("best", best, BEST))
         coords = {"level": self.draws["level"].values, "rank": np.arange(1, len(probabilities) + 1)}
         attrs = {"column": name, "best": best, "factor": self.factor}
         return xr.DataArray(probabilities, coords, ("level", "rank"), "probability", attrs)
@@ -243,8 +243,8 @@ def random_effects(
     """
     interval(ci_prob)
     blocks = blocks_of(fit, factor)
-    of = EFFECTS[EFFECTS.index(choose("kind", kind, EFFECTS))]
-    on = _SCALES[_SCALES.index(choose("scale", scale, _SCALES))]
+    of = choose("kind", kind, EFFECTS)
+    on = choose("scale", scale, _SCALES)
     model, draws = fit.model, Draws(fit.posterior, fit.model.design)
     columns = [column for block in blocks for column in block.columns]
     b = np.concatenate([draws.b(block) for block in blocks], axis=2)

@@ -73,9 +73,9 @@ class Asked:
         response, family = self.model.formula.response, self.model.family
         if self.scale == "link":
             return f"linear predictor ({family.link.name} scale) for {response}"
-        if family.kind == "trials":
+        if family.outcome_type == "trials":
             return f"probability of a success in {response}"
-        if family.kind == "binary":
+        if family.outcome_type == "binary":
             return f"probability of {named(render(response.outcome))} = {self.model.event or 1}"
         return f"expected {named(render(response.outcome))}"
 

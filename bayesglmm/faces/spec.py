@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from bayesglmm import datasets
 from bayesglmm.errors import OptionError, SpecError, choose, listing, suggest
@@ -262,8 +262,9 @@ def _text(where: str, value: Any) -> str:
 
 
 def _missing(where: str, value: Any) -> Literal["error", "drop"]:
+    rules: tuple[Literal["error", "drop"], ...] = ("error", "drop")
     try:
-        return choose("missing", cast(Any, value), ("error", "drop"))
+        return choose("missing", value, rules)
     except OptionError as error:
         raise SpecError(f"{where}: {error}") from error
 

@@ -131,12 +131,12 @@ def _variable(name: str, priors: Sequence[Prior], dims: tuple[str, ...]) -> Any:
 
     if not dims:
         return priors[0].in_pymc(name, priors[0].to_pymc())
-    kinds = list(dict.fromkeys(prior.alike for prior in priors))
+    kinds = list(dict.fromkeys(prior.vector_key for prior in priors))
     if len(kinds) == 1:
         return priors[0].in_pymc(name, _vectors(priors), dims=dims)
     pieces, order = [], []
     for kind in kinds:
-        positions = [j for j, prior in enumerate(priors) if prior.alike == kind]
+        positions = [j for j, prior in enumerate(priors) if prior.vector_key == kind]
         chosen = [priors[j] for j in positions]
         pieces.append(chosen[0].in_pymc(f"{name}_{chosen[0].name}", _vectors(chosen), shape=len(chosen)))
         order.extend(positions)
@@ -155,7 +155,11 @@ def _observe(model: Parts, eta: Any, parameters: dict[str, Any]) -> None:
     outcome, family = model.design.outcome, model.family
     assert outcome is not None
     trials = None if outcome.trials is None else _counts("trials", outcome.trials)
-    y = pm.Data("y_data", outcome.y, dims="row") if family.kind == "continuous" else _counts("y_data", outcome.y)
+    y = (
+        pm.Data("y_data", outcome.y, dims="row")
+        if family.outcome_type == "continuous"
+        else _counts("y_data", outcome.y)
+    )
     arguments = family.distribution(eta, family.link, parameters, trials)
     getattr(pm, family.pymc)("y", **arguments, observed=y, dims="row")
 

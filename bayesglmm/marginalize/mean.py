@@ -121,6 +121,8 @@ def link_of_mean(link: Link, eta: ArrayLike, v: ArrayLike) -> Array:
     known = link.averaging
     if isinstance(known, Closed) and (np.isfinite(v) & (v >= 0)).all():
         return np.asarray(known.link(eta, v))
+    if isinstance(known, Latent) and known.mirror is not None:
+        return -link_of_mean(known.mirror, -eta, v)
     if link.symmetric:
         out = np.asarray(-np.sign(eta) * link.link(mean_over_b(link, -np.abs(eta), v)))
     elif isinstance(known, Latent) and known.near_one is not None:

@@ -95,9 +95,9 @@ def _names(model: Model) -> tuple[str, str]:
     outcome = model.design.outcome
     assert outcome is not None
     response = named(render(model.formula.response.outcome))
-    if model.family.kind == "trials":
+    if model.family.outcome_type == "trials":
         return f"probability of success, {outcome.name}", "raw proportion"
-    if model.family.kind == "binary":
+    if model.family.outcome_type == "binary":
         return f"probability of {response} = {model.event or 1}", "raw proportion"
     if is_rate(model):
         per = unit(model)

@@ -61,7 +61,7 @@ def population(fit: Fitted, focal: str, by: str | None = None, *, labels: Mappin
         _draw(axes, shown)
         axes.set_xlabel(wrapped(names.get(focal, focal), 70))
         axes.set_ylabel(_vertical(shown, names))
-        if fit.model.family.kind != "continuous":
+        if fit.model.family.outcome_type != "continuous":
             axes.set_ylim(bottom=0.0)
         title = _broken(label(names.get(by, by), WRAPPED)) if by is not None else None
         figure.legend(

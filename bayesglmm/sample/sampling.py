@@ -176,7 +176,7 @@ def sample(model: Model, sampler: Sampler, *, progress: bool = True, together: b
     """
     if sampler.backend == "numpyro":
         require_numpyro()
-        if own := [prior for prior in model.priors.own if not prior.traced]:
+        if own := [prior for prior in model.priors.custom if not prior.has_tensor]:
             raise OptionError(f"backend='numpyro' needs {listing(own)} as tensors: give custom(…, tensor=…)")
     if sampler.prior_only:
         model.require_proper()

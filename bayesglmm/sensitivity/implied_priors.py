@@ -195,7 +195,7 @@ def _groups(model: Model, read: Draws, design: Design) -> dict[str, Array]:
 def _table(model: Model, found: xr.Dataset) -> pd.DataFrame:
     """Summarise every quantity."""
     ratio = "odds ratio" if model.family.link.range == "unit" else "ratio"
-    mean = "probability" if model.family.kind in ("binary", "trials") else "mean"
+    mean = "probability" if model.family.outcome_type in ("binary", "trials") else "mean"
     entries: list[tuple[str, str, str, Array]] = []
     for frame in found["frame"].values:
         at = found.sel(frame=frame)
@@ -248,8 +248,8 @@ def _findings(model: Model, found: xr.Dataset) -> Iterator[str]:
 def _outcome(model: Model) -> str:
     outcome = model.design.outcome
     assert outcome is not None
-    if model.family.kind == "trials":
+    if model.family.outcome_type == "trials":
         return f"the probability of a success in {outcome.name}"
-    if model.family.kind == "binary":
+    if model.family.outcome_type == "binary":
         return f"the probability of {outcome.name} = {outcome.levels[1] if outcome.levels is not None else 1}"
     return f"the mean of {outcome.name}"

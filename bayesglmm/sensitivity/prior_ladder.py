@@ -22,7 +22,9 @@ from bayesglmm.errors import DataError, OptionError, choose
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.sensitivity.firth import firth
 from bayesglmm.specify.model import Model
-from bayesglmm.specify.priors import HalfStudentT, Normal, Prior
+from bayesglmm.specify.priors import Prior
+from bayesglmm.specify.priors.distributions.half_student_t import HalfStudentT
+from bayesglmm.specify.priors.distributions.normal import Normal
 from bayesglmm.specify.priors.scales import scales as scales_of
 from bayesglmm.specify.variables import variable_names
 
@@ -146,7 +148,7 @@ def prior_ladder[F: Refitted](
     fits: dict[float, F] = {}
     for scale in rungs:
         wider = {path: _prior(ladder, scale * unit) for path, unit in units.items()}
-        fits[scale] = fit.update(priors={"preset": old.preset, **old.given, **wider}, progress=progress)
+        fits[scale] = fit.update(priors={"preset": old.preset, **old.specified, **wider}, progress=progress)
     verdicts = {scale: rung.check().verdict for scale, rung in fits.items()}
     draws = xr.concat([rung.posterior[keep] for rung in fits.values()], dim=pd.Index(rungs, name="scale"))
     conditional = "conditional (b = 0), " if fit.model.design.blocks else ""
@@ -209,7 +211,7 @@ def _references(model: Model) -> dict[str, float]:
     """Return the penalized estimates of a logistic model without its groups, nothing for other models."""
     design, outcome = model.design, model.design.outcome
     assert outcome is not None
-    if not model.family.link.log_odds or model.family.kind not in ("binary", "trials"):
+    if not model.family.link.log_odds or model.family.outcome_type not in ("binary", "trials"):
         return {}
     try:
         found = firth(design.x, outcome.y, outcome.trials, design.offset)

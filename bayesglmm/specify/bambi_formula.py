@@ -1,23 +1,29 @@
-"""`translate(text, first)`: a formula as Bambi writes it, in the words of formulas here.
+"""The formula of a Bambi model as one of this package's.
 
 Bambi's formulas hold Python: NumPy's functions, braces around arithmetic, codings as functions of a factor. What has a
-counterpart is written with it; what has none is an error that names it. Whether the numbers are the same is not decided
-here: they are compared.
+counterpart is rewritten; what has none is an error that names it. Whether the columns are equal is checked on the data.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
-from bayesglmm.errors import FormulaError, listing
+import pandas as pd
 
-__all__ = ["translate"]
+from bayesglmm.errors import DataError, FormulaError, listing
+from bayesglmm.specify.design import Columns
+from bayesglmm.specify.design.levels import label
+from bayesglmm.specify.formula import Bar, Binary, Call, Formula, Name, Node, Number, Text, Unary, column_names, parse
+
+__all__ = ["formula_of", "translate", "with_references"]
 
 _NUMPY = {
     **{name: name for name in ("log", "log2", "log10", "log1p", "exp", "sqrt", "abs")},
     "absolute": "abs",
     "fabs": "abs",
 }
-"""NumPy's functions that stand here under a name of their own."""
+"""NumPy's functions by their names in formulas here."""
 
 _POWERS = {"square": "2", "reciprocal": "-1"}
 
@@ -31,8 +37,88 @@ _PIECE = re.compile(
 )
 
 
+def formula_of(bambi_model: Any, correlated: bool) -> Formula:
+    """Return the formula of a Bambi model; its blocks are independent unless `correlated`."""
+    text = bambi_model.formula.main
+    if bambi_model.formula.additionals:
+        raise FormulaError(
+            f"this Bambi model has a formula for {listing(bambi_model.formula.additionals_lhs)} as well; here only the "
+            "mean has one"
+        )
+    for modifier in ("censored", "constrained", "truncated", "weighted"):
+        if getattr(bambi_model.response_term, f"is_{modifier}"):
+            raise FormulaError(f"a {modifier} response has no counterpart here", text, 0)
+
+    def first(name: str) -> str:
+        if name not in bambi_model.data:
+            raise FormulaError(
+                f"binary({name}) has no counterpart here; write the level, or make the column first", text, 0
+            )
+        return _quoted(_levels(bambi_model.data[name])[0])
+
+    formula = parse(translate(text, first))
+    return replace(formula, bars=tuple(_bar(bar, correlated) for bar in formula.bars))
+
+
+def _levels(column: Any) -> list[Any]:
+    """Return the levels of a column as Bambi has them: sorted, or in the order of an ordered categorical."""
+    if getattr(column.dtype, "ordered", False):
+        return list(column.cat.categories)
+    return sorted(column.dropna().unique().tolist())
+
+
+def _quoted(level: Any) -> str:
+    return f'"{level}"' if isinstance(level, str) else str(level)
+
+
+def with_references(formula: Formula, bambi_data: Any, data: Any, missing: Literal["error", "drop"]) -> Formula:
+    """Write the reference level into the formula for each factor whose first level differs in Bambi."""
+    columns, codings = Columns.read(data, formula.columns, missing=missing), {}
+    for name in column_names(formula.common, *(bar.lhs for bar in formula.bars)):
+        column = columns[name]
+        if isinstance(column, pd.Categorical) and name in bambi_data:
+            ours = [label(level) for level in column.categories]
+            first = next((level for level in map(label, _levels(bambi_data[name])) if level in ours), ours[0])
+            if first != ours[0]:
+                codings[name] = Call("C", (Name(name), Call("Treatment", (Text(first),))))
+    if not codings:
+        return formula
+    bars = tuple(replace(bar, lhs=_put(bar.lhs, codings)) for bar in formula.bars)
+    return replace(formula, common=_put(formula.common, codings), bars=bars)
+
+
+def _put(node: Node, codings: Mapping[str, Call]) -> Node:
+    """Replace factors by their coding, where they stand as terms or in C(…) without one."""
+    match node:
+        case Name(name) if name in codings:
+            return codings[name]
+        case Call("C" | "factor", (Name(name),)) if name in codings:
+            return codings[name]
+        case Call("C", (Name(name), Call("Treatment", (), ()))) if name in codings:
+            return codings[name]
+        case Call("C", (Name(name), Call("Sum"))) if name in codings:
+            raise DataError(
+                f"Bambi sorts the levels of '{name}', the data have them in another order: under Sum coding another "
+                "level is left out; sort the categories of the column"
+            )
+        case Binary(_, left, right):
+            return replace(node, left=_put(left, codings), right=_put(right, codings))
+        case Unary(operand):
+            return replace(node, operand=_put(operand, codings))
+        case _:
+            return node
+
+
+def _bar(bar: Bar, correlated: bool) -> Bar:
+    """Return a block as Bambi means it: independent columns; a lone intercept is written with one bar."""
+    return replace(bar, correlated=correlated or isinstance(bar.lhs, Number))
+
+
+# -- text -----------------------------------------------------------------------------------------
+
+
 def translate(text: str, first: Callable[[str], str]) -> str:
-    """Write a formula of Bambi's in the words of formulas here.
+    """Rewrite the text of a Bambi formula as one of this package's.
 
     Parameters
     ----------
@@ -56,20 +142,20 @@ def translate(text: str, first: Callable[[str], str]) -> str:
 
 
 def _written(part: str, text: str, first: Callable[[str], str]) -> str:
-    found, at = [], 0
-    while (match := _PIECE.search(part, at)) is not None:
-        found.append(part[at : match.start()])
-        at = match.end()
+    pieces, end = [], 0
+    while (match := _PIECE.search(part, end)) is not None:
+        pieces.append(part[end : match.start()])
+        end = match.end()
         if match["skipped"]:
-            found.append(match.group())
+            pieces.append(match.group())
         elif match["open"] or match["close"]:
-            found.append("I(" if match["open"] else ")")
+            pieces.append("I(" if match["open"] else ")")
         else:
-            end = _closing(part, at, text)
-            arguments = [_written(argument, text, first) for argument in _arguments(part[at:end])]
-            found.append(_call(match, arguments, text, first))
-            at = end + 1
-    return "".join([*found, part[at:]])
+            closing = _closing(part, end, text)
+            arguments = [_written(argument, text, first) for argument in _arguments(part[end:closing])]
+            pieces.append(_call(match, arguments, text, first))
+            end = closing + 1
+    return "".join([*pieces, part[end:]])
 
 
 def _call(match: re.Match[str], arguments: Sequence[str], text: str, first: Callable[[str], str]) -> str:
@@ -133,7 +219,7 @@ def _arguments(inner: str) -> list[str]:
 
 def _no_counterpart(name: str, text: str) -> FormulaError:
     known = listing([f"np.{known}" for known in (*_NUMPY, *_POWERS, "power", "exp2")], 20)
-    at = max(text.find(name), text.find(name.rpartition(".")[2]), 0)
+    position = max(text.find(name), text.find(name.rpartition(".")[2]), 0)
     return FormulaError(
-        f"{name} has no counterpart here; read are {known}. Make the column in the data first", text, at
+        f"{name} has no counterpart here; read are {known}. Make the column in the data first", text, position
     )

@@ -15,7 +15,8 @@ from bayesglmm.specify.design.roles import referable
 from bayesglmm.specify.families import Family, get_family
 from bayesglmm.specify.families.links import Link
 from bayesglmm.specify.formula import Formula, parse, render, update
-from bayesglmm.specify.priors import Flat, Priors
+from bayesglmm.specify.priors import Priors
+from bayesglmm.specify.priors.distributions.flat import Flat
 from bayesglmm.specify.variables import check_names
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Model:
 
     def __post_init__(self) -> None:
         """Take for whole numbers what is whole but for rounding, where outcomes are counts."""
-        if self.family.kind != "continuous":
+        if self.family.outcome_type != "continuous":
             object.__setattr__(self, "design", self.design.counted())
 
     def __str__(self) -> str:
@@ -173,7 +174,7 @@ class Model:
             table at hand does not have.
         """
         changed = self.formula if formula is None else update(self.formula, formula)
-        given = self.priors.given
+        given = self.priors.specified
         rule = self.missing if missing is None else missing
         kept = {name: level for name, level in self.design.columns.references.items() if name in referable(changed)}
         try:
@@ -307,7 +308,7 @@ def glmm(
     parsed = formula if isinstance(formula, Formula) else parse(formula)
     chosen = get_family(family, link)
     design = Design.build(parsed, data, missing=missing, reference=reference)
-    if chosen.kind != "continuous":
+    if chosen.outcome_type != "continuous":
         design = design.counted()
     outcome = design.outcome
     assert outcome is not None
@@ -354,7 +355,7 @@ def _check_outcome(outcome: Outcome, family: Family) -> None:
     """Refuse a continuous response without spread, whose likelihood grows without bound, or of enormous numbers."""
     if np.abs(outcome.y).max() > _LARGEST:
         raise ResponseError(f"response '{outcome.name}' reaches beyond 1e100; rescale it, such as to other units")
-    if family.kind == "continuous" and (outcome.y == outcome.y[0]).all():
+    if family.outcome_type == "continuous" and (outcome.y == outcome.y[0]).all():
         raise ResponseError(
             f"response '{outcome.name}' is {outcome.y[0]:.15g} in every row: the {family.name} family has no spread "
             "to learn from; check the column"
@@ -381,7 +382,7 @@ def _check_groups(design: Design, family: Family) -> None:
     outcome = design.outcome
     assert outcome is not None
     alone = [block for block in design.blocks if "Intercept" in block.columns and len(block.levels) == design.n]
-    single = family.kind == "binary" or (outcome.trials is not None and bool((outcome.trials == 1).all()))
+    single = family.outcome_type == "binary" or (outcome.trials is not None and bool((outcome.trials == 1).all()))
     if alone and single:
         raise DataError(
             f"every row is a group of its own in '{alone[0].factor}', and single outcomes of 0 or 1 say nothing of the "

@@ -14,12 +14,13 @@ from bayesglmm.errors import DataError, listing
 from bayesglmm.specify.design import BlockDesign, Design
 from bayesglmm.specify.families import Family
 from bayesglmm.specify.priors import Priors
+from bayesglmm.specify.reserved import RESERVED
 
 __all__ = ["Parts", "check_names", "pair_names", "posterior_coords", "posterior_dims", "variable_names"]
 
 
 class Parts(Protocol):
-    """What a graph is built from: the three values of a model that matter to it."""
+    """The parts of a model that its variables follow from: design, family and priors."""
 
     @property
     def design(self) -> Design: ...  # noqa: D102
@@ -30,12 +31,12 @@ class Parts(Protocol):
 
 
 def variable_names(model: Parts) -> tuple[str, ...]:
-    """Return the names of the variables that a posterior holds, in the order of tables."""
+    """Return the names of the variables of a posterior, in the order of tables."""
     return tuple(posterior_dims(model))
 
 
 def posterior_dims(model: Parts) -> dict[str, tuple[str, ...]]:
-    """Return the dims of every variable that a posterior holds, beside chain and draw, in the order of tables."""
+    """Return the dims of every variable of a posterior, without chain and draw, in the order of tables."""
     blocks = model.design.blocks
     return {
         "beta": ("coef",),
@@ -63,7 +64,7 @@ def pair_names(block: BlockDesign) -> tuple[str, ...]:
 
 
 def check_names(model: Parts) -> None:
-    """Refuse a grouping factor whose names would stand for something else as well, and labels that no array keeps.
+    """Refuse a grouping factor whose variables would have names already taken, and labels that no file can store.
 
     Raises
     ------
@@ -71,29 +72,28 @@ def check_names(model: Parts) -> None:
         Naming the factor and the clash, or the label.
     """
     _check_labels(model)
-    taken = {"coef", "row", "slope", "beta", "intercept", "slopes", "x", "offset", "trials", "y", "y_data"}
-    taken.update(parameter.name for parameter in model.family.parameters)
+    taken = RESERVED | {parameter.name for parameter in model.family.parameters}
     for block in model.design.blocks:
-        own = {block.name, *(f"{block.name}_{dim}" for dim in ("coef", "pair"))}
-        own |= {f"{part}_{block.name}" for part in ("b", "sd", "corr", "z", "partial", "index", "columns")}
-        if clash := own & taken:
+        names = {block.name, *(f"{block.name}_{dim}" for dim in ("coef", "pair"))}
+        names |= {f"{part}_{block.name}" for part in ("b", "sd", "corr", "z", "partial", "index", "columns")}
+        if clash := names & taken:
             raise DataError(
                 f"grouping factor '{block.factor}' would give the name {listing(sorted(clash))} to two things in the "
                 "posterior; rename the column"
             )
-        taken |= own
+        taken |= names
 
 
 def _check_labels(model: Parts) -> None:
-    """Refuse labels with a NUL, where arrays and files end a text, and halves of surrogate pairs, which are no text."""
+    """Refuse labels with a NUL, which ends a string in files, and lone surrogates, which cannot be encoded."""
     for name, column in model.design.columns.items():
         labels = column.categories if isinstance(column, pd.Categorical) else ()
         for label in map(str, labels):
-            if bad := _NO_TEXT.search(label):
+            if bad := _UNSTORABLE.search(label):
                 raise DataError(
                     f"the label '{plain(label)}' of '{plain(name)}' holds the character U+{ord(bad[0]):04X}, which no "
                     "file of text keeps; remove it from the data"
                 )
 
 
-_NO_TEXT = re.compile("[\\x00\\ud800-\\udfff]")
+_UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")

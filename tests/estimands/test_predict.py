@@ -404,7 +404,7 @@ def test_outcomes_average_to_the_mean(formula: str, family: str, frame: str) -> 
     difference = (outcome - trials * predict(model, posterior, frame=frame)).values
     error = difference.std() / np.sqrt(difference.size)
     assert abs(difference.mean()) < 4.5 * error
-    if model.family.kind != "continuous":
+    if model.family.outcome_type != "continuous":
         np.testing.assert_array_equal(outcome, np.floor(outcome))
 
 

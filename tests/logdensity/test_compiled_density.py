@@ -3,10 +3,11 @@
 import mpmath
 import numpy as np
 import pytest
-from by_hand import STRUCTURES, table
+from by_hand import FAMILY_LINKS, PRIOR_ROWS, table
 from compiled_density import WHITENED, agree, density
 from conftest import SEIZURE, reference
 from scipy import special
+from structures import STRUCTURES
 
 import bayesglmm as bg
 from bayesglmm.logdensity import compile as compile_module
@@ -19,16 +20,14 @@ from bayesglmm.logdensity.layout import Header
 from bayesglmm.specify.families import FAMILIES
 from bayesglmm.specify.families.special import exp, log, log_ndtr, mills, twice_artanh
 from bayesglmm.specify.model import Model, glmm
-from bayesglmm.specify.priors import DISTRIBUTIONS
-
-COMBINATIONS = [(family.name, link) for family in FAMILIES.values() for link in family.links]
 
 
-@pytest.mark.parametrize(("family", "link"), COMBINATIONS)
+@pytest.mark.parametrize(("family", "link"), FAMILY_LINKS)
 def test_every_family_and_link(family, link):
-    response = "p(y, n)" if FAMILIES[family].kind == "trials" else "y"
+    response = "p(y, n)" if FAMILIES[family].outcome_type == "trials" else "y"
     model = glmm(f"{response} ~ x + (1 | g)", table(family), family, link=link)
-    agree(model, centre=6.0 if link == "inverse" else 0.0, spread=0.3 if link == "inverse" else 0.7)
+    positive = not model.family.link.increasing
+    agree(model, centre=6.0 if positive else 0.0, spread=0.3 if positive else 0.7)
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
@@ -36,21 +35,10 @@ def test_every_structure(name):
     agree(glmm(f"y ~ {STRUCTURES[name].rhs}", table("poisson"), "poisson"))
 
 
-NUMBERS = {
-    "normal": "normal(1, 2)", "student_t": "student_t(3, 1, 2)", "cauchy": "cauchy(1, 2)", "laplace": "laplace(1, 2)",
-    "uniform": "uniform(-1, 4)", "exponential": "exponential(2)", "gamma": "gamma(2, 3)",
-    "truncated_gamma": "truncated_gamma(2, 3, 1.5)",
-    "inv_gamma": "inv_gamma(2, 3)", "lognormal": "lognormal(1, 2)", "half_normal": "half_normal(2)",
-    "half_student_t": "half_student_t(3, 0, 2)", "half_cauchy": "half_cauchy(2)", "beta": "beta(2, 3)",
-    "flat": "flat()",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", [name for name in DISTRIBUTIONS if name != "lkj"])
+@pytest.mark.parametrize("name", [name for name in PRIOR_ROWS if name != "lkj"])
 def test_every_prior(name):
-    prior = NUMBERS[name]
-    kind = "positive" if DISTRIBUTIONS[name].kind == "positive" else "real"
-    priors = {"sd": prior} if kind == "positive" else {"slopes": prior, "intercept": prior}
+    prior = PRIOR_ROWS[name].prior
+    priors = {"sd": prior} if prior.domain == "positive" else {"slopes": prior, "intercept": prior}
     agree(glmm("y ~ x + w + (1 + x | g)", table("gaussian"), "gaussian", priors=priors))
 
 
@@ -228,23 +216,23 @@ def test_without_a_mode_the_coordinates_are_plain(monkeypatch):
 
 
 @pytest.mark.parametrize("eta", [-700.0, -40.0, 0.0, 40.0, 700.0])
-@pytest.mark.parametrize(("family", "link"), [c for c in COMBINATIONS if c[0] in ("bernoulli", "binomial", "poisson")])
+@pytest.mark.parametrize(("family", "link"), [c for c in FAMILY_LINKS if c[0] in ("bernoulli", "binomial", "poisson")])
 def test_the_tails_are_finite(family, link, eta):
-    if link == "cloglog" and eta > 600:
+    if (link, eta) in (("cloglog", 700.0), ("loglog", -700.0)):
         pytest.skip("exp(700) is finite, its square is not: the density of a success there is 1 to the last digit")
     if link == "sqrt" and eta == 0:
         pytest.skip("√ has no derivative of log μ at 0")
-    response = "p(y, n)" if FAMILIES[family].kind == "trials" else "y"
+    response = "p(y, n)" if FAMILIES[family].outcome_type == "trials" else "y"
     bound = Bound.of(glmm(f"{response} ~ 1", table(family), family, link=link, priors={"intercept": "normal(0, 1000)"}))
     value, gradient, code = density(bound, np.array([eta]))
     assert code == 0
     assert np.isfinite([value, *gradient]).all()
 
 
-@pytest.mark.parametrize(("family", "link"), COMBINATIONS)
+@pytest.mark.parametrize(("family", "link"), FAMILY_LINKS)
 def test_no_point_raises(family, link):
     """Far out the density may be beyond the range of doubles: then it says so by its code, and nothing else."""
-    response = "p(y, n)" if FAMILIES[family].kind == "trials" else "y"
+    response = "p(y, n)" if FAMILIES[family].outcome_type == "trials" else "y"
     bound = Bound.of(glmm(f"{response} ~ x + (1 + x | g)", table(family), family, link=link))
     rng = np.random.default_rng(2)
     for scale in (0.0, 1.0, 30.0, 800.0):

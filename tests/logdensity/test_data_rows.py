@@ -1,11 +1,11 @@
 """Merged rows have the likelihood and the gradient of the rows of the data, up to a constant."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from by_hand import FAMILY_LINKS, FAMILY_ROWS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -18,17 +18,6 @@ from bayesglmm.specify.model import Model, glmm
 type Array = np.ndarray[Any, Any]
 type Point = dict[str, Any]
 
-OUTCOMES: dict[str, Callable[[np.random.Generator, int], Array]] = {
-    "bernoulli": lambda rng, n: rng.integers(0, 2, n),
-    "binomial": lambda rng, n: rng.integers(0, 5, n),
-    "poisson": lambda rng, n: rng.poisson(2, n),
-    "negative_binomial": lambda rng, n: rng.poisson(2, n),
-    "negative_binomial1": lambda rng, n: rng.poisson(2, n),
-    "gaussian": lambda rng, n: rng.normal(3, 2, n),
-    "student": lambda rng, n: rng.normal(3, 2, n),
-    "gamma": lambda rng, n: rng.gamma(2, 1, n),
-    "beta": lambda rng, n: rng.beta(2, 3, n),
-}
 STRUCTURES = (
     "1",
     "x + w + offset(o)",
@@ -58,7 +47,7 @@ def table(family: str, n: int = 300, seed: int = 1, exposures: bool = False) -> 
             "g": rng.permutation(n) % 5,
             "h": rng.integers(0, 3, n),
             "trials": rng.integers(4, 9, n),
-            "y": OUTCOMES[family](rng, n),
+            "y": FAMILY_ROWS[family].outcomes(rng, n),
         }
     )
 
@@ -228,7 +217,7 @@ def test_rows_as_they_are_keep_their_order_within_a_group():
     np.testing.assert_array_equal(Rows.of(model_of("x", data, "gaussian")).y, data.y)
 
 
-UNMERGED = [(family.name, link) for family in FAMILIES.values() for link in family.links]
+UNMERGED = FAMILY_LINKS
 UNMERGED = [pair for pair in UNMERGED if pair not in MERGING]
 
 

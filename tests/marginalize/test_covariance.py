@@ -8,7 +8,7 @@ from bayesglmm.marginalize.covariance import shared_covariance
 from bayesglmm.marginalize.mean import mean_over_b
 from bayesglmm.specify.families.links import LINKS
 
-AVERAGED = tuple(name for name in LINKS if name != "inverse")
+AVERAGED = tuple(name for name, link in LINKS.items() if link.averages)
 Z = np.linspace(-12, 12, 24_001)
 WEIGHT = np.exp(-np.square(Z) / 2) / np.exp(-np.square(Z) / 2).sum()
 

@@ -5,28 +5,26 @@ import tracemalloc
 import mpmath as mp
 import numpy as np
 import pytest
+from by_hand import LINK_ROWS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
 from bayesglmm.errors import OptionError
 from bayesglmm.marginalize.mean import REACH, link_of_mean, mean_over_b
+from bayesglmm.specify.families.averaging import Latent
 from bayesglmm.specify.families.links import LINKS
 
-QUADRATURE = ("logit", "cloglog", "cauchit")
+QUADRATURE = tuple(name for name, link in LINKS.items() if isinstance(link.averaging, Latent))
 UNIT = (*QUADRATURE, "probit")
-AVERAGED = tuple(name for name in LINKS if name != "inverse")
+AVERAGED = tuple(name for name, link in LINKS.items() if link.averages)
 EDGES = (0.5, 0.6, 0.75, 1.0, 1.2, 1.25, 1.5, 1.75, 1.8, 2.0, 2.4, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 12.0, 20.0)
 TOLERANCE = 1e-10
 
 
 def exact(name: str, eta: float, s: float) -> float:
     """Integrate to 20 digits, split where the normal density and the inverse link change."""
-    inverse = {
-        "logit": lambda x: 1 / (1 + mp.exp(-x)),
-        "cloglog": lambda x: -mp.expm1(-mp.exp(x)),
-        "cauchit": lambda x: mp.atan2(1, -x) / mp.pi,
-    }[name]
+    inverse = LINK_ROWS[name].mu
     with mp.workdps(20):
         splits = {mp.mpf(k) for k in (-11, -5, 0, 5, 11)}
         splits |= {z for k in (-40, -10, -3, 0, 3, 10) if -11 < (z := mp.mpf(k - eta) / s) < 11}
@@ -135,7 +133,7 @@ def test_the_mean_is_a_probability_that_grows_with_eta(name: str) -> None:
         assert (np.diff(mean) >= -1e-13).all()
 
 
-@pytest.mark.parametrize("name", QUADRATURE)
+@pytest.mark.parametrize("name", [name for name in QUADRATURE if name != "loglog"])  # there they are of |z| > 7.5
 def test_small_probabilities_keep_their_leading_digits(name: str) -> None:
     """Ratios of rare events are contrasts too: the terms are positive, so nothing cancels."""
     eta = np.array([-25.0, -15.0])
@@ -220,6 +218,7 @@ def test_link_of_the_mean_keeps_digits_where_a_probability_rounds_to_one(s: floa
         survival = mp.quad(lambda z: mp.exp(-mp.exp(eta + s * z)) * mp.npdf(z), splits, maxdegree=8)
         exact = float(mp.log(-mp.log(survival)))
     assert link_of_mean(LINKS["cloglog"], eta, s * s) == pytest.approx(exact, rel=1e-8)
+    assert link_of_mean(LINKS["loglog"], -eta, s * s) == pytest.approx(-exact, rel=1e-8)
 
 
 @pytest.mark.parametrize("s", [0.5, 2.0])

@@ -104,6 +104,7 @@ CASES = {
         "y ~ a*x + (1|g)", "gaussian", 'y ~ C(a, Treatment("a")) * x + (1 | g)', "gaussian", "identity"
     ),
     "positive": Case("e ~ x + (1|g)", "gamma", "e ~ x + (1 | g)", "gamma", "log", {"link": "log"}),
+    "skewed": Case("e ~ x + (1|g)", "wald", "e ~ x + (1 | g)", "inverse_gaussian", "log", {"link": "log"}),
     "share": Case("u ~ x + (1|g)", "beta", "u ~ x + (1 | g)", "beta", "logit"),
     "uncentred": Case(
         "y ~ x + (1|g)", "gaussian", "y ~ x + (1 | g)", "gaussian", "identity", {"center_predictors": False}
@@ -155,7 +156,12 @@ def test_the_density_is_that_of_bambis_graph(case: Case) -> None:
         )
 
 
-RENAMED = {"negative_binomial": {"alpha": "phi"}, "gamma": {"alpha": "shape"}, "beta": {"kappa": "phi"}}
+RENAMED = {
+    "negative_binomial": {"alpha": "phi"},
+    "gamma": {"alpha": "shape"},
+    "inverse_gaussian": {"lam": "shape"},
+    "beta": {"kappa": "phi"},
+}
 
 
 def matched_points(ours: Model, theirs: bmb.Model, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -336,6 +342,7 @@ FORMS = [
     ("HalfStudentT", {"nu": 4, "lam": 2}),
     ("InverseGamma", {"alpha": 2, "beta": 3}),
     ("InverseGamma", {"mu": 2, "sigma": 3}),
+    ("Logistic", {"mu": 1, "s": 2}),
     ("Laplace", {"mu": 1, "b": 2}),
     ("LogNormal", {"sigma": 2}),
     ("LogNormal", {"mu": 1, "tau": 2}),

@@ -2,95 +2,22 @@
 
 import ctypes
 import math
-from collections.abc import Iterator
 
 import mpmath
 import numpy as np
 import pytest
+from by_hand import FAMILY_ROWS
 from exactly import DIGITS, derivatives
+from extremes import Case
 from scipy import stats
 
 from bayesglmm.compiled.kernels import family_address, link_address
 from bayesglmm.compiled.workspace import CHUNK, WORK, Work
-from bayesglmm.specify.families import FAMILIES, Family, get_family
+from bayesglmm.specify.families import Family, get_family
 from bayesglmm.specify.families.special import log1p, log1p_less, stirling, stirlings
 
 DIGITS_KEPT = 1e-10
 """Of the value and of derivatives, each against the larger of itself and its natural scale."""
-
-SIZES = (1e-30, 1e-13, 1e-6, 0.1, 3.0, 50.0, 1e4, 1e8, 1e12, 1e16, 1e30, 1e100)
-"""Of φ and ν: a count does not know a size of 1e100 from an infinite one."""
-
-SHAPES = (1e-30, 1e-13, 1e-6, 0.1, 3.0, 50.0, 1e4, 1e8, 1e10)
-"""Of the gamma's shape and the beta's φ: beyond, the last digit of the mean is a part of a standard deviation."""
-
-type Case = tuple[str, float, float, float, tuple[float, ...]]
-"""Link, y, trials, η, parameters."""
-
-
-def counts() -> Iterator[Case]:
-    for mu in (1e-6, 0.5, 20.0, 1e4, 1e7, 1e9, 1e12):
-        around = {0.0, 1.0, *(float(round(y)) for y in (mu, mu + mu**0.5, 1.3 * mu, 3 * mu, mu / 4))}
-        for y in sorted(around):
-            yield "log", y, 1.0, math.log(mu), ()
-            yield "sqrt", y, 1.0, math.sqrt(mu), ()
-    for eta in (-300.0, -40.0, 40.0, 300.0):
-        for y in (0.0, 3.0, 1e6):
-            yield "log", y, 1.0, eta, ()
-
-
-def trials() -> Iterator[Case]:
-    for link in ("logit", "probit", "cloglog", "cauchit"):
-        for eta in (-700.0, -37.0, -8.1, -3.0, -0.2, 0.0, 0.5, 3.0, 8.1, 37.0, 700.0):
-            p = float(get_family("binomial", link).link.inverse(np.array(eta)))
-            for n in (1.0, 10.0, 1e4, 1e6, 1e9):
-                spread = (n * p * (1 - p)) ** 0.5
-                for y in {0.0, 1.0, n - 1, n, *(float(round(y)) for y in (n * p, n * p + spread, 0.7 * n * p, n / 2))}:
-                    if 0 <= y <= n:
-                        yield link, y, n, eta, ()
-
-
-def sized(cases: Iterator[Case], sizes: tuple[float, ...]) -> Iterator[Case]:
-    return ((*case, (size,)) for *case, _ in cases for size in sizes)
-
-
-def gammas() -> Iterator[Case]:
-    for ratio in (1e-8, 0.3, 0.999, 1.0, 1 + 1e-7, 1.5, 4.0, 1e6):
-        for eta in (-30.0, 0.7, 30.0):
-            yield "log", math.exp(eta) * ratio, 1.0, eta, ()
-        for eta in (1e-6, 3.0, 1e6):
-            yield "inverse", ratio / eta, 1.0, eta, ()
-
-
-def shares() -> Iterator[Case]:
-    for eta in (-30.0, -2.0, 0.1, 3.0, 30.0):
-        p = 1 / (1 + math.exp(-eta))
-        for y in (1e-300, 1e-10, 0.2, 0.5, 0.9, 1 - 2.0**-53, p, p * (1 - 1e-6), 0.7 * p):
-            yield "logit", y, 1.0, eta, ()
-
-
-def lines(link: str = "identity") -> Iterator[Case]:
-    for sigma in (1e-12, 1e-4, 1.0, 1e12):
-        for away in (0.0, 1e-3, 1.0, 8.0, 1e4):
-            eta = 3 * sigma if link == "identity" else math.log(3 * sigma)
-            yield link, 3 * sigma + away * sigma, 1.0, eta, (sigma,)
-
-
-def freedom() -> Iterator[Case]:
-    return ((link, y, n, eta, (sigma, nu)) for link, y, n, eta, (sigma,) in lines() for nu in SIZES)
-
-
-TABLE = {
-    "gaussian": [*lines(), *lines("log")],
-    "student": list(freedom()),
-    "bernoulli": [case for case in trials() if case[2] == 1],
-    "binomial": list(trials()),
-    "poisson": list(counts()),
-    "negative_binomial": list(sized(counts(), SIZES)),
-    "negative_binomial1": list(sized(counts(), SIZES)),
-    "gamma": list(sized(gammas(), SHAPES)),
-    "beta": list(sized(shares(), SHAPES)),
-}
 
 SHARE = 40
 """Cases of a family that are tried by default: every so many-th of them."""
@@ -128,20 +55,16 @@ def differences(name: str, cases: list[Case]) -> dict[Case, list[float]]:
     return wrong
 
 
-def test_the_table_has_every_family():
-    assert set(TABLE) == set(FAMILIES)
-
-
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", FAMILY_ROWS)
 def test_log_densities_keep_ten_digits(name):
-    cases = TABLE[name]
+    cases = list(FAMILY_ROWS[name].extremes())
     assert differences(name, cases[:: max(1, len(cases) // SHARE)]) == {}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", FAMILY_ROWS)
 def test_log_densities_keep_ten_digits_everywhere(name):
-    assert differences(name, TABLE[name]) == {}
+    assert differences(name, list(FAMILY_ROWS[name].extremes())) == {}
 
 
 LARGEST = (
@@ -166,7 +89,7 @@ def test_the_largest_counts_are_limited_by_the_last_digit_of_the_mean_alone(case
         assert abs(found[1] - slope) < 1e-7 * max(abs(slope), mpmath.sqrt(curvature))
 
 
-@pytest.mark.parametrize("name", [name for name in TABLE if name not in ("bernoulli", "binomial")])
+@pytest.mark.parametrize("name", [name for name in FAMILY_ROWS if name not in ("bernoulli", "binomial")])
 def test_constants_of_many_rows_are_those_of_each(name):
     """The constant is of a row alone: rows of both forms stand beside each other."""
     family = get_family(name)

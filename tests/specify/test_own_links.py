@@ -328,7 +328,7 @@ def lognormal(parameter: str = "sigma") -> Family:
         name="lognormal",
         link=get_link("log"),
         links=("log",),
-        kind="continuous",
+        outcome_type="continuous",
         parameters=(Parameter(parameter, "sd of log y", "half_student_t(3, 0, 1)"),),
         rules=(Rule(lambda y, trials: y <= 0, "outcomes are above zero"),),
         variance=lambda mu, parameters, trials: mu**2 * np.expm1(parameters[parameter] ** 2),

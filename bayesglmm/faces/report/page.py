@@ -159,7 +159,7 @@ def _data(fit: Fit) -> str:
     y, trials = outcome.y, outcome.trials
     if trials is not None:
         text = f"{y.sum():,.0f} successes in {trials.sum():,.0f} trials"
-    elif fit.model.family.kind == "binary":
+    elif fit.model.family.outcome_type == "binary":
         text = f"{outcome.name} = {fit.model.event or 1} in {y.sum():,.0f} of them ({100 * y.mean():.1f} %)"
     else:
         text = f"{outcome.name} from {y.min():.4g} to {y.max():.4g}, mean {y.mean():.4g}"

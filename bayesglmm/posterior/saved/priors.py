@@ -1,14 +1,14 @@
 """The priors of a model as texts, and back."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from bayesglmm.errors import PriorError, StorageError, choose
 from bayesglmm.posterior.saved.values import flag, table, text, texts, wrong
 from bayesglmm.specify.design import Design
 from bayesglmm.specify.families import Family
-from bayesglmm.specify.priors import PRESETS, Assigned, Preset, Prior, Priors, parse_prior
-from bayesglmm.specify.priors.distributions import Kind
+from bayesglmm.specify.priors import PRESETS, Assigned, Prior, Priors, parse_prior
+from bayesglmm.specify.priors.prior import Domain
 
 __all__ = ["pack_priors", "unpack_priors"]
 
@@ -23,7 +23,7 @@ def pack_priors(priors: Priors) -> dict[str, Any]:
     """
     return {
         "preset": priors.preset,
-        "given": [[list(path), _text(given)] for path, given in priors.given.items()],
+        "given": [[list(path), _text(given)] for path, given in priors.specified.items()],
         "intercept": None if priors.intercept is None else _pack(priors.intercept),
         "centred": priors.centred,
         "slopes": [_pack(assigned) for assigned in priors.slopes],
@@ -58,8 +58,8 @@ def unpack_priors(packed: Any, design: Design, family: Family) -> Priors:
         raise wrong("priors.intercept", "that of a model with this formula", intercept)
     slopes = len(design.coef) - design.has_intercept
     return Priors(
-        preset=choose("preset", cast(Preset, entries.get("preset")), PRESETS),
-        given=_given(entries.get("given")),
+        preset=choose("preset", entries.get("preset"), PRESETS),
+        specified=_given(entries.get("given")),
         intercept=None if intercept is None else _unpack("priors.intercept", intercept, "real"),
         centred=flag("priors.centred", entries.get("centred")),
         slopes=_several("priors.slopes", entries.get("slopes"), slopes, "real"),
@@ -79,7 +79,7 @@ def _text(prior: Prior) -> str:
         same = parse_prior(written) == prior
     except PriorError:  # a function of the user's own, under a name that stands for nothing here
         same = False
-    if not same or not type(getattr(prior, "of", prior)).__module__.startswith("bayesglmm."):
+    if not same or not type(getattr(prior, "inner", prior)).__module__.startswith("bayesglmm."):
         raise StorageError(
             f"the prior {written} is not one of the package's and cannot be stored as text; keep the draws, fit.draws, "
             "or give the prior by one of the package's distributions"
@@ -87,26 +87,26 @@ def _text(prior: Prior) -> str:
     return written
 
 
-def _unpack(where: str, packed: Any, kind: Kind) -> Assigned:
+def _unpack(where: str, packed: Any, domain: Domain) -> Assigned:
     parts = texts(where, packed)
     if len(parts) != 2:
         raise wrong(where, "a prior and its origin", packed)
     prior = parse_prior(parts[0])
-    if not prior.suits(kind):
-        raise wrong(where, f"a prior of a parameter that is {kind}", parts[0])
+    if not prior.suits(domain):
+        raise wrong(where, f"a prior of a parameter that is {domain}", parts[0])
     return Assigned(prior, parts[1])
 
 
-def _several(where: str, packed: Any, count: int, kind: Kind) -> tuple[Assigned, ...]:
+def _several(where: str, packed: Any, count: int, domain: Domain) -> tuple[Assigned, ...]:
     if not isinstance(packed, list) or len(packed) != count:
         raise wrong(where, f"a list of {count} priors", packed)
-    return tuple(_unpack(where, entry, kind) for entry in packed)
+    return tuple(_unpack(where, entry, domain) for entry in packed)
 
 
 def _single(
-    what: str, names: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, list[str]], kind: Kind
+    what: str, names: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, list[str]], domain: Domain
 ) -> dict[str, Assigned]:
-    return {name: _unpack(f"priors.{what}.{name}", names[what][name], kind) for name in wanted[what]}
+    return {name: _unpack(f"priors.{what}.{name}", names[what][name], domain) for name in wanted[what]}
 
 
 def _given(packed: Any) -> dict[tuple[str, ...], Prior]:

@@ -86,7 +86,9 @@ def check_separation(
 
 def applies(family: Family) -> bool:
     """Return whether a likelihood may rise to its supremum at infinity under a family and its link."""
-    return family.kind in ("binary", "trials") or (family.kind == "count" and family.link.multiplicative)
+    return family.outcome_type in ("binary", "trials") or (
+        family.outcome_type == "count" and family.link.multiplicative
+    )
 
 
 def sides(model: Model) -> tuple[Mask, Mask]:
@@ -94,7 +96,7 @@ def sides(model: Model) -> tuple[Mask, Mask]:
     outcome = model.design.outcome
     assert outcome is not None
     y = outcome.y
-    if model.family.kind == "count":
+    if model.family.outcome_type == "count":
         return np.zeros(len(y), dtype=np.bool_), y == 0
     return y == (1 if outcome.trials is None else outcome.trials), y == 0
 
@@ -147,7 +149,7 @@ def _kind(found: Recession) -> Kind:
 
 def _words(model: Model) -> tuple[str, str]:
     """Return what a cell or group of failures, and one of successes, is called."""
-    if model.family.kind == "trials":
+    if model.family.outcome_type == "trials":
         return "all failures", "all successes"
     levels = model.design.outcome.levels if model.design.outcome is not None else None
     first, second = levels or ("0", "1")

@@ -21,14 +21,9 @@ from bayesglmm.specify.design.outcome import Outcome, learn_labels, read_outcome
 from bayesglmm.specify.design.rank import check_rank
 from bayesglmm.specify.design.roles import check_reference, check_text
 from bayesglmm.specify.formula import FUNCTIONS, Call, Formula, Name, column_names, parse, render
+from bayesglmm.specify.reserved import RESERVED
 
 __all__ = ["BlockDesign", "Design", "Outcome"]
-
-RESERVED = frozenset(
-    {"chain", "draw", "coef", "row", "obs", "sample", "slope", "slopes", "intercept", "beta", "sigma", "phi", "nu"}
-    | {"shape", "zi", "x", "y", "y_data", "trials", "offset"}
-)
-"""Names that dimensions and variables of the posterior take for themselves."""
 
 _MOST_ENTRIES = 2**29
 """The largest matrix one term may make: 4 GiB."""
@@ -82,7 +77,7 @@ class Design:
     Parameters
     ----------
     formula
-        What was asked for.
+        The formula.
     outcome
         The response, None on new data without it.
     x
@@ -166,8 +161,7 @@ class Design:
         common, x = Encoder.learn(formula.terms, columns)
         check_rank(x, common.names, "the population-level part")
         blocks, encoders = [], []
-        names = _block_names(formula)
-        for name, block in zip(names, formula.blocks, strict=True):
+        for name, block in zip(_block_names(formula), formula.blocks, strict=True):
             encoder, z = Encoder.learn(block.terms, columns)
             grouping, index = Grouping.learn(block.group, columns)
             check_rank(z, encoder.names, f"the block on '{block.group}'")
@@ -212,15 +206,15 @@ class Design:
         factors = None if factors is None else tuple(factors)
         needed, optional = self._needed(outcome, factors)
         columns = Columns.read(data, needed, missing=missing, optional=optional)
-        answered = outcome and all(name in columns for name in column_names(*self.formula.response.trees))
-        answer = read_outcome(self.formula.response, columns, self._labels) if answered else None
-        wanted = {block.factor for block in self.blocks} if factors is None else set(factors)
+        present = outcome and all(name in columns for name in column_names(*self.formula.response.trees))
+        new_outcome = read_outcome(self.formula.response, columns, self._labels) if present else None
+        read = {block.factor for block in self.blocks} if factors is None else set(factors)
         blocks = tuple(
             BlockDesign(
                 block.name,
                 block.columns,
                 encoder.apply(columns),
-                block.grouping.index(columns) if block.factor in wanted else np.full(columns.n, -1),
+                block.grouping.index(columns) if block.factor in read else np.full(columns.n, -1),
                 block.levels,
                 block.correlated,
                 block.grouping,
@@ -230,21 +224,21 @@ class Design:
         x = self._common.apply(columns)
         offset = _offset(self.formula, columns)
         learned = (self._common, self._lhs, self._labels)
-        return Design(self.formula, answer, x, self.coef, offset, blocks, columns, *learned)
+        return Design(self.formula, new_outcome, x, self.coef, offset, blocks, columns, *learned)
 
     @property
     def references(self) -> dict[str, str]:
         """The level that each factor coded by differences is compared with, by factor as written."""
         names = [*self.coef, *(name for block in self.blocks for name in block.columns)]
-        found = {}
+        levels = {}
         for terms in (self._common.terms, *(encoder.terms for encoder in self._lhs)):
             for factor in dict.fromkeys(factor for term in terms.terms for factor in term.factors):
                 if any(f"{render(factor)}[T." in name for name in names):
-                    found[render(factor)] = reference_level(factor, self.columns)
-        return found
+                    levels[render(factor)] = reference_level(factor, self.columns)
+        return levels
 
     def counted(self) -> "Design":
-        """Return the design with outcomes and trials that are whole numbers but for rounding as whole numbers."""
+        """Return the design with outcomes and trials rounded where they are whole numbers up to rounding error."""
         counted = None if self.outcome is None else self.outcome.counted()
         return self if counted is self.outcome else replace(self, outcome=counted)
 
@@ -252,14 +246,14 @@ class Design:
         """Return the columns new data must have, and those that are read if they are there."""
         formula = self.formula
         needed = column_names(formula.common, *formula.offsets, *(bar.lhs for bar in formula.bars))
-        wanted = {block.factor for block in self.blocks} if factors is None else set(factors)
-        groups = [factor for block in formula.blocks if str(block.group) in wanted for factor in block.group.factors]
-        asked = column_names(*(formula.response.trees if outcome else ()), *groups)
-        return needed, tuple(name for name in asked if name not in needed)
+        read = {block.factor for block in self.blocks} if factors is None else set(factors)
+        groups = [factor for block in formula.blocks if str(block.group) in read for factor in block.group.factors]
+        optional = column_names(*(formula.response.trees if outcome else ()), *groups)
+        return needed, tuple(name for name in optional if name not in needed)
 
 
 def _check_predictors(formula: Formula, columns: Columns) -> None:
-    """Refuse predictors that cannot be one, by name: the response itself, a constant, dates."""
+    """Refuse as predictors the response itself, constants and dates."""
     for terms in (formula.terms, *(block.terms for block in formula.blocks)):
         for factor in dict.fromkeys(factor for term in terms.terms for factor in term.factors):
             if formula.response.outcome in (factor, *(Name(name) for name in column_names(factor))):
@@ -282,7 +276,7 @@ def _check_predictor(name: str, column: Column, coded: bool, intercept: bool) ->
 
 
 def _check_widths(formula: Formula, columns: Columns) -> None:
-    """Refuse a term of more columns than can be told apart or held, before any is made."""
+    """Refuse, before it is made, a term with more columns than rows, or too large for memory."""
     for term in (term for terms in (formula.terms, *(block.terms for block in formula.blocks)) for term in terms.terms):
         width = math.prod(max(_levels(factor, columns) - 1, 1) for factor in term.factors)
         if width > columns.n or width * columns.n > _MOST_ENTRIES:
@@ -294,17 +288,17 @@ def _check_widths(formula: Formula, columns: Columns) -> None:
 
 def _levels(factor: Name | Call, columns: Columns) -> int:
     """Return the number of levels of a factor, 1 for a number."""
-    named = factor.args[0] if isinstance(factor, Call) and FUNCTIONS[factor.function].categorical else factor
-    if not isinstance(named, Name):
+    inner = factor.args[0] if isinstance(factor, Call) and FUNCTIONS[factor.function].categorical else factor
+    if not isinstance(inner, Name):
         return 1
-    column = columns[named.name]
+    column = columns[inner.name]
     if isinstance(column, pd.Categorical):
         return len(column.categories)
-    return 1 if named is factor else len(np.unique(column))
+    return 1 if inner is factor else len(np.unique(column))
 
 
 def _check_apart(blocks: Sequence[BlockDesign]) -> None:
-    """Refuse two blocks that give the same column to the same groups: the data know only the sum of their variances."""
+    """Refuse two blocks with the same column on the same groups: only the sum of their variances is identified."""
     for first, second in combinations(blocks, 2):
         shared = [name for name in first.columns if name in second.columns]
         m = len(first.levels)
@@ -324,7 +318,7 @@ def _offset(formula: Formula, columns: Columns) -> NDArray[np.float64]:
 
 
 def _block_names(formula: Formula) -> tuple[str, ...]:
-    """Return one name a block, fit for a variable: the factor, numbered where it comes back."""
+    """Return a variable's name for each block: that of its factor, numbered where several blocks share one."""
     taken: dict[str, int] = {}
     names = []
     for block in formula.blocks:

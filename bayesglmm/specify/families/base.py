@@ -129,8 +129,8 @@ class Family:
         The link in use.
     links
         The links it may have, the canonical or usual one first.
-    kind
-        What an outcome is, which decides how it may be given.
+    outcome_type
+        What an outcome is: it decides how the response may be written.
     parameters
         Its parameters beside the mean.
     rules
@@ -166,7 +166,7 @@ class Family:
     name: str
     link: Link
     links: tuple[str, ...]
-    kind: Literal["continuous", "count", "binary", "trials"]
+    outcome_type: Literal["continuous", "count", "binary", "trials"]
     parameters: tuple[Parameter, ...]
     rules: tuple[Rule, ...]
     variance: Callable[[Array, Mapping[str, Array], Array], Array]
@@ -195,7 +195,7 @@ class Family:
     def latent_residual(self) -> Callable[[Mapping[str, Array], int], Array] | None:
         """From the parameters, each (s, 1), and s the variance (s,) of the residual on the latent scale, if any."""
         variance, residual = self.link.latent_variance, self.residual
-        if self.kind in ("binary", "trials") and variance is not None:
+        if self.outcome_type in ("binary", "trials") and variance is not None:
             return lambda parameters, s: np.full(s, variance)
         if residual is not None and residual.under(self.link):
             return lambda parameters, s: np.broadcast_to(residual.variance(parameters)[:, 0], (s,))
@@ -204,7 +204,7 @@ class Family:
     @property
     def latent_text(self) -> str:
         """How the variance of the residual on the latent scale is written, with its link where it is the link's."""
-        if self.kind in ("binary", "trials"):
+        if self.outcome_type in ("binary", "trials"):
             return f"{self.link.latent_text} ({self.link.name} link)"
         return self.residual.text if self.residual is not None else ""
 
@@ -266,18 +266,18 @@ class Family:
                 )
 
     def _check_kind(self, name: str, trials: Array | None, levels: tuple[str, ...] | None) -> None:
-        if trials is not None and self.kind != "trials":
+        if trials is not None and self.outcome_type != "trials":
             raise ResponseError(
                 f"response '{name}' has trials, which the {self.name} family has not; use family=\"binomial\""
             )
-        if trials is None and self.kind == "trials":
+        if trials is None and self.outcome_type == "trials":
             raise ResponseError(
                 f"the {self.name} family needs the number of trials: write p({name}, trials); for single outcomes "
                 'of 0 and 1 use family="bernoulli"'
             )
         if levels is None:
             return
-        if self.kind != "binary":
+        if self.outcome_type != "binary":
             raise ResponseError(
                 f"response '{name}' holds labels ({listing(levels, 5)}); the {self.name} family needs numbers: "
                 'recode it, or use family="bernoulli" for two outcomes'

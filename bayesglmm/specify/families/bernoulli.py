@@ -43,8 +43,8 @@ def binary_rows(
 BERNOULLI = Family(
     name="bernoulli",
     link=get_link("logit"),
-    links=("logit", "probit", "cloglog", "cauchit"),
-    kind="binary",
+    links=("logit", "probit", "cloglog", "loglog", "cauchit"),
+    outcome_type="binary",
     parameters=(),
     rules=(
         Rule(

@@ -62,7 +62,7 @@ BETA = Family(
     name="beta",
     link=get_link("logit"),
     links=("logit",),
-    kind="continuous",
+    outcome_type="continuous",
     parameters=(
         Parameter(
             "phi",

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import special
 
 from bayesglmm.specify.families.base import LARGE, Array, Family, Merge, Rule, sum_rows, whole
-from bayesglmm.specify.families.bernoulli import binary_rows
+from bayesglmm.specify.families.bernoulli import BERNOULLI, binary_rows
 from bayesglmm.specify.families.links import get_link
 from bayesglmm.specify.families.special import stirlings
 
@@ -27,8 +27,8 @@ def _constant(y: Array, trials: Array) -> Array:
 BINOMIAL = Family(
     name="binomial",
     link=get_link("logit"),
-    links=("logit", "probit", "cloglog", "cauchit"),
-    kind="trials",
+    links=BERNOULLI.links,
+    outcome_type="trials",
     parameters=(),
     rules=(
         Rule(

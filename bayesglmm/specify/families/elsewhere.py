@@ -26,6 +26,8 @@ _ELSEWHERE = {
     "nbinom1": "negative_binomial1",
     "nb1": "negative_binomial1",
     "betareg": "beta",
+    "wald": "inverse_gaussian",
+    "invgauss": "inverse_gaussian",
 }
 """By the name in small letters without `_`, `.`, `-` and blanks; a last `family` is no part of it."""
 
@@ -46,8 +48,6 @@ _ABSENT = {
     "not the logarithms of means of y",
     "exponential": "it is 'gamma' with shape 1; 'gamma' learns the shape",
     "geometric": "it is 'negative_binomial' with phi 1; 'negative_binomial' learns phi",
-    "inversegaussian": "for skewed outcomes above zero use 'gamma', or log(y) with family='gaussian'; brms has it",
-    "wald": "for skewed outcomes above zero use 'gamma', or log(y) with family='gaussian'; brms has it",
     "weibull": "for skewed outcomes above zero use 'gamma', or log(y) with family='gaussian'; brms has it",
     "tweedie": "glmmTMB has it; for outcomes above zero use 'gamma'",
     "compois": "glmmTMB has it; for more variance than Poisson's use 'negative_binomial' or 'negative_binomial1'",

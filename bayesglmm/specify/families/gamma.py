@@ -46,7 +46,7 @@ GAMMA = Family(
     name="gamma",
     link=get_link("log"),
     links=("log", "inverse"),
-    kind="continuous",
+    outcome_type="continuous",
     parameters=(
         Parameter(
             "shape",

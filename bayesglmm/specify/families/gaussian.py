@@ -52,7 +52,7 @@ GAUSSIAN = Family(
     name="gaussian",
     link=get_link("identity"),
     links=("identity", "log"),
-    kind="continuous",
+    outcome_type="continuous",
     parameters=(
         Parameter(
             "sigma",

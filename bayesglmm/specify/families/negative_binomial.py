@@ -51,7 +51,7 @@ NEGATIVE_BINOMIAL = Family(
     name="negative_binomial",
     link=get_link("log"),
     links=("log", "sqrt"),
-    kind="count",
+    outcome_type="count",
     parameters=(
         Parameter(
             "phi",

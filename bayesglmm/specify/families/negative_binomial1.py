@@ -41,7 +41,7 @@ NEGATIVE_BINOMIAL1 = Family(
     name="negative_binomial1",
     link=get_link("log"),
     links=("log", "sqrt"),
-    kind="count",
+    outcome_type="count",
     parameters=(
         Parameter("phi", "overdispersion; V = μ(1 + φ), Poisson as φ falls to 0", "half_student_t(3, 0, 2.5)"),
     ),

@@ -52,7 +52,7 @@ STUDENT = Family(
     name="student",
     link=get_link("identity"),
     links=("identity",),
-    kind="continuous",
+    outcome_type="continuous",
     parameters=(
         Parameter(
             "sigma",

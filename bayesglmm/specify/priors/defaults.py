@@ -4,7 +4,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bayesglmm.specify.families import Parameter
-from bayesglmm.specify.priors.distributions import LKJ, Exponential, Flat, HalfStudentT, Normal, Prior, StudentT
+from bayesglmm.specify.priors.distributions.exponential import Exponential
+from bayesglmm.specify.priors.distributions.flat import Flat
+from bayesglmm.specify.priors.distributions.half_student_t import HalfStudentT
+from bayesglmm.specify.priors.distributions.lkj import LKJ
+from bayesglmm.specify.priors.distributions.normal import Normal
+from bayesglmm.specify.priors.distributions.student_t import StudentT
+from bayesglmm.specify.priors.prior import Prior
 from bayesglmm.specify.priors.scales import Scales
 from bayesglmm.specify.priors.text import parse_prior
 
@@ -23,14 +29,14 @@ class Assigned:
     origin: str
 
 
-def default_for(preset: Preset, what: str, scales: Scales, *, x: float = 1.0) -> Assigned:
+def default_for(preset: Preset, parameters: str, scales: Scales, *, x: float = 1.0) -> Assigned:
     """Return the default prior of one class of parameters.
 
     Parameters
     ----------
     preset
         Whose defaults.
-    what
+    parameters
         `"intercept"` (on the centred design), `"slopes"`, `"sd"` or `"correlation"`.
     scales
         Of the design under the family.
@@ -58,22 +64,20 @@ def default_for(preset: Preset, what: str, scales: Scales, *, x: float = 1.0) ->
         ("rstanarm", "sd"): (Exponential(_r(1 / scales.rstanarm_scale)), "preset rstanarm, independent sds"),
         ("rstanarm", "correlation"): (LKJ(1), "preset rstanarm"),
     }
-    return Assigned(*table[preset, what])
+    return Assigned(*table[preset, parameters])
 
 
 def default_parameter(preset: Preset, parameter: Parameter, scales: Scales) -> Assigned:
     """Return the default prior of a family parameter."""
-    theirs = preset in parameter.presets
-    form = parameter.presets[preset] if theirs else parameter.default
+    form = parameter.presets.get(preset, parameter.default)
     text = form.format(
         scale=repr(_r(2.5 * scales.residual)),
         brms=repr(_r(scales.brms_scale)),
         rate=repr(_r(1 / scales.rstanarm_scale)),
     )
-    origin = f"preset {preset}" if theirs else "default"
-    return Assigned(parse_prior(text), origin)
+    return Assigned(parse_prior(text), f"preset {preset}" if preset in parameter.presets else "default")
 
 
 def _r(value: float) -> float:
-    """Round to four figures: a prior is a statement one can read and repeat."""
+    """Round to four figures, so that a printed prior is the prior."""
     return float(f"{value:.4g}")

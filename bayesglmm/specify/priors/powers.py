@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bayesglmm.errors import PriorError
-from bayesglmm.specify.priors.distributions import Kind, Prior
+from bayesglmm.specify.priors.prior import TINY, Array, Domain, Prior, Shape
 
 __all__ = ["POWERS", "Power", "Precision", "Variance"]
 
@@ -21,8 +21,8 @@ class Power(Prior, entered=False):
 
     Parameters
     ----------
-    of
-        The distribution of the power, which lives above zero.
+    inner
+        The distribution of θ^p, above zero.
 
     Raises
     ------
@@ -30,18 +30,18 @@ class Power(Prior, entered=False):
         If that distribution has mass below zero, or is itself of a power.
     """
 
-    of: Prior
-    kind: ClassVar[Kind] = "positive"
+    inner: Prior
+    domain: ClassVar[Domain] = "positive"
     power: ClassVar[float]
 
     def __post_init__(self) -> None:
-        """Check what the distribution is."""
-        if not isinstance(self.of, Prior) or isinstance(self.of, Power) or not self.of.suits("positive"):
-            raise PriorError(f"{self.text}: {self.of} is no distribution of a {self.text}; {self.form()}")
+        """Check the distribution of the power."""
+        if not isinstance(self.inner, Prior) or isinstance(self.inner, Power) or not self.inner.suits("positive"):
+            raise PriorError(f"{self.text}: {self.inner} is no distribution of a {self.text}; {self.form()}")
 
     def __str__(self) -> str:
         """Return the string form."""
-        return f"{self.text}({self.of})"
+        return f"{self.text}({self.inner})"
 
     @classmethod
     def form(cls) -> str:
@@ -50,50 +50,55 @@ class Power(Prior, entered=False):
 
     def numbers(self) -> tuple[float, ...]:
         """Return the numbers of the distribution of the power."""
-        return self.of.numbers()
+        return self.inner.numbers()
 
     def constants(self) -> tuple[float, float, float]:
-        """Return what the compiled density of the power is given."""
-        return self.of.constants()
+        """Return the arguments of the compiled density of the power."""
+        return self.inner.constants()
 
     @property
     def name(self) -> str:
-        """The name of a variable that has this prior."""
-        return f"{self.text}_{self.of.name}"
+        """The suffix of a variable's name where elements of one parameter have several distributions."""
+        return f"{self.text}_{self.inner.name}"
 
     @property
-    def alike(self) -> object:
-        """What priors share that differ in numbers alone."""
-        return type(self), self.of.alike
+    def vector_key(self) -> object:
+        """Equal for priors that differ in numbers alone."""
+        return type(self), self.inner.vector_key
 
     @property
-    def own(self) -> bool:
-        """Whether it is a function of the user's."""
-        return self.of.own
+    def custom(self) -> bool:
+        """Whether the density of the power is a function of the user's."""
+        return self.inner.custom
 
     @property
-    def traced(self) -> bool:
-        """Whether its density is known as an expression of tensors."""
-        return self.of.traced
+    def has_tensor(self) -> bool:
+        """Whether its density is known as a PyTensor expression."""
+        return self.inner.has_tensor
 
     @property
     def proper(self) -> bool:
         """Whether it integrates to one."""
-        return self.of.proper
+        return self.inner.proper
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The interval it lives on."""
-        ends = [_end(end, 1 / self.power) for end in self.of.bounds]
+        """The interval it lies on."""
+        ends = [_end(end, 1 / self.power) for end in self.inner.bounds]
         return min(ends), max(ends)
 
-    def suits(self, kind: Kind) -> bool:
-        """Whether it is for a parameter of this kind: for one above zero."""
-        return kind == "positive"
+    def suits(self, domain: Domain) -> bool:
+        """Whether the parameter is above zero."""
+        return domain == "positive"
+
+    def draws(self, rng: np.random.Generator, shape: Shape) -> Array:
+        """Return draws of θ = X^(1/p)."""
+        power = np.asarray(self.inner.draws(rng, shape), dtype=np.float64)
+        return np.asarray(np.maximum(power, TINY) ** (1 / self.power))
 
     def to_pymc(self) -> dict[str, np.float64]:
         """Return the arguments of the PyMC distribution of the power."""
-        return self.of.to_pymc()
+        return self.inner.to_pymc()
 
     def in_pymc(self, name: str, arguments: Mapping[str, Any], **shape: Any) -> Any:
         """Return a random variable of the PyMC model in whose context this is called: a density of θ itself."""

@@ -1,4 +1,4 @@
-"""`Priors.build(given, design, family)`: every parameter's prior, from defaults, classes, blocks and names."""
+"""`Priors.build(specified, design, family)`: every parameter's prior, from defaults, classes, blocks and names."""
 
 import re
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from bayesglmm.errors import PriorError, suggest
 from bayesglmm.specify.design import BlockDesign, Design
 from bayesglmm.specify.families import Family, Parameter
 from bayesglmm.specify.priors.defaults import PRESETS, Assigned, Preset, default_for, default_parameter
-from bayesglmm.specify.priors.distributions import Kind, Prior
+from bayesglmm.specify.priors.prior import Domain, Prior
 from bayesglmm.specify.priors.scales import scales
 from bayesglmm.specify.priors.text import parse_prior
 
 __all__ = ["Priors"]
 
 type Path = tuple[str, ...]
-type Given = Mapping[str, Any] | str | None
+type Specified = Mapping[str, Any] | str | None
 
 _KEY = re.compile(r"""(?P<head>\w+)(?P<rest>(?:\[(?:"[^"]*"|'[^']*'|[^\]\[]+)\])+)""")
 _PART = re.compile(r"""\[(?:"([^"]*)"|'([^']*)'|([^\]\[]+))\]""")
@@ -31,9 +31,9 @@ class Priors:
     Parameters
     ----------
     preset
-        Whose defaults the rest came from.
-    given
-        What the user said, prior by path, which rebuilds the same priors on the same data.
+        The preset of the defaults.
+    specified
+        The user's priors by path, from which `build` makes the same priors on the same data.
     intercept
         Prior of the intercept; None without one.
     centred
@@ -50,7 +50,7 @@ class Priors:
     """
 
     preset: Preset
-    given: Mapping[Path, Prior]
+    specified: Mapping[Path, Prior]
     intercept: Assigned | None
     centred: bool
     slopes: tuple[Assigned, ...]
@@ -59,33 +59,33 @@ class Priors:
     parameters: Mapping[str, Assigned]
 
     @classmethod
-    def build(cls, given: Given, design: Design, family: Family) -> "Priors":
+    def build(cls, specified: Specified, design: Design, family: Family) -> "Priors":
         """Assign a prior to every parameter.
 
         Parameters
         ----------
-        given
+        specified
             A preset's name; or a mapping with the keys `"preset"`, `"intercept"`, `"slopes"`, `"sd"`,
             `"correlation"`, a family parameter, a coefficient's name, or a block: `'sd["id"]'`,
             `'sd["id"]["time"]'`, nested mappings doing the same. A coefficient whose name is also one
             of the others is written `'coef["sd"]'`. The factors of an interaction stand in any order:
-            `"time:trt"` is `"trt:time"`. Values are priors or their string form; what is above zero may have
-            `"variance(…)"` or `"precision(…)"` around the prior of its square or inverse square, and a density of your
-            own is made by `bayesglmm.specify.priors.custom`. The most specific wins.
+            `"time:trt"` is `"trt:time"`. Values are priors or their string form; a parameter above zero may have
+            `"variance(…)"` or `"precision(…)"` around the prior of its square or inverse square, and
+            `bayesglmm.priors.custom` makes a prior of a log density. The most specific wins.
 
         Raises
         ------
         PriorError
-            For a key that names nothing in the model, a prior that is not one, or a prior with mass
-            where the parameter cannot be.
+            For a key that names nothing in the model, a malformed prior, or a prior with mass outside the domain of
+            its parameter.
         """
-        preset, wanted = _read(given)
-        assigner = _Assigner(preset, wanted, design, family)
+        preset, by_path = _read(specified)
+        assigner = _Assigner(preset, by_path, design, family)
         return cls(
             preset=preset,
-            given=dict(assigner.wanted),
+            specified=dict(assigner.specified),
             intercept=assigner.intercept(),
-            centred=_INTERCEPT not in assigner.wanted,
+            centred=_INTERCEPT not in assigner.specified,
             slopes=assigner.slopes(),
             sd={block.name: assigner.sd(j, block) for j, block in enumerate(design.blocks)},
             correlation={block.name: assigner.correlation(block) for block in design.blocks if block.correlated},
@@ -98,11 +98,12 @@ class Priors:
         return tuple(j for j, assigned in enumerate(self.slopes) if not assigned.prior.proper)
 
     @property
-    def own(self) -> tuple[Prior, ...]:
-        """The priors that are functions of the user's."""
-        several = [*self.slopes, *(one for block in self.sd.values() for one in block), *self.parameters.values()]
-        several += [] if self.intercept is None else [self.intercept]
-        return tuple(dict.fromkeys(assigned.prior for assigned in several if assigned.prior.own))
+    def custom(self) -> tuple[Prior, ...]:
+        """The priors whose density is a function of the user's."""
+        sds = [assigned for block in self.sd.values() for assigned in block]
+        intercept = [] if self.intercept is None else [self.intercept]
+        priors = (assigned.prior for assigned in (*self.slopes, *sds, *self.parameters.values(), *intercept))
+        return tuple(dict.fromkeys(prior for prior in priors if prior.custom))
 
     @property
     def proper(self) -> bool:
@@ -113,12 +114,12 @@ class Priors:
 class _Assigner:
     """Looks priors up from the most specific path to the least, then the default."""
 
-    def __init__(self, preset: Preset, given: Mapping[Path, Prior], design: Design, family: Family) -> None:
+    def __init__(self, preset: Preset, by_path: Mapping[Path, Prior], design: Design, family: Family) -> None:
         self.preset, self.design, self.family = preset, design, family
         self.scales = scales(design, family)
         self.names = design.coef[1:] if design.has_intercept else design.coef
         self.known = self._known()
-        self.wanted = self._named(given)
+        self.specified = self._named(by_path)
 
     def _known(self) -> tuple[Path, ...]:
         """List every path that names something in this model, classes first."""
@@ -130,51 +131,51 @@ class _Assigner:
             for name in dict.fromkeys((block.name, block.factor)):
                 paths += [("sd", name), *(("sd", name, column) for column in block.columns)]
                 paths += [("correlation", name)] if block.correlated else []
-        classes += [(what,) for what in ("sd", "correlation") if any(path[0] == what for path in paths)]
+        classes += [(head,) for head in ("sd", "correlation") if any(path[0] == head for path in paths)]
         coefficients = tuple(("coef", name) for name in self.design.coef)
         return tuple(dict.fromkeys((*classes, *parameters, *coefficients, *paths)))
 
-    def _named(self, given: Mapping[Path, Prior]) -> dict[Path, Prior]:
+    def _named(self, by_path: Mapping[Path, Prior]) -> dict[Path, Prior]:
         """Resolve a coefficient's bare name, and refuse a path that names nothing."""
-        wanted: dict[Path, Prior] = {}
-        for written, prior in given.items():
+        resolved: dict[Path, Prior] = {}
+        for written, prior in by_path.items():
             path = self._path(written)
             if path is None:
                 raise PriorError(_unknown(written, self.known))
-            if path in wanted:
+            if path in resolved:
                 raise PriorError(f"{_short(path, self.known)} is given two priors; keep one")
-            wanted[path] = prior
-        return wanted
+            resolved[path] = prior
+        return resolved
 
     def _path(self, path: Path) -> Path | None:
         """Return the known path that a path stands for: a coefficient needs no head, products may be in any order."""
         if path in self.known:
             return path
-        for named in (("coef", *path), path):
-            same = [other for other in self.known if len(other) == len(named) and other[0] == named[0]]
-            for position in range(1, len(named)):
-                part = find(named[position], (other[position] for other in same))
-                same = [other for other in same if other[position] == part]
-            if len(same) == 1 and len(named) > 1:
-                return same[0]
-        printed = {f"beta[{name}]": name for name in self.design.coef}  # what tables call a coefficient
-        found = find(path[0], printed) if len(path) == 1 else None
-        return None if found is None else ("coef", printed[found])
+        for candidate in (("coef", *path), path):
+            matches = [known for known in self.known if len(known) == len(candidate) and known[0] == candidate[0]]
+            for position in range(1, len(candidate)):
+                part = find(candidate[position], (known[position] for known in matches))
+                matches = [known for known in matches if known[position] == part]
+            if len(matches) == 1 and len(candidate) > 1:
+                return matches[0]
+        printed = {f"beta[{name}]": name for name in self.design.coef}  # the names of coefficients in tables
+        label = find(path[0], printed) if len(path) == 1 else None
+        return None if label is None else ("coef", printed[label])
 
-    def _find(self, kind: Kind, *paths: Path) -> Assigned | None:
+    def _find(self, domain: Domain, *paths: Path) -> Assigned | None:
         for path in paths:
-            if path in self.wanted:
-                prior = self.wanted[path]
-                if not prior.suits(kind):
-                    raise PriorError(f"{_short(path, self.known)}: {prior} does not suit it; {_REMEDIES[kind]}")
+            if path in self.specified:
+                prior = self.specified[path]
+                if not prior.suits(domain):
+                    raise PriorError(f"{_short(path, self.known)}: {prior} does not suit it; {_REMEDIES[domain]}")
                 return Assigned(prior, f"given as {_short(path, self.known)}")
         return None
 
     def intercept(self) -> Assigned | None:
         if not self.design.has_intercept:
             return None
-        found = self._find("real", _INTERCEPT, ("intercept",))
-        return found or default_for(self.preset, "intercept", self.scales)
+        assigned = self._find("real", _INTERCEPT, ("intercept",))
+        return assigned or default_for(self.preset, "intercept", self.scales)
 
     def slopes(self) -> tuple[Assigned, ...]:
         return tuple(
@@ -193,8 +194,10 @@ class _Assigner:
         )
 
     def correlation(self, block: BlockDesign) -> Assigned:
-        found = self._find("correlation", ("correlation", block.name), ("correlation", block.factor), ("correlation",))
-        return found or default_for(self.preset, "correlation", self.scales)
+        assigned = self._find(
+            "correlation", ("correlation", block.name), ("correlation", block.factor), ("correlation",)
+        )
+        return assigned or default_for(self.preset, "correlation", self.scales)
 
     def parameter(self, parameter: Parameter) -> Assigned:
         return self._find("positive", (parameter.name,)) or default_parameter(self.preset, parameter, self.scales)
@@ -218,37 +221,37 @@ _ABSENT = {
 
 
 def _unknown(path: Path, known: tuple[Path, ...]) -> str:
-    """Word that a path names nothing in the model, and what there is."""
-    what = path[0]
-    if what in _ABSENT and (what,) not in known:
-        return f"{_text(path)}: {_ABSENT[what]}; leave it out"
-    within = [other for other in known if other[0] == what and len(other) == len(path)]
+    """Say that a path names nothing in the model, and list the nearest paths that do."""
+    head = path[0]
+    if head in _ABSENT and (head,) not in known:
+        return f"{_text(path)}: {_ABSENT[head]}; leave it out"
+    within = [other for other in known if other[0] == head and len(other) == len(path)]
     inner = [other for other in within if other[:-1] == path[:-1]] or within
     texts = [_short(other, known) for other in (inner if len(path) > 1 and inner else known)]
     return f"{_text(path)} is no parameter of this model; {suggest(_text(path), texts)}"
 
 
 def _short(path: Path, known: tuple[Path, ...]) -> str:
-    """Return a coefficient's bare name where nothing else has it, the path as text otherwise."""
+    """Return a coefficient's bare name where it is unambiguous, the path as text otherwise."""
     return path[1] if path[0] == "coef" and (path[1],) not in known else _text(path)
 
 
-def _read(given: Given) -> tuple[Preset, dict[Path, Prior]]:
-    """Read what the user said into a preset and a flat table of paths."""
-    if given is None:
+def _read(specified: Specified) -> tuple[Preset, dict[Path, Prior]]:
+    """Read the argument `priors=` into a preset and priors by path."""
+    if specified is None:
         return "default", {}
-    if isinstance(given, str):
-        return _preset(given), {}
-    if not isinstance(given, Mapping):
-        raise PriorError(f"priors is a mapping such as {{'slopes': 'normal(0, 1)'}}, not {type(given).__name__}")
+    if isinstance(specified, str):
+        return _preset(specified), {}
+    if not isinstance(specified, Mapping):
+        raise PriorError(f"priors is a mapping such as {{'slopes': 'normal(0, 1)'}}, not {type(specified).__name__}")
     preset: Preset = "default"
-    wanted: dict[Path, Prior] = {}
-    for key, value in given.items():
+    by_path: dict[Path, Prior] = {}
+    for key, value in specified.items():
         if key == "preset":
             preset = _preset(value)
         else:
-            _collect(_path(key), value, wanted)
-    return preset, wanted
+            _collect(_path(key), value, by_path)
+    return preset, by_path
 
 
 def _preset(name: Any) -> Preset:
@@ -271,15 +274,15 @@ def _path(key: Any) -> Path:
     return (match.group("head"), *parts)
 
 
-def _collect(path: Path, value: Any, wanted: dict[Path, Prior]) -> None:
+def _collect(path: Path, value: Any, by_path: dict[Path, Prior]) -> None:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            _collect((*path, normalize("NFC", str(key))), inner, wanted)
+            _collect((*path, normalize("NFC", str(key))), inner, by_path)
         return
-    if path in wanted:
+    if path in by_path:
         raise PriorError(f"{_text(path)} is given two priors; keep one")
     try:
-        wanted[path] = parse_prior(value)
+        by_path[path] = parse_prior(value)
     except PriorError as error:
         raise PriorError(f"{_text(path)}: {error}") from error
 

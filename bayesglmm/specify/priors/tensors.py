@@ -1,4 +1,4 @@
-"""Priors that PyMC does not have, as random variables of a PyMC model with the coordinates of the compiled density."""
+"""Priors that PyMC does not have, as its random variables, with the transforms of the compiled density."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,11 +11,11 @@ from pytensor.gradient import DisconnectedType
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 
-from bayesglmm.specify.priors.distributions import Prior
-from bayesglmm.specify.priors.own import Custom
+from bayesglmm.specify.priors.custom_density import Custom
 from bayesglmm.specify.priors.powers import Power
+from bayesglmm.specify.priors.prior import Prior
 
-__all__ = ["own", "powered"]
+__all__ = ["custom_variable", "powered"]
 
 
 def powered(prior: Power, name: str, arguments: Mapping[str, Any], **shape: Any) -> Any:
@@ -24,17 +24,17 @@ def powered(prior: Power, name: str, arguments: Mapping[str, Any], **shape: Any)
 
     def logp(value: Any, *parameters: Any) -> Any:
         power = value**prior.power
-        if isinstance(prior.of, Custom):
-            inside = _tensor(prior.of)(power)
+        if isinstance(prior.inner, Custom):
+            inside = _tensor(prior.inner)(power)
         else:
-            inside = pm.logp(prior.of.dist(dict(zip(keys, parameters, strict=True))), power)
+            inside = pm.logp(prior.inner.dist(dict(zip(keys, parameters, strict=True))), power)
         return inside + np.log(abs(prior.power)) + (prior.power - 1) * pt.log(value)
 
     return _variable(prior, name, logp, list(arguments.values()), shape)
 
 
-def own(prior: Custom, name: str, **shape: Any) -> Any:
-    """Return a random variable with a density of the user's: see `Prior.in_pymc`."""
+def custom_variable(prior: Custom, name: str, **shape: Any) -> Any:
+    """Return a random variable with a custom density: see `Prior.in_pymc`."""
     return _variable(prior, name, lambda value: _tensor(prior)(value), [], shape)
 
 
@@ -66,12 +66,12 @@ def _variable(prior: Prior, name: str, logp: Callable[..., Any], arguments: list
 
 
 def _tensor(prior: Custom) -> Callable[[Any], Any]:
-    """Return the log density on tensors: the user's own, or an operation that calls the function of one number."""
+    """Return the log density on tensors: `Custom.tensor`, or an operation that calls `Custom.logpdf`."""
     return prior.tensor if prior.tensor is not None else _Called(prior, slope=False)
 
 
 class _Called(Op):  # type: ignore[misc]  # PyTensor has no types
-    """A user's log density, or its derivative, of every number of a tensor."""
+    """A custom log density, or its derivative, elementwise."""
 
     __props__ = ("prior", "slope")
 
@@ -84,15 +84,15 @@ class _Called(Op):  # type: ignore[misc]  # PyTensor has no types
         return Apply(self, [x], [x.type()])
 
     def perform(self, node: Any, inputs: Any, outputs: Any) -> None:
-        """Compute it."""
+        """Compute the value."""
         (x,) = inputs
-        outputs[0][0] = np.asarray(self.prior.slopes(x) if self.slope else self.prior.at(x), dtype=np.float64)
+        outputs[0][0] = np.asarray(self.prior.slopes(x) if self.slope else self.prior.values(x), dtype=np.float64)
 
     def pullback(self, inputs: Any, outputs: Any, cotangents: Any) -> list[Any]:
-        """Return the gradient; that of the derivative is not known."""
-        (x,), (along,) = inputs, cotangents
+        """Return the gradient of the log density; its second derivative is not known."""
+        (x,), (cotangent,) = inputs, cotangents
         if self.slope:
             raise NotImplementedError("the second derivative of a prior of your own is not known; give tensor=")
-        if isinstance(along.type, DisconnectedType):
+        if isinstance(cotangent.type, DisconnectedType):
             return [pt.zeros_like(x)]
-        return [along * _Called(self.prior, slope=True)(x)]
+        return [cotangent * _Called(self.prior, slope=True)(x)]

@@ -1,4 +1,4 @@
-"""`custom(logpdf)`: a prior whose density is a function of the user's own."""
+"""`custom(logpdf)`: a prior whose log density is a Python function."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -7,23 +7,21 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from bayesglmm.errors import PriorError
-from bayesglmm.specify.priors.distributions import WHOLE_LINE, Kind, Prior
+from bayesglmm.specify.priors.prior import WHOLE_LINE, Array, Domain, Prior, Shape
 
 __all__ = ["NEAR", "WIDEST", "Custom", "custom"]
 
-type Array = NDArray[np.float64]
-
 _NODES, _WIDEST = 8001, 45.0
-"""The grid is u = mode + width · sinh(t), |t| up to the second: tails as heavy as Cauchy's are followed to 1e-19."""
+"""Points of the grid u = mode + width · sinh(t), and the largest |t|: tails like Cauchy's are covered up to 1e-19."""
 
 _SEARCHES, _FURTHEST, _WIDE = 60, 700.0, 1e15
+"""Steps of the search for the mode, the largest |u| on bounded intervals, and the width beyond which u is flat."""
 
 NEAR, WIDEST = 1e-3, 100.0
-"""The step of the difference, of the width of the mode in free coordinates, which counts as at most so wide."""
+"""The step of finite differences in units of the mode's width in unconstrained coordinates, and the largest width."""
 
 
 @dataclass(frozen=True)
@@ -41,48 +39,48 @@ class Custom(Prior, entered=False):
     pymc = "CustomDist"
 
     def __post_init__(self) -> None:
-        """Leave the parameters as they are; `custom` has checked them."""
+        """Do nothing: `custom` has checked the arguments."""
 
     def __str__(self) -> str:
-        """Return its name, which cannot be read back."""
+        """Return its label; a function has no string form that reads back."""
         return f"custom({self.label})"
 
     def numbers(self) -> tuple[float, ...]:
-        """Return no numbers: those of the function are its own."""
+        """Return nothing: the numbers are inside the function."""
         return ()
 
     def constants(self) -> tuple[float, float, float]:
-        """Return what the compiled density is given: its bounds, and the width of its mode in free coordinates."""
+        """Return its bounds, and the width of its mode in unconstrained coordinates, from which the step follows."""
         return self.lower, self.upper, self._grid.width
 
     @property
     def name(self) -> str:
-        """The name of a variable that has this prior."""
+        """The suffix of a variable's name where elements of one parameter have several distributions."""
         return f"custom_{''.join(c if c.isalnum() else '_' for c in self.label)}"
 
     @property
-    def alike(self) -> object:
-        """Itself: another is another function."""
+    def vector_key(self) -> object:
+        """Itself: no other prior has the same function."""
         return self
 
     @property
-    def own(self) -> bool:
-        """Whether it is a function of the user's."""
+    def custom(self) -> bool:
+        """Whether its density is a function of the user's: it is."""
         return True
 
     @property
-    def traced(self) -> bool:
-        """Whether its density is known as an expression of tensors."""
+    def has_tensor(self) -> bool:
+        """Whether its density is known as a PyTensor expression."""
         return self.tensor is not None
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The interval it lives on."""
+        """The interval it lies on."""
         return self.lower, self.upper
 
-    def suits(self, kind: Kind) -> bool:
-        """Whether its bounds lie where a parameter of this kind may be."""
-        return kind == "real" or (kind == "positive" and self.lower >= 0)
+    def suits(self, domain: Domain) -> bool:
+        """Whether its bounds lie in the domain of a parameter."""
+        return domain == "real" or (domain == "positive" and self.lower >= 0)
 
     def to_pymc(self) -> dict[str, np.float64]:
         """Return no arguments."""
@@ -90,16 +88,16 @@ class Custom(Prior, entered=False):
 
     def in_pymc(self, name: str, arguments: Mapping[str, Any], **shape: Any) -> Any:
         """Return a random variable of the PyMC model in whose context this is called."""
-        from bayesglmm.specify.priors.tensors import own
+        from bayesglmm.specify.priors.tensors import custom_variable
 
-        return own(self, name, **shape)
+        return custom_variable(self, name, **shape)
 
-    def at(self, x: Array) -> Array:
-        """Return the function's values, elementwise, −∞ where it has none."""
+    def values(self, x: Array) -> Array:
+        """Return the log density up to a constant, elementwise; −∞ where the function fails or is NaN."""
         return _elementwise(self.logpdf, x, -np.inf)
 
     def slopes(self, x: Array) -> Array:
-        """Return its derivatives, elementwise, as the compiled density has them; NaN where it has none."""
+        """Return its derivatives, elementwise, by the formula of the compiled density; NaN where undefined."""
         if self.slope is not None:
             return _elementwise(self.slope, x, np.nan)
         reach = np.ones_like(x)
@@ -110,12 +108,12 @@ class Custom(Prior, entered=False):
         widest = math.inf if self.bounds == WHOLE_LINE else WIDEST
         h = reach * NEAR * min(self.constants()[2], widest)
         with np.errstate(invalid="ignore"):
-            near, far = self.at(x + h) - self.at(x - h), self.at(x + 2 * h) - self.at(x - 2 * h)
+            near, far = self.values(x + h) - self.values(x - h), self.values(x + 2 * h) - self.values(x - 2 * h)
         return np.asarray((8 * near - far) / (12 * h))
 
     @cached_property
     def log_constant(self) -> float:
-        """What the function lacks to integrate to one: to 1e-9, and to 1e-4 where the density has kinks."""
+        """The log of the normalizing constant, to 1e-9; to 1e-4 for a density with kinks."""
         terms = self._grid.log_terms
         whole, half = np.logaddexp.reduce(terms), np.logaddexp.reduce(terms[::2]) + math.log(2)
         ends = max(terms[0], terms[-1])
@@ -126,6 +124,10 @@ class Custom(Prior, entered=False):
             )
         return float(-whole)
 
+    def draws(self, rng: np.random.Generator, shape: Shape) -> Array:
+        """Return draws: by `draw`, or by the inverse of the distribution function."""
+        return self.quantiles(rng.random(shape)) if self.draw is None else np.asarray(self.draw(rng, shape))
+
     def quantiles(self, p: Array) -> Array:
         """Return quantiles, by the distribution function on a grid."""
         grid, constant = self._grid, self.log_constant
@@ -134,7 +136,7 @@ class Custom(Prior, entered=False):
 
     @cached_property
     def _grid(self) -> "_Grid":
-        """A grid around the mode: found by looking ever more closely where the density is highest."""
+        """A grid around the mode, centred and scaled by repeated search for the maximum."""
         centre, width = 0.0, 1.0
         for _ in range(_SEARCHES):
             u, _, terms = self._terms(centre, width)
@@ -148,22 +150,22 @@ class Custom(Prior, entered=False):
             if settled:
                 break
             width = max(spread / 4, width * 1e-2)
-            if width > _WIDE:  # it is flat as far as one looks
+            if width > _WIDE:  # flat at every scale
                 centre, width = 0.0, 1.0
                 break
         _, x, terms = self._terms(centre, width)
         return _Grid(x, terms, width)
 
     def _terms(self, centre: float, width: float) -> tuple[Array, Array, Array]:
-        """Return points in free coordinates, the points themselves, and the log of what each adds to the integral."""
+        """Return points in unconstrained coordinates, in the parameter, and the log of each term of the integral."""
         t = np.linspace(-_WIDEST, _WIDEST, _NODES)
         u = centre + width * np.sinh(t)
         x, log_slope = self._bounded(u)
-        log_terms = self.at(x) + log_slope + np.log(width * np.cosh(t)) + math.log(t[1] - t[0])
+        log_terms = self.values(x) + log_slope + np.log(width * np.cosh(t)) + math.log(t[1] - t[0])
         return u, x, log_terms
 
     def _bounded(self, u: Array) -> tuple[Array, Array]:
-        """Return free coordinates inside the bounds, and the log of the derivative."""
+        """Return the parameter at unconstrained coordinates, and the log of its derivative."""
         if self.bounds == WHOLE_LINE:
             return u, np.zeros_like(u)
         far = np.abs(u) > _FURTHEST
@@ -180,7 +182,7 @@ class Custom(Prior, entered=False):
 
 @dataclass(frozen=True, eq=False)
 class _Grid:
-    """Points, the log of what each adds to the integral, and the width of the mode in free coordinates."""
+    """Points, the log of each term of the integral, and the width of the mode in unconstrained coordinates."""
 
     x: Array
     log_terms: Array
@@ -196,37 +198,37 @@ def custom(
     draw: Callable[[np.random.Generator, Any], Any] | None = None,
     tensor: Callable[[Any], Any] | None = None,
 ) -> Custom:
-    """Make a prior of a density of your own.
+    """Make a prior from a log density of your own.
 
     Parameters
     ----------
     logpdf
-        The log density of one number, up to a constant: a function of plain arithmetic and of `math`, which is
-        compiled. What it refers to from outside, as `scale` in `lambda x: -abs(x) / scale`, is taken as it is now.
+        The log density of one number, up to a constant: a function of arithmetic and `math` that numba compiles.
+        Variables it captures, as `scale` in `lambda x: -abs(x) / scale`, keep their present values.
     name
-        What to call it in print; its own name for None.
+        Its name in print; the function's own for None.
     bounds
-        The interval it lives on: the whole line, above a number, or between two. For standard deviations and other
-        parameters above zero the lower one is 0 or more.
+        The interval it lies on: `(-inf, inf)`, `(lower, inf)` or `(lower, upper)`. For standard deviations and other
+        parameters above zero, lower ≥ 0.
     slope
-        The derivative of `logpdf`; None for differences of fourth order, whose relative error is below 1e-8 where
-        `logpdf` bends no more sharply than at its mode.
+        The derivative of `logpdf`; None for fourth-order differences, with relative error below 1e-8 where the
+        curvature of `logpdf` is no larger than at its mode.
     draw
-        From a generator and a shape, draws; None for draws by the distribution function on a grid. Priors are drawn
-        from by `prior_predictive` and `implied_priors`.
+        (generator, shape) → draws, which `prior_predictive` and `implied_priors` use; None for the inverse of the
+        distribution function on a grid.
     tensor
-        The same log density of a PyTensor variable, which `backend="numpyro"` needs; the PyMC graph calls `logpdf`
-        itself without one.
+        The same log density as a PyTensor expression, which `backend="numpyro"` needs; without it the PyMC graph
+        calls `logpdf`.
 
     Returns
     -------
     Custom
-        A prior as any other, but that a fit with it cannot be saved: a function is no data.
+        A prior like any other, except that a fit with it cannot be saved.
 
     Raises
     ------
     PriorError
-        If a function is not one, or the bounds are none.
+        If an argument is not a function, or the bounds are not an interval.
 
     Examples
     --------
