@@ -25,7 +25,7 @@ from PIL import Image
 from bayesglmm.common.names import columns_text
 from bayesglmm.common.text import cut, plain
 from bayesglmm.errors import OptionError
-from bayesglmm.specify.model import Model
+from bayesglmm.posterior.summaries import interval
 
 __all__ = [
     "BAD",
@@ -40,12 +40,12 @@ __all__ = [
     "as_labels",
     "columns_text",
     "drawn",
-    "forest",
+    "forest_rows",
     "frameless",
+    "intervals_text",
     "label",
     "new_figure",
     "quantiles",
-    "scale",
     "wrapped",
 ]
 
@@ -201,11 +201,6 @@ def new_figure(width: float, height: float, caption: str) -> Iterator[Picture]:
         yield picture
 
 
-def scale(model: Model) -> str:
-    """Name the scale of the linear predictor, for an axis."""
-    return model.family.link.scale
-
-
 def drawn(text: object) -> str:
     r"""Return text from the data or the user as one line that the fonts can draw: what they lack as `\u65e5`."""
     line = plain(text)
@@ -237,32 +232,38 @@ def frameless(axes: Axes) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def quantiles(draws: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what every forest shows of draws (s, k), shape (5, k): the 2.5, 25, 50, 75 and 97.5 % quantiles."""
-    return np.asarray(np.quantile(draws, (0.025, 0.25, 0.5, 0.75, 0.975), axis=0))
+def quantiles(draws: NDArray[np.float64], ci_prob: float) -> NDArray[np.float64]:
+    """Return what a forest shows of draws (s, k), shape (5, k): lower end, quartiles with the median, upper end."""
+    lower, upper = interval(ci_prob)
+    return np.asarray(np.quantile(draws, (lower, 0.25, 0.5, 0.75, upper), axis=0))
 
 
-def forest(
+def intervals_text(ci_prob: float) -> str:
+    """Say what the rows of a forest are."""
+    return f"posterior median, 50 % interval (thick) and {100 * ci_prob:g} % equal-tailed interval (thin)"
+
+
+def forest_rows(
     axes: Axes,
     values: NDArray[np.float64],
     heights: NDArray[np.float64],
     weight: float = 1.0,
     reference: float | None = 0.0,
 ) -> None:
-    """Draw rows of a forest: 95 % interval thin, 50 % interval thick, median as a point, a reference as a line.
+    """Draw rows of a forest: interval thin, 50 % interval thick, median as a point, a reference as a line.
 
     Parameters
     ----------
     axes
-        Where.
+        The axes to draw on.
     values
         (5, k) as `quantiles` returns them.
     heights
-        (k,) where the rows are.
+        (k,) vertical positions of the rows.
     weight
-        How heavy lines and points are; less than 1 for many rows.
+        Factor of line widths and point sizes; less than 1 for many rows.
     reference
-        Where the dashed line is, None for none.
+        Position of the dashed line, None for none.
     """
     many = weight < 0.5
     if reference is not None:
@@ -273,7 +274,7 @@ def forest(
         values[4],
         color=GREY if many else INK,
         linewidth=0.6 if many else 1.0 * weight,
-        gid="interval95",
+        gid="interval",
     )
     axes.hlines(heights, values[1], values[3], color=COLOURS[0], linewidth=3.2 * weight, gid="interval50")
     axes.plot(

@@ -20,12 +20,12 @@ from bayesglmm.errors import OptionError, listing
 from bayesglmm.posterior.log_prior import log_prior
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.sensitivity.power_scaling import likelihoods
-from bayesglmm.sensitivity.power_scaling.quantities import check, effects, every_effect, frame_of, parameters
+from bayesglmm.sensitivity.power_scaling.quantities import check, effects, effects_step, frame_of, parameters
 from bayesglmm.sensitivity.power_scaling.result import THRESHOLD, PriorSensitivity
 
 __all__ = ["prior_sensitivity"]
 
-_WORDS = {
+_DIAGNOSES = {
     (False, True): "rests on the data",
     (True, True): "prior and data both move it",
     (True, False): "rests on the prior",
@@ -79,30 +79,32 @@ def prior_sensitivity(
     """
     _check(fit, log_likelihood, draws)
     prior, constant = _priors(fit)
-    own = parameters(fit, {} if quantities is None else quantities)
+    judged = parameters(fit, {} if quantities is None else quantities)
     likelihood = likelihoods.log_likelihood(fit, draws) if log_likelihood is None else log_likelihood
     total = likelihood.sum([dim for dim in likelihood.dims if dim not in ("chain", "draw")])
     added, left_out = ({}, "") if quantities is not None else _effects(fit, total, draws)
-    parts = [own, xr.Dataset(added)] if added else [own]
+    parts = [judged, xr.Dataset(added)] if added else [judged]
     data = xr.Dataset({"total": total})
     classes = pd.DataFrame({str(name): _moved(parts, prior[[name]], "prior") for name in prior})
-    given = {*(quantities or {}), *added}
+    further = {*(quantities or {}), *added}
     frames = {
-        label: frame_of(fit, str(name), values, name in given)
+        label: frame_of(fit, str(name), values, name not in further)
         for part in parts
         for name, values in part.data_vars.items()
         for label in _labels(str(name), values)
     }
     table = pd.DataFrame({"prior": _moved(parts, prior, "prior"), "likelihood": _moved(parts, data, "likelihood")})
     table = table.assign(alone=classes.max(axis=1), strongest=classes.idxmax(axis=1))
-    held = table[["prior", "alone"]].max(axis=1) >= THRESHOLD
-    learned = table["likelihood"] >= THRESHOLD
-    table["diagnosis"] = [_WORDS[bool(one), bool(two)] for one, two in zip(held, learned, strict=True)]
+    by_prior = table[["prior", "alone"]].max(axis=1) >= THRESHOLD
+    by_data = table["likelihood"] >= THRESHOLD
+    table["diagnosis"] = [_DIAGNOSES[bool(p), bool(d)] for p, d in zip(by_prior, by_data, strict=True)]
     table.insert(0, "frame", pd.Series(frames))
     table.index.name = "quantity"
-    about = str(likelihood.attrs.get("about", "the likelihood given"))
+    likelihood_name = str(likelihood.attrs.get("about", "the likelihood given"))
     notes = [note for note in (left_out, constant) if note]
-    return PriorSensitivity(table, about, _estimand(fit, [*(quantities or {}).values(), *added.values()], notes))
+    return PriorSensitivity(
+        table, likelihood_name, _estimand(fit, [*(quantities or {}).values(), *added.values()], notes)
+    )
 
 
 def _check(fit: Fitted, log_likelihood: xr.DataArray | None, draws: int | None) -> None:
@@ -126,15 +128,15 @@ def _priors(fit: Fitted) -> tuple[xr.Dataset, str]:
             "are, so power scaling says nothing of them; give proper priors, or see what other priors change with "
             "fit.update(priors=…)"
         )
-    said = f"Of {listing(constant)} the prior is flat or uniform: scaling leaves it as it is." if constant else ""
-    return prior.drop_vars(constant), said
+    note = f"Of {listing(constant)} the prior is flat or uniform: scaling leaves it as it is." if constant else ""
+    return prior.drop_vars(constant), note
 
 
 def _effects(fit: Fitted, total: xr.DataArray, draws: int | None) -> tuple[dict[str, xr.DataArray], str]:
     """Return the population effects at draws that have a likelihood, or why there are none."""
-    every = every_effect(fit, round(fit.posterior.sizes["draw"] / total.sizes["draw"]), draws)
-    if every is not None:
-        return effects(fit, every), ""
+    step = effects_step(fit, round(fit.posterior.sizes["draw"] / total.sizes["draw"]), draws)
+    if step is not None:
+        return effects(fit, step), ""
     return {}, (
         f"Effects on the population are left out: to average them over {fit.model.design.n:,} rows takes long. Give "
         "those that are reported, quantities={'…': fit.comparisons('…').draws}."
@@ -143,30 +145,30 @@ def _effects(fit: Fitted, total: xr.DataArray, draws: int | None) -> tuple[dict[
 
 def _estimand(fit: Fitted, quantities: Iterable[xr.DataArray], notes: Iterable[str]) -> str:
     """Say whose number each quantity is."""
-    said = dict.fromkeys(str(values.attrs["estimand"]) for values in quantities if "estimand" in values.attrs)
+    estimands = dict.fromkeys(str(values.attrs["estimand"]) for values in quantities if "estimand" in values.attrs)
     if fit.model.design.blocks:
         factors = listing(dict.fromkeys(block.factor for block in fit.model.design.blocks))
         coefficients = [f"beta: coefficients, conditional: they compare at the same random effects of {factors}."]
     else:
         coefficients = ["beta: coefficients; the model has no random effects."]
-    return " ".join([*coefficients, *said, *notes])
+    return " ".join([*coefficients, *estimands, *notes])
 
 
 def _moved(parts: Iterable[xr.Dataset], scaled: xr.Dataset, group: str) -> pd.Series:
-    """Return by quantity how far scaling moves it, in the order of the quantities, at the draws that both have."""
+    """Return the sensitivity of each quantity to scaling, in their order, at the draws that both have."""
     import arviz as az
 
-    figures: dict[str, float] = {}
+    sensitivities: dict[str, float] = {}
     for part in parts:
         common = np.intersect1d(part["draw"], scaled["draw"])
         tree = {"posterior": part.sel(draw=common), f"log_{group}": scaled.sel(draw=common)}
         moved = az.psense(xr.DataTree.from_dict(tree), group=group, sample_dims=["chain", "draw"])
         for name, variable in moved.data_vars.items():
-            figures |= zip(_labels(str(name), variable), np.ravel(variable.values), strict=True)
-    return pd.Series(figures, dtype=float)
+            sensitivities |= zip(_labels(str(name), variable), np.ravel(variable.values), strict=True)
+    return pd.Series(sensitivities, dtype=float)
 
 
 def _labels(name: str, values: xr.DataArray) -> list[str]:
-    """Return what each element of a quantity is called."""
-    own = [dim for dim in values.dims if dim not in ("chain", "draw")]
-    return [f"{name}[{label}]" for label in values[own[0]].values] if own else [name]
+    """Return the name of each element of a quantity."""
+    further = [dim for dim in values.dims if dim not in ("chain", "draw")]
+    return [f"{name}[{label}]" for label in values[further[0]].values] if further else [name]

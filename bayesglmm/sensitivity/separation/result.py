@@ -4,15 +4,17 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from bayesglmm.common.tables import block, html, plain_table
+from bayesglmm.common.results import Layout, Result
 from bayesglmm.common.text import plain
 from bayesglmm.errors import listing
+
+if TYPE_CHECKING:
+    from bayesglmm.plots import Picture
 
 __all__ = ["Estimate", "Kind", "Separation", "cells_table", "estimates_table", "groups_table", "rows_table"]
 
@@ -30,8 +32,8 @@ _SHOWN = 8
 """How many cells are shown."""
 
 
-@dataclass(frozen=True, eq=False)
-class Separation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Separation(Result):
     """Whether the likelihood has a maximum, given X alone and given the groups, and what goes to infinity where not.
 
     Given the groups means with their effects as fixed effects, [X Z]: what the data say within groups. A
@@ -140,26 +142,22 @@ class Separation:
         there = {*self.given_x["estimate"], *self.given_groups["estimate"]}
         return [f"{entry}: {text}" for entry, text in _LEGEND.items() if entry in there]
 
-    def __str__(self) -> str:
-        """Return the paragraph, the table and what its entries mean."""
-        paragraph = f"separation {self.message}."
-        if self.separated or self.unchecked:
-            paragraph += f"\n{self.advice[0].upper()}{self.advice[1:]}."
-        table = plain_table(self.table()).to_string()
-        return "\n".join([paragraph, *self.details, "", "maximum likelihood estimates", table, *self.legend])
+    def plot(self) -> "Picture":
+        """Draw which way each estimate goes, given X and given the groups: see `bayesglmm.plots.separation`."""
+        from bayesglmm.plots.separation import draw
 
-    def __repr__(self) -> str:
-        """Return the same as `str()`: this is what a notebook or a prompt shows."""
-        return str(self)
+        return draw(self)
 
-    def _repr_html_(self) -> str:
-        lines = [f"separation {self.message}.", *([self.advice + "."] if self.separated or self.unchecked else [])]
-        text = "".join(f"<p>{escape(line)}</p>" for line in [*lines, *self.details])
-        legend = "".join(f"<p>{escape(line)}</p>" for line in self.legend)
-        return block(f"{text}<p>maximum likelihood estimates</p>{html(self.table())}{legend}")
+    def _layout(self) -> Layout:
+        advice = [f"{self.advice[0].upper()}{self.advice[1:]}."] if self.separated or self.unchecked else []
+        above = (f"separation {self.message}.", *advice, *self.details)
+        table = self.table
+        table.columns.name = "maximum likelihood estimate"
+        return Layout(above, table, tuple(self.legend))
 
+    @property
     def table(self) -> pd.DataFrame:
-        """Return both estimates side by side: index `coefficient`, columns `given X` and `given the groups`."""
+        """Both estimates side by side: index `coefficient`, columns `given X` and `given the groups`."""
         columns = {"given X": self.given_x["estimate"]}
         if self.levels:
             columns["given the groups"] = self.given_groups["estimate"]
