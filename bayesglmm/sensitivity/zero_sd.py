@@ -31,6 +31,7 @@ from bayesglmm.posterior.moments import summarise
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.posterior.summaries import interval
 from bayesglmm.sensitivity.marginal_likelihood import Evidence, Measured
+from bayesglmm.sensitivity.sd_density import conditional_density, density, ratio_at_zero
 from bayesglmm.sensitivity.thinning import DENSITY_AT_ZERO, step_for_count
 from bayesglmm.specify.priors import Prior
 from bayesglmm.specify.priors.numeric import log_density
@@ -38,22 +39,10 @@ from bayesglmm.specify.priors.scales import scales
 
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
-    from bayesglmm.posterior.log_likelihood import Likelihood
 
 __all__ = ["ZeroSd", "zero_sd"]
 
 type Array = NDArray[np.float64]
-
-_STEPS = 0.25 * np.arange(-29, 30)
-
-_NODES = 0.02 * np.sinh(_STEPS)
-"""Quadrature nodes of log σ minus its value in the draw: sinh-spaced, dense at 0 and as far as ±14."""
-
-_WEIGHTS = 0.02 * 0.25 * np.cosh(_STEPS)
-"""Trapezoidal weights of the nodes."""
-
-_DEEP = 200.0
-"""Log densities are truncated this far below their maximum before interpolation."""
 
 _DECISIVE = 3.0
 """The Bayes factor, or its inverse, from which on a reading names a direction."""
@@ -167,14 +156,14 @@ def zero_sd(fit: Fitted, *, epsilon: float | None = None, draws: int | None = No
             name = f"sd_{block.name}[{column}]"
             prior = model.priors.sd[block.name][j].prior
             negligible = epsilon or 0.1 * unit.response / unit.blocks[number][j]
-            conditional = _conditional_density(likelihood, thinned, number, j, prior)
-            ratio, source = _at_zero(conditional, chains), _DENSITY
+            conditional = conditional_density(likelihood, thinned, number, j, prior)
+            ratio, source = ratio_at_zero(conditional, chains), _DENSITY
             if not ratio.error <= _ACCURATE and evidence is not None:
                 other = evidence.without(number, j)
                 ratio, source = (ratio, source) if ratio.error <= other.error else (other, _EVIDENCE)
             near_zero = _near_zero(sds[:, j], negligible, prior, ratio, source, chains)
             parts.append(summarise(sds[:, [j]], ci_prob).assign(**near_zero).set_axis([name], axis=0))
-            densities[name] = _density(sds[:, j], prior, conditional)
+            densities[name] = density(sds[:, j], prior, conditional)
     table = pd.concat(parts).rename_axis("parameter")
     table.attrs["ci_prob"] = ci_prob
     return ZeroSd(table, densities, f"{model.family.link.name} scale")
@@ -189,60 +178,6 @@ def _check(fit: Fitted, epsilon: float | None, draws: int | None) -> None:
         raise OptionError(f"epsilon={epsilon!r} is not above zero; it is an sd on the scale of the linear predictor")
     if draws is not None and draws < 100:
         raise OptionError(f"draws={draws!r} is too few to average over; give 100 or more")
-
-
-@dataclass(frozen=True, eq=False)
-class _Conditional:
-    """The density of one σ given the other parameters of each draw, relative to its prior density.
-
-    Parameters
-    ----------
-    log_sd
-        (s, nodes) values of log σ.
-    log_ratio
-        (s, nodes) log of the conditional density divided by the prior density.
-    at_zero
-        (s,) the ratio of the two at σ = 0.
-    """
-
-    log_sd: Array
-    log_ratio: Array
-    at_zero: Array
-
-
-def _conditional_density(likelihood: "Likelihood", draws: Draws, number: int, j: int, prior: Prior) -> _Conditional:
-    """Evaluate the likelihood of each draw along σ, b/σ fixed, and normalise it by quadrature in log σ."""
-    blocks = draws.design.blocks
-    b = [draws.b(block) for block in blocks]
-    drawn = draws.sd(blocks[number])[:, j]
-    rest = [effects.copy() if i == number else effects for i, effects in enumerate(b)]
-    rest[number][:, :, j] = 0.0
-    base = likelihood.eta(draws.beta, rest)
-    slope = likelihood.eta(draws.beta, b) - base
-    parameters = likelihood.parameters(draws.parameters(likelihood.model.family), draws.size)
-    multiple = np.concatenate([[0.0], np.exp(_NODES)])
-    values = np.empty((draws.size, len(multiple)))
-    with np.errstate(all="ignore"):
-        for i in range(draws.size):
-            eta = base[i] + multiple[:, None] * slope[i]
-            values[i] = likelihood.at(eta, np.broadcast_to(parameters[i], (len(multiple), parameters.shape[1])))
-    values = np.nan_to_num(values, nan=-np.inf, posinf=-np.inf)
-    log_sd = np.log(np.maximum(drawn, 1e-300))[:, None] + _NODES
-    log_prior = log_density(prior, np.exp(log_sd))
-    total = np.logaddexp.reduce(values[:, 1:] + log_prior + log_sd + np.log(_WEIGHTS), axis=1)
-    return _Conditional(log_sd, values[:, 1:] - total[:, None], np.exp(values[:, 0] - total))
-
-
-def _at_zero(conditional: _Conditional, chains: int) -> Measured:
-    """Return the log ratio of posterior to prior density at 0, averaged over draws."""
-    import arviz as az
-
-    top = float(conditional.at_zero.max())
-    if not top > 0:
-        return Measured(-np.inf, np.inf)
-    relative = (conditional.at_zero / top).reshape(chains, -1)
-    mean = float(relative.mean())
-    return Measured(float(np.log(top * mean)), float(az.mcse(relative, method="mean")) / mean)
 
 
 def _near_zero(sd: Array, epsilon: float, prior: Prior, measured: Measured, source: str, chains: int) -> dict[str, Any]:
@@ -323,18 +258,3 @@ def _prior_probability_below(prior: Prior, epsilon: float) -> float:
     """Return the prior probability of an sd below ε, by the trapezoid in log σ."""
     log_sd = np.log(epsilon) + np.linspace(-40, 0, 4001)
     return float(np.trapezoid(np.exp(log_density(prior, np.exp(log_sd)) + log_sd), log_sd))
-
-
-def _density(sd: Array, prior: Prior, conditional: _Conditional) -> pd.DataFrame:
-    """Return the prior and the posterior density on a grid from 0 to beyond the draws."""
-    from scipy.interpolate import PchipInterpolator  # a second of import, which a fit does not wait for
-
-    grid = np.linspace(0.0, 1.15 * float(np.quantile(sd, 0.995)), 241)
-    grid[0] = grid[1] * 1e-6
-    prior_density = np.exp(log_density(prior, grid))
-    ratios = []
-    for nodes, values, zero in zip(conditional.log_sd, conditional.log_ratio, conditional.at_zero, strict=True):
-        log_sd = np.clip(np.log(grid), nodes[0], nodes[-1])
-        log_ratio = PchipInterpolator(nodes, np.maximum(values, values.max() - _DEEP))(log_sd)
-        ratios.append(np.where(np.log(grid) < nodes[0], zero, np.exp(log_ratio)))
-    return pd.DataFrame({"sd": grid, "prior": prior_density, "posterior": prior_density * np.mean(ratios, axis=0)})
