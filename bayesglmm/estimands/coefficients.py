@@ -40,6 +40,9 @@ type Method = Literal["exact", "zeger", "none"]
 METHODS: tuple[Method, ...] = ("exact", "zeger", "none")
 """How the marginal coefficients are found, if at all."""
 
+_PRINTED = ["median", "lower", "upper", "probability_positive"]
+"""The columns of the table that text and HTML show, the frames side by side."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Coefficients(Result):
@@ -130,9 +133,11 @@ class Coefficients(Result):
         notes = [str(attrs[name]) for name in ("intercept", "note") if name in attrs]
         interval_text = f"{100 * self.ci_prob:g} % equal-tailed intervals"
         above = (f"{attrs['quantity']}; {interval_text}", *frames, *notes)
-        alone = self.table.loc[pd.IndexSlice[:, "conditional"], :].droplevel("frame")
-        wide = self.wide if self.grouped else alone
-        return Layout(above, wide, options={"float_format": "{:.3f}".format}, width=110)
+        columns = [(frame, name) for frame in self.frames for name in _PRINTED]
+        alone = self.table.loc[pd.IndexSlice[:, "conditional"], _PRINTED].droplevel("frame")
+        return Layout(
+            above, self.wide[columns] if self.grouped else alone, options={"float_format": "{:.3f}".format}, width=110
+        )
 
 
 def coefficients(

@@ -9,10 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.errors import OptionError
+from bayesglmm.estimands.offsets import unit
 from bayesglmm.estimands.reference_grid import FEW, Setting
 from bayesglmm.estimands.reference_values import is_factor, levels
 from bayesglmm.specify.design import Column, Columns
-from bayesglmm.specify.formula import column_names
+from bayesglmm.specify.formula import column_names, render
 from bayesglmm.specify.model import Model
 
 __all__ = ["BINS", "Raw", "raw_means"]
@@ -34,11 +35,14 @@ class Raw:
         Which outcomes these are.
     count
         The column of the numbers of outcomes, `n` unless the data have one of that name.
+    name
+        What a mean is: a raw mean, proportion or rate.
     """
 
     table: pd.DataFrame
     note: str
     count: str = "n"
+    name: str = "raw mean"
 
 
 def raw_means(model: Model, grid: Setting, rate: bool) -> Raw:
@@ -78,10 +82,18 @@ def raw_means(model: Model, grid: Setting, rate: bool) -> Raw:
     if table.empty:
         raise OptionError("no row of the data has the values that these means are at, so there are no raw means")
     restricted = "".join(f" with {name} = {value}" for name, value in fixed.items())
+    name = _name(model, rate)
     note = (
-        f"raw means: of {table[count].sum():,.0f} outcomes{restricted}, over the groups and other predictors they have"
+        f"{name}: of {table[count].sum():,.0f} outcomes{restricted}, over the groups and other predictors they have"
     )
-    return Raw(table, f"{note}, not adjusted", count)
+    return Raw(table, f"{note}, not adjusted", count, name)
+
+
+def _name(model: Model, rate: bool) -> str:
+    """Name what is averaged: a rate with its two sums, a proportion, or a mean."""
+    if rate:
+        return f"raw rate Σ {render(model.formula.response.outcome)} / Σ {unit(model)}"
+    return "raw proportion" if model.family.kind in ("binary", "trials") else "raw mean"
 
 
 def _is_discrete(model: Model, name: str) -> bool:

@@ -231,8 +231,8 @@ def _raw_handle(raw: Raw) -> Line2D:
     """Say in the legend what raw means are, and of how many outcomes each."""
     low, high = raw.table[raw.count].min(), raw.table[raw.count].max()
     each = f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
-    label = f"raw mean of {each} outcome{'s' if high > 1 else ''},\nnot adjusted"
-    return Line2D([], [], color=INK, linestyle="none", marker="o", markerfacecolor="none", markersize=5, label=label)
+    text = f"{fill(drawn(raw.name), 34)}\nof {each} outcome{'s' if high > 1 else ''}, not adjusted"
+    return Line2D([], [], color=INK, linestyle="none", marker="o", markerfacecolor="none", markersize=5, label=text)
 
 
 def _ticks(axes: Axes, shown: Estimates) -> None:

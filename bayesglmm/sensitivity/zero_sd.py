@@ -106,7 +106,8 @@ class ZeroSd(Result):
     def _layout(self) -> Layout:
         bounded = (self.table["source"] == _BOUND).any()
         below = (*_RATIO_TEXT, _BOUND_TEXT) if bounded else _RATIO_TEXT
-        return Layout((), self.table, below, {"float_format": "{:.3g}".format}, width=110)
+        cells = self.table.map(lambda value: f"{value:.3g}" if isinstance(value, float) else value)
+        return Layout((), cells.T, below, width=110)
 
 
 def zero_sd(fit: Fitted, *, epsilon: float | None = None, draws: int | None = None, ci_prob: float = 0.95) -> ZeroSd:

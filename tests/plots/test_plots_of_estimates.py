@@ -174,8 +174,8 @@ def test_raw_means_of_counts_are_rates_behind_rates(counts: Fit, by: str | None)
             (medians,) = called(axes, f"median {trt}".rstrip())
             assert (points.get_offsets()[:, 0] < medians.get_xdata()).all()
     each = "6 to 24" if by else "12 to 48"
-    assert f"raw mean of {each} outcomes,\nnot adjusted" in legend(figure)
-    assert "raw means: of 60 outcomes, over the groups" in " ".join(figure.get_supxlabel().split())
+    assert f"raw rate Σ count / Σ weeks\nof {each} outcomes, not adjusted" in legend(figure)
+    assert "raw rate Σ count / Σ weeks: of 60 outcomes, over the groups" in " ".join(figure.get_supxlabel().split())
     assert not [one for axes in found.plot().axes for one in axes.get_children() if "raw" in str(one.get_gid())]
 
 
