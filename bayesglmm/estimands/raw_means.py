@@ -83,9 +83,7 @@ def raw_means(model: Model, grid: Setting, rate: bool) -> Raw:
         raise OptionError("no row of the data has the values that these means are at, so there are no raw means")
     restricted = "".join(f" with {name} = {value}" for name, value in fixed.items())
     name = _name(model, rate)
-    note = (
-        f"{name}: of {table[count].sum():,.0f} outcomes{restricted}, over the groups and other predictors they have"
-    )
+    note = f"{name}: of {table[count].sum():,.0f} outcomes{restricted}, over the groups and other predictors they have"
     return Raw(table, f"{note}, not adjusted", count, name)
 
 
