@@ -216,10 +216,12 @@ class Fit:
         *,
         quantities: Mapping[str, xr.DataArray] | None = None,
         log_likelihood: xr.DataArray | None = None,
-        draws: int | None = None,
+        max_draws: int | None = None,
     ) -> sensitivity.PriorSensitivity:
         """Say what rests on the data and what on the prior: see `bayesglmm.sensitivity.power_scaling`."""
-        return sensitivity.prior_sensitivity(self, quantities=quantities, log_likelihood=log_likelihood, draws=draws)
+        return sensitivity.prior_sensitivity(
+            self, quantities=quantities, log_likelihood=log_likelihood, max_draws=max_draws
+        )
 
     def prior_ladder(
         self,
@@ -232,10 +234,10 @@ class Fit:
         return prior_ladder.prior_ladder(self, scales, parameters=parameters, ci_prob=ci_prob)
 
     def zero_sd(
-        self, *, epsilon: float | None = None, draws: int | None = None, ci_prob: float = 0.95
+        self, *, epsilon: float | None = None, max_draws: int | None = None, ci_prob: float = 0.95
     ) -> zero_sd.ZeroSd:
         """Return P(sd < epsilon) and the Bayes factor of sd = 0 for each sd: see `bayesglmm.sensitivity.zero_sd`."""
-        return zero_sd.zero_sd(self, epsilon=epsilon, draws=draws, ci_prob=ci_prob)
+        return zero_sd.zero_sd(self, epsilon=epsilon, max_draws=max_draws, ci_prob=ci_prob)
 
     def update(
         self,

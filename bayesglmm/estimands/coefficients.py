@@ -1,7 +1,7 @@
-"""The coefficients twice: conditional on b = 0, and marginal, of the population's mean.
+"""`coefficients`: conditional on b = 0, and marginal, of the linear predictor nearest to the population's mean.
 
-The marginal coefficients are those of the linear predictor that comes nearest to that of the population's mean
-over the observed rows, β_m = (XᵀWX)⁻¹ XᵀW (g(E(Y | X)) − offset), in each draw.
+The marginal coefficients are a weighted least-squares projection over the observed rows, in each draw:
+β_m = (XᵀWX)⁻¹ XᵀW (g(E(Y | X)) − offset).
 
 References
 ----------
@@ -254,14 +254,14 @@ def _averaged(link: Link, eta: Array, v: Array, method: Method) -> Array:
 
 
 def _projection(x: Array, weights: Array) -> Array:
-    """Return what projects values of rows on the columns by weighted least squares, (XᵀWX)⁻¹XᵀW transposed, (n, p)."""
+    """Return the projection on the columns by weighted least squares, (XᵀWX)⁻¹XᵀW transposed, (n, p)."""
     root = np.sqrt(weights)[:, None]
     q, r = np.linalg.qr(root * x)
     return np.asarray(root * np.linalg.solve(r, q.T).T)
 
 
 def _quantity(family: Family, exponentiate: bool) -> str:
-    """Name what the table holds."""
+    """Name the quantity of the table."""
     link, ratio = family.link.name, family.ratio
     if not exponentiate:
         return f"log {ratio}" if ratio else f"coefficient, {link} link"
@@ -276,7 +276,7 @@ def _quantity(family: Family, exponentiate: bool) -> str:
 
 
 def _attrs(fit: Fitted, quantity: str, exponentiated: bool, method: Method) -> dict[Hashable, object]:
-    """Return what the draws and tables say about themselves."""
+    """Return the attributes of draws and tables."""
     design, link = fit.model.design, fit.model.family.link
     factors = listing(dict.fromkeys(block.factor for block in design.blocks))
     attrs: dict[Hashable, object] = {

@@ -1,4 +1,4 @@
-"""What random effects b and coefficients β + b of groups are: their fixed part, and their meaning on each scale."""
+"""Random effects b and coefficients β + b of groups: their fixed part β, and their meaning on each scale."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -114,7 +114,7 @@ def meanings(family: Family, columns: list[str], quantity: Quantity, scale: Effe
 def attributes(
     factor: str, quantity: Quantity, scale: EffectScale, link: Link, meaning: dict[str, str]
 ) -> dict[str, Any]:
-    """Return what draws of random effects say about themselves."""
+    """Return the attributes of draws of random effects."""
     what = "random effects b" if quantity == "effects" else "coefficients β + b"
     where = f"{link.name} scale" if scale == "link" else "response scale"
     return {

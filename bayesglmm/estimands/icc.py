@@ -32,7 +32,7 @@ type Array = NDArray[np.float64]
 type IccScale = Literal["latent", "response"]
 
 SCALES: tuple[IccScale, ...] = ("latent", "response")
-"""Of the linear predictor with the residual of a latent variable, or of the outcome itself."""
+"""The scale of the variance: of a latent variable with mean η, or of the outcome."""
 
 
 def icc(fit: Fitted, new_data: object = None, *, scale: str = "latent", ci_prob: float = 0.95) -> pd.DataFrame:
@@ -61,7 +61,7 @@ def icc(fit: Fitted, new_data: object = None, *, scale: str = "latent", ci_prob:
         Index `source`: each grouping factor, `all factors` where there are several, and `residual`, which is
         1 minus all; columns `mean median sd lower upper` of the posterior. A factor's share is the correlation of two
         outcomes that share it alone. Variances are averaged over the rows before they are divided.
-        The attributes `scale`, `estimand`, `residual` and `rows` say what it is.
+        Described by the attributes `scale`, `estimand`, `residual` and `rows`.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def _latent_residual(draws: Draws, family: Family) -> Array:
 
 
 def _attrs(family: Family, scale: IccScale, observed: bool, ci_prob: float) -> dict[Hashable | None, object]:
-    """Return what the table says about itself."""
+    """Return the attributes of the table."""
     rows = "the observed rows" if observed else "the rows given"
     if scale == "latent":
         residual = family.latent_text

@@ -28,10 +28,10 @@ __all__ = ["draw", "draw_means"]
 type Array = NDArray[np.float64]
 
 _LABELLED = 100
-"""Up to so many groups each row has its label; more are numbered in order."""
+"""The largest number of groups whose rows have labels; more are numbered in order."""
 
 _PLACES = 40
-"""Of the label of a row."""
+"""The longest label of a row, in characters."""
 
 _WHAT = {
     "effects": "Random effects b of the {m:,} levels of {name} on the {scale}, as deviations from the typical group "

@@ -110,7 +110,9 @@ class ZeroSd(Result):
         return Layout((), cells.T, below, width=110)
 
 
-def zero_sd(fit: Fitted, *, epsilon: float | None = None, draws: int | None = None, ci_prob: float = 0.95) -> ZeroSd:
+def zero_sd(
+    fit: Fitted, *, epsilon: float | None = None, max_draws: int | None = None, ci_prob: float = 0.95
+) -> ZeroSd:
     """Return for each sd the probability that it is below ε, and the Bayes factor of sd = 0.
 
     Parameters
@@ -120,7 +122,7 @@ def zero_sd(fit: Fitted, *, epsilon: float | None = None, draws: int | None = No
     epsilon
         The largest negligible sd, on the scale of the linear predictor; None for a tenth of s_y/s_z, the unit of the
         default priors: 0.1 for an intercept under log and the probability links.
-    draws
+    max_draws
         The number of draws, evenly spaced, over which the density at 0 is averaged, and the largest number on which
         marginal likelihoods are computed; None for 200 to 2,000, the more the fewer rows there are, with no
         marginal likelihoods where they take more than some ten seconds.
@@ -143,14 +145,14 @@ def zero_sd(fit: Fitted, *, epsilon: float | None = None, draws: int | None = No
     """
     from bayesglmm.posterior.log_likelihood import Likelihood
 
-    _check(fit, epsilon, draws)
+    _check(fit, epsilon, max_draws)
     interval(ci_prob)
     model, posterior = fit.model, fit.posterior
     chains, total = posterior.sizes["chain"], posterior.sizes["chain"] * posterior.sizes["draw"]
-    step = step_for_count(DENSITY_AT_ZERO, total, model.design.n, draws)
+    step = step_for_count(DENSITY_AT_ZERO, total, model.design.n, max_draws)
     thinned = Draws(posterior.isel(draw=slice(None, None, step)), model.design)
     unit, likelihood = scales(model.design, model.family), Likelihood.of(model)
-    parts, densities, evidence = [], {}, Evidence.of(fit, draws)
+    parts, densities, evidence = [], {}, Evidence.of(fit, max_draws)
     for number, block in enumerate(model.design.blocks):
         sds = Draws(posterior, model.design).sd(block)
         for j, column in enumerate(block.columns):
@@ -170,15 +172,15 @@ def zero_sd(fit: Fitted, *, epsilon: float | None = None, draws: int | None = No
     return ZeroSd(table, densities, f"{model.family.link.name} scale")
 
 
-def _check(fit: Fitted, epsilon: float | None, draws: int | None) -> None:
+def _check(fit: Fitted, epsilon: float | None, max_draws: int | None) -> None:
     if not fit.model.design.blocks:
         raise OptionError("the model has no random effects: its formula has no block (… | group), so there is no sd")
     if fit.draws.attrs.get("prior_only"):
         raise OptionError("these are draws from the prior alone: fit the data to compare with it")
     if epsilon is not None and not epsilon > 0:
         raise OptionError(f"epsilon={epsilon!r} is not above zero; it is an sd on the scale of the linear predictor")
-    if draws is not None and draws < 100:
-        raise OptionError(f"draws={draws!r} is too few to average over; give 100 or more")
+    if max_draws is not None and max_draws < 100:
+        raise OptionError(f"max_draws={max_draws!r} is too few to average over; give 100 or more")
 
 
 def _near_zero(sd: Array, epsilon: float, prior: Prior, measured: Measured, source: str, chains: int) -> dict[str, Any]:

@@ -288,7 +288,7 @@ def test_every_quantity_says_whose_it_is(crossover, found) -> None:
 
 
 def test_on_few_draws_the_same_is_said_and_how_many_they_are(crossover, found) -> None:
-    some = crossover.prior_sensitivity(draws=500)
+    some = crossover.prior_sensitivity(max_draws=500)
     assert "integrated out (at 500 of 4,000 draws), " in some.sentence
     own = ~some.table["frame"].eq("population")
     pd.testing.assert_series_equal(some.table["prior"][own], found.table["prior"][own])
@@ -354,7 +354,7 @@ def test_what_has_no_answer_is_refused(crossover) -> None:
         prior_sensitivity(bg.Fit(crossover.model, tree))
     with pytest.raises(OptionError, match=r"'half' is an xarray\.DataArray with dims and sizes"):
         prior_sensitivity(crossover, quantities={"half": crossover.posterior["beta"].isel(draw=slice(10))})
-    with pytest.raises(OptionError, match="draws=20 is too few"):
-        prior_sensitivity(crossover, draws=20)
+    with pytest.raises(OptionError, match="max_draws=20 is too few"):
+        prior_sensitivity(crossover, max_draws=20)
     with pytest.raises(OptionError, match="give one beside chain and draw"):
         prior_sensitivity(crossover, quantities={"b": crossover.posterior["b_id"]})

@@ -88,7 +88,7 @@ def test_the_densities_are_those_of_prior_and_draws(seizure_fit) -> None:
 
 def test_where_the_draws_cannot_tell_a_ratio_there_is_a_bound(seizure_fit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bayesglmm.sensitivity.zero_sd.Evidence.of", lambda fit, draws: None)
-    found = zero_sd(seizure_fit, draws=200)
+    found = zero_sd(seizure_fit, max_draws=200)
     table = found.table
     assert table[["ratio", "mcse", "ratio_half_prior", "ratio_double_prior"]].isna().all(axis=None)
     assert (table["source"] == "bound").all()
@@ -132,7 +132,7 @@ def test_a_ratio_that_no_double_holds_is_bounded_by_the_smallest() -> None:
 
 def test_each_sd_of_a_block_has_its_ratio_however_small(seizure_fit) -> None:
     """The model without random slopes keeps the intercepts' sd: its ratio is far from that of the intercepts."""
-    found = zero_sd(seizure_fit, draws=200)
+    found = zero_sd(seizure_fit, max_draws=200)
     table = found.table
     assert (table["source"] == "marginal likelihoods").all()
     assert (table["mcse"] < 0.25 * table["ratio"]).all()
@@ -176,8 +176,8 @@ def test_what_has_no_sd_is_refused(seizure_fit) -> None:
         zero_sd(plain)
     with pytest.raises(OptionError, match="epsilon=0 is not above zero"):
         zero_sd(seizure_fit, epsilon=0)
-    with pytest.raises(OptionError, match="draws=10 is too few"):
-        zero_sd(seizure_fit, draws=10)
+    with pytest.raises(OptionError, match="max_draws=10 is too few"):
+        zero_sd(seizure_fit, max_draws=10)
     prior_only = seizure_fit.draws.copy()
     prior_only.attrs = {**prior_only.attrs, "prior_only": 1}
     with pytest.raises(OptionError, match="the prior alone"):

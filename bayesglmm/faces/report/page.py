@@ -138,7 +138,7 @@ def _separation(fit: Fit) -> str:
 def _sensitivity(fit: Fit) -> str:
     """Say which conclusions rest on the data and which on the prior, or why power scaling does not."""
     try:
-        sensitivity = fit.prior_sensitivity(draws=_SENSITIVITY_DRAWS)
+        sensitivity = fit.prior_sensitivity(max_draws=_SENSITIVITY_DRAWS)
     except OptionError as error:
         return _section("Prior sensitivity", f"<p>{prose(f'Not available: {error}.')}</p>")
     sentences = "".join(f"<p>{shown(text)}</p>" for text in (sensitivity.sentence, sensitivity.estimand))

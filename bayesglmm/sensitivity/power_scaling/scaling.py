@@ -38,9 +38,9 @@ def prior_sensitivity(
     *,
     quantities: Mapping[str, xr.DataArray] | None = None,
     log_likelihood: xr.DataArray | None = None,
-    draws: int | None = None,
+    max_draws: int | None = None,
 ) -> PriorSensitivity:
-    """Say for each quantity how far the prior and the data move it, by power scaling.
+    """Measure how far the prior and the data move each quantity, by power scaling.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ def prior_sensitivity(
         The fit.
     quantities
         Draws of further quantities, dims `chain`, `draw` and at most one more; their attributes `frame` and `estimand`
-        say whose they are, which those of `fit.comparisons(…).draws` do. None for the average effect of each
+        say what they are, as those of `fit.comparisons(…).draws` do. None for the average effect of each
         predictor on the population, as `fit.comparisons` gives it: see `effects`.
     log_likelihood
         Log likelihood of the draws, dims `chain`, `draw` and others that are summed over, its attribute `about` saying
         of what; None for that with b integrated out if one factor has all random effects, three at most, and else for
         that given b. `likelihood` of the result says which, and of how many draws where integrals are many.
-    draws
-        On how many draws integrals and averages are computed at most, evenly spaced; None for all, or fewer where that
+    max_draws
+        The largest number of draws, evenly spaced, for integrals and averages; None for all, or fewer where that
         takes long. The prior is scaled on all draws.
 
     Returns
@@ -77,12 +77,12 @@ def prior_sensitivity(
     ----------
     Kallioinen et al. (2024).
     """
-    _check(fit, log_likelihood, draws)
+    _check(fit, log_likelihood, max_draws)
     prior, constant = _priors(fit)
     judged = parameters(fit, {} if quantities is None else quantities)
-    likelihood = likelihoods.log_likelihood(fit, draws) if log_likelihood is None else log_likelihood
+    likelihood = likelihoods.log_likelihood(fit, max_draws) if log_likelihood is None else log_likelihood
     total = likelihood.sum([dim for dim in likelihood.dims if dim not in ("chain", "draw")])
-    added, left_out = ({}, "") if quantities is not None else _effects(fit, total, draws)
+    added, left_out = ({}, "") if quantities is not None else _effects(fit, total, max_draws)
     parts = [judged, xr.Dataset(added)] if added else [judged]
     data = xr.Dataset({"total": total})
     classes = pd.DataFrame({str(name): _moved(parts, prior[[name]], "prior") for name in prior})
@@ -107,15 +107,15 @@ def prior_sensitivity(
     )
 
 
-def _check(fit: Fitted, log_likelihood: xr.DataArray | None, draws: int | None) -> None:
+def _check(fit: Fitted, log_likelihood: xr.DataArray | None, max_draws: int | None) -> None:
     if fit.draws.attrs.get("prior_only"):
         raise OptionError(
             "these are draws from the prior alone: without a likelihood there is nothing to compare it with"
         )
     if log_likelihood is not None:
         check(fit, "log_likelihood", log_likelihood)
-    if draws is not None and draws < 100:
-        raise OptionError(f"draws={draws!r} is too few to see a distribution move; give 100 or more")
+    if max_draws is not None and max_draws < 100:
+        raise OptionError(f"max_draws={max_draws!r} is too few to see a distribution move; give 100 or more")
 
 
 def _priors(fit: Fitted) -> tuple[xr.Dataset, str]:
@@ -132,9 +132,9 @@ def _priors(fit: Fitted) -> tuple[xr.Dataset, str]:
     return prior.drop_vars(constant), note
 
 
-def _effects(fit: Fitted, total: xr.DataArray, draws: int | None) -> tuple[dict[str, xr.DataArray], str]:
+def _effects(fit: Fitted, total: xr.DataArray, max_draws: int | None) -> tuple[dict[str, xr.DataArray], str]:
     """Return the population effects at draws that have a likelihood, or why there are none."""
-    step = effects_step(fit, round(fit.posterior.sizes["draw"] / total.sizes["draw"]), draws)
+    step = effects_step(fit, round(fit.posterior.sizes["draw"] / total.sizes["draw"]), max_draws)
     if step is not None:
         return effects(fit, step), ""
     return {}, (
