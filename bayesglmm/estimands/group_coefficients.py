@@ -75,7 +75,7 @@ def _spanned(design: Design, column: Array) -> bool:
 
 
 def transform(link: Link, column: str, quantity: Quantity, scale: EffectScale) -> Transform:
-    """Return what takes a column from the link scale to the scale asked for: identity, exp or g⁻¹."""
+    """Return the function from the link scale to `scale` of a column: identity, exp or g⁻¹."""
     if scale == "link" or link.additive:
         return lambda values: values
     return link.inverse if quantity == "coefficients" and column == "Intercept" else np.exp
@@ -115,14 +115,14 @@ def attributes(
     factor: str, quantity: Quantity, scale: EffectScale, link: Link, meaning: dict[str, str]
 ) -> dict[str, Any]:
     """Return the attributes of draws of random effects."""
-    what = "random effects b" if quantity == "effects" else "coefficients β + b"
-    where = f"{link.name} scale" if scale == "link" else "response scale"
+    symbols = "random effects b" if quantity == "effects" else "coefficients β + b"
+    scale_text = f"{link.name} scale" if scale == "link" else "response scale"
     return {
         "frame": "group",
         "quantity": quantity,
         "scale": scale,
         "link": link.name,
         "factor": factor,
-        "estimand": f"{what} of the observed levels of {factor}, {where}",
+        "estimand": f"{symbols} of the observed levels of {factor}, {scale_text}",
         "meaning": "; ".join(f"{name}: {text}" for name, text in meaning.items()),
     }

@@ -1,4 +1,4 @@
-"""`implied_priors(model)`: what the priors say on the scale of the response, before any data.
+"""`implied_priors(model)`: the priors transformed to the scale of the response.
 
 A prior is set on the link scale, where Normal(0, 2.5) looks vague. Here it is transformed to probabilities or means,
 to differences between predictor values and to the spread between groups, in each frame.
@@ -55,7 +55,7 @@ _REMEDY = "tighten the priors, as with priors={'slopes': 'normal(0, 1)', 'sd': '
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImpliedPriors(Result):
-    """What the priors say on the scale of the response.
+    """The priors on the scale of the response.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def _table(model: Model, implied: xr.Dataset, ci_prob: float) -> pd.DataFrame:
             frame = "new_group" if name == "spread" else "latent outcome"
             blocks = implied["block"].values
             entries += [(quantity, block, frame, implied[name].sel(block=block).values) for block in blocks]
-    low, high = interval(ci_prob)
+    low, high = (round(probability, 12) for probability in interval(ci_prob))  # (1 − 0.95)/2 exceeds 0.025 by rounding
     rows = []
     for quantity, point, frame, values in entries:
         lower, median, upper = np.nanquantile(values, (low, 0.5, high), method="inverted_cdf")

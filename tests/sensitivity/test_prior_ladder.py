@@ -1,4 +1,4 @@
-"""A rung of the ladder is the fit under its priors; what the data do not hold climbs."""
+"""Each estimate is that of a fit under its priors; a separated coefficient grows with the scale of its prior."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_a_rung_is_a_fit_under_its_prior_and_keeps_the_others(grouped) -> None:
     np.testing.assert_array_equal(rung["beta"].sel(scale=5), by_hand.posterior["beta"])
 
 
-def test_the_separated_coefficient_climbs_and_the_others_stay(ladder) -> None:
+def test_the_separated_coefficient_grows_and_the_others_are_stable(ladder) -> None:
     assert list(ladder.table.loc["beta[NV]"].index) == [1.0, 2.5, 10.0]
     medians = ladder.table["median"].unstack("scale")
     assert medians.loc["beta[NV]", 10.0] > 2.5 * medians.loc["beta[NV]", 1.0]

@@ -62,7 +62,7 @@ def write_report(
     description
         What was studied; blank lines separate paragraphs.
     undrawn
-        Why figures that were wanted are not there, by name.
+        Reasons why figures could not be drawn, by name.
     captions
         Captions by name, of figures given as bytes.
 
@@ -112,7 +112,7 @@ def _paragraphs(text: str) -> str:
 
 
 def _verdict(check: Check) -> str:
-    """Say whether the sampling can be relied on; a failure is a red block with what to do."""
+    """Return the verdict on the sampling; a failure is a red block with advice."""
     items = "".join(f"<li>{shown(str(finding))}</li>" for finding in check.findings if finding.kind != "separation")
     if check.ok:
         text = f"<p><b>Sampling passed its checks.</b> {shown(check.figures)}</p>"
@@ -125,7 +125,7 @@ def _verdict(check: Check) -> str:
 
 
 def _separation(fit: Fit) -> str:
-    """Say which coefficients only a prior keeps finite, if there are any."""
+    """Return the section on separation, empty where there is none."""
     separation, findings = fit.separation, [f for f in fit.check().findings if f.kind == "separation"]
     if separation is None or not findings:
         return ""
@@ -136,7 +136,7 @@ def _separation(fit: Fit) -> str:
 
 
 def _sensitivity(fit: Fit) -> str:
-    """Say which conclusions rest on the data and which on the prior, or why power scaling does not."""
+    """Return the section on power scaling, or the reason why there is none."""
     try:
         sensitivity = fit.prior_sensitivity(max_draws=_SENSITIVITY_DRAWS)
     except OptionError as error:
@@ -222,7 +222,7 @@ _NAMES = {
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file in one step: a crash leaves the old one or none."""
+    """Replace a file in one step: after a crash it is the old one, or absent."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, text.encode("utf-8"))

@@ -33,7 +33,7 @@ _UNFINISHED_TEXT = (
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder and see that results can be written there, before anything is sampled.
+    """Make the folder and check that results can be written there, before anything is sampled.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def prepare(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to draw and what to call it.
+    """The figures to draw, and their texts.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def draw_figures(fit: Fit, wanted: Wanted) -> dict[str, Picture]:
 
 
 def _drawers(fit: Fit, wanted: Wanted) -> dict[str, Callable[[], Picture]]:
-    """Return what draws each figure wanted, by its name."""
+    """Return the function that draws each figure wanted, by its name."""
     drawers: dict[str, Callable[[], Picture]] = {}
     for name in wanted.figures:
         drawers.update(_DRAWERS[choose("figure", name, tuple(_DRAWERS))](fit, wanted))

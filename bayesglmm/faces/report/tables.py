@@ -1,4 +1,4 @@
-"""The report's tables as HTML: rounded to what the uncertainty warrants, everything from the user's data escaped."""
+"""The report's tables as HTML: rounded by their uncertainty, text from the user's data escaped."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -49,10 +49,10 @@ def parameter_table(fit: Fit) -> str:
     head = "".join(
         f"<th>{text}</th>" for text in ("parameter", "mean", "sd", "95 % interval", "R-hat", "bulk ESS", "tail ESS")
     )
-    own = "; those of the family on a scale of their own" if fit.model.family.parameters else ""
+    family = "; those of the family on a scale of their own" if fit.model.family.parameters else ""
     return _table(
         f"<b>Parameters.</b> Posterior means, standard deviations and 95 % equal-tailed intervals, on the scale of the "
-        f"linear predictor ({shown(fit.model.family.link.name)} link){own}; with R-hat and effective sample sizes.",
+        f"linear predictor ({shown(fit.model.family.link.name)} link){family}; with R-hat and effective sample sizes.",
         f"<tr>{head}</tr>",
         rows,
     )
@@ -77,9 +77,9 @@ def coefficient_table(fit: Fit) -> str:
     null = "1" if ratio else "0"
     figures = ("95 % interval", f"P(> {null})")
     head = "".join(f"<th>{text}</th>" for text in ("", "conditional", *figures, "marginal", *figures))
-    what = f"{ratio[0].upper()}{ratio[1:]}, exp(coefficient)" if ratio else f"Coefficients, {family.link.name} scale"
+    title = f"{ratio[0].upper()}{ratio[1:]}, exp(coefficient)" if ratio else f"Coefficients, {family.link.name} scale"
     return _table(
-        f"<b>{shown(what)}.</b> Conditional: of the typical subject, b = 0. Marginal: of the "
+        f"<b>{shown(title)}.</b> Conditional: of the typical subject, b = 0. Marginal: of the "
         f"{shown(str(table.attrs['marginal']))}. Posterior medians, 95 % equal-tailed intervals and the posterior "
         f"probability that a {'ratio' if ratio else 'coefficient'} is above {null}.",
         f"<tr>{head}</tr>",
@@ -113,19 +113,19 @@ def covariance_table(fit: Fit) -> str:
 
 
 def sensitivity_table(sensitivity: PriorSensitivity) -> str:
-    """Tabulate how far prior and likelihood move each quantity, whose it is, and what that says."""
+    """Tabulate the sensitivity of each quantity to prior and likelihood, with its frame and the diagnosis."""
     rows = []
     for name, line in sensitivity.table.iterrows():
         prior, alone, data = (rounded(float(line[key]), 2) for key in ("prior", "alone", "likelihood"))
-        frame, strongest, says = (shown(str(line[key])) for key in ("frame", "strongest", "diagnosis"))
+        frame, strongest, diagnosis = (shown(str(line[key])) for key in ("frame", "strongest", "diagnosis"))
         cells = (
             f'<td class="left">{frame}</td><td>{prior}</td><td>{strongest} {alone}</td><td>{data}</td>'
-            f'<td class="left">{says}</td>'
+            f'<td class="left">{diagnosis}</td>'
         )
         rows.append(f"<tr><td>{shown(str(name))}</td>{cells}</tr>")
     head = (
         '<th>quantity</th><th class="left">frame</th><th>priors</th><th>one class</th><th>likelihood</th>'
-        '<th class="left">what it says</th>'
+        '<th class="left">diagnosis</th>'
     )
     return _table(
         "<b>Power scaling.</b> How far the distribution of each quantity moves by a doubling of all priors, of the one "
@@ -136,7 +136,7 @@ def sensitivity_table(sensitivity: PriorSensitivity) -> str:
 
 
 def separation_table(separation: Separation) -> str:
-    """Tabulate what maximum likelihood would estimate of each coefficient, given X and given the groups."""
+    """Tabulate the maximum likelihood estimate of each coefficient, given X and given the groups."""
     table = separation.table
     rows = [
         f"<tr><td>{shown(str(name))}</td>{''.join(f'<td>{shown(_SIGNS.get(cell, cell))}</td>' for cell in line)}</tr>"
@@ -145,7 +145,9 @@ def separation_table(separation: Separation) -> str:
     head = "".join(f"<th>{shown(text)}</th>" for text in ("coefficient", *map(str, table)))
     caption = "<b>Maximum likelihood estimates.</b> Which are finite"
     if separation.levels:
-        caption += "; given the groups: with their effects as fixed effects, so from what differs within groups"
+        caption += (
+            "; given the groups: with their effects as fixed effects, so that only differences within groups count"
+        )
     caption = ". ".join([caption, *(f"{line[0].upper()}{line[1:]}" for line in separation.legend)])
     return _table(f"{caption}.", f"<tr>{head}</tr>", rows)
 
@@ -171,7 +173,7 @@ def _table(caption: str, head: str, rows: Iterable[str]) -> str:
 
 
 def _estimate(line: "pd.Series[Any]", *, ratio: bool) -> str:
-    """Return the cells of a median, its interval and P(> 0), rounded to what the interval warrants.
+    """Return the cells of a median, its interval and P(> 0), rounded by the width of the interval.
 
     A ratio has two significant digits in any case: its interval may reach from 0.05 to 400.
     """
@@ -183,7 +185,7 @@ def _estimate(line: "pd.Series[Any]", *, ratio: bool) -> str:
 
 
 def _group(model: Model, name: str) -> str:
-    """Say what kind of parameter a row of the summary is."""
+    """Name the kind of parameter of a row of the summary."""
     variable = name.partition("[")[0]
     if variable == "beta":
         return "coefficients: conditional (typical subject, b = 0)" if model.design.blocks else "coefficients"

@@ -1,9 +1,9 @@
 """`prior_sensitivity(fit)`: which conclusions rest on the data and which on the prior, without fitting again.
 
-The posterior is proportional to prior × likelihood. Raise one of the two to a power α near 1 and weigh the draws
+The posterior is proportional to prior × likelihood. Raise one of the two to a power α near 1 and weight the draws
 accordingly: a quantity whose distribution moves depends on what was raised. The priors raised are those of
 coefficients, sds, correlations and family parameters; b ~ N(0, G) is part of the model and stays as it is. The
-likelihood raised is that of θ, b integrated out: given b, data that differ between groups say little of θ.
+likelihood raised is that of θ, b integrated out: given b, differences between groups carry little information on θ.
 
 References
 ----------
@@ -61,17 +61,17 @@ def prior_sensitivity(
     Returns
     -------
     PriorSensitivity
-        Of coefficients (conditional), sds, correlations, family parameters, and the further quantities. A figure is
-        the Jensen–Shannon distance by which the distribution moves, divided by log2 of the power; 0.05 and more
-        counts as sensitive. Where the likelihood is that given b (crossed or nested factors), it hardly reaches a
-        coefficient that is learned from differences between groups: there "not moved by the prior" leaves open what
-        the data say.
+        Of coefficients (conditional), sds, correlations, family parameters, and the further quantities. A sensitivity
+        is the Jensen–Shannon distance between the distributions before and after scaling, divided by log2 of the
+        power; 0.05 and more counts as sensitive. Where the likelihood is that given b (crossed or nested factors), a
+        coefficient that is estimated from differences between groups hardly depends on it: there "not moved by the
+        prior" does not imply that the data determine it.
 
     Raises
     ------
     OptionError
-        If the fit is of the prior alone, all priors are constant (flat), or what is given does not have the draws of
-        the fit.
+        If the fit is of the prior alone, all priors are constant (flat), or `quantities` or `log_likelihood` do not
+        have the draws of the fit.
 
     References
     ----------
@@ -124,8 +124,8 @@ def _priors(fit: Fitted) -> tuple[xr.Dataset, str]:
     constant = [str(name) for name in prior if np.ptp(prior[name].values) <= 1e-12]
     if len(constant) == len(prior):
         raise OptionError(
-            f"the priors of {listing(constant)} are flat or uniform, and these are all: to any power they stay as they "
-            "are, so power scaling says nothing of them; give proper priors, or see what other priors change with "
+            f"the priors of {listing(constant)} are flat or uniform, and there are no others: raised to a power they do "
+            "not change, so power scaling does not apply; give proper priors, or compare other priors by "
             "fit.update(priors=…)"
         )
     note = f"Of {listing(constant)} the prior is flat or uniform: scaling leaves it as it is." if constant else ""
@@ -133,7 +133,7 @@ def _priors(fit: Fitted) -> tuple[xr.Dataset, str]:
 
 
 def _effects(fit: Fitted, total: xr.DataArray, max_draws: int | None) -> tuple[dict[str, xr.DataArray], str]:
-    """Return the population effects at draws that have a likelihood, or why there are none."""
+    """Return the population effects at draws that have a likelihood, or the reason why there are none."""
     step = effects_step(fit, round(fit.posterior.sizes["draw"] / total.sizes["draw"]), max_draws)
     if step is not None:
         return effects(fit, step), ""
@@ -144,7 +144,7 @@ def _effects(fit: Fitted, total: xr.DataArray, max_draws: int | None) -> tuple[d
 
 
 def _estimand(fit: Fitted, quantities: Iterable[xr.DataArray], notes: Iterable[str]) -> str:
-    """Say whose number each quantity is."""
+    """Return the frames of the quantities in sentences."""
     estimands = dict.fromkeys(str(values.attrs["estimand"]) for values in quantities if "estimand" in values.attrs)
     if fit.model.design.blocks:
         factors = listing(dict.fromkeys(block.factor for block in fit.model.design.blocks))
