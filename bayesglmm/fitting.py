@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pandas as pd
 import xarray as xr
@@ -17,6 +17,8 @@ from bayesglmm.estimands import (
     coefficients,
     comparisons,
     conditional_effects,
+    group_coefficients,
+    group_means,
     icc,
     predict,
     predictions,
@@ -35,9 +37,7 @@ from bayesglmm.sample import mending
 from bayesglmm.sample.diagnostics import Check
 from bayesglmm.sample.sampling import Backend, Sampler, sample
 from bayesglmm.sensitivity import power_scaling as sensitivity
-from bayesglmm.sensitivity import prior_ladder as ladder
-from bayesglmm.sensitivity import separation
-from bayesglmm.sensitivity import zero_sd as heterogeneity
+from bayesglmm.sensitivity import prior_ladder, separation, zero_sd
 from bayesglmm.sensitivity.separation import Separation
 from bayesglmm.specify.bambi_model import from_bambi, is_bambi
 from bayesglmm.specify.describe import notes, size
@@ -45,10 +45,6 @@ from bayesglmm.specify.families import Family
 from bayesglmm.specify.families.links import Link
 from bayesglmm.specify.formula import Formula
 from bayesglmm.specify.model import LEFT_OUT, Model, glmm
-
-if TYPE_CHECKING:
-    from bayesglmm.plots import Picture
-    from bayesglmm.plots.forest import ForestKind
 
 __all__ = ["Fit", "fit", "load", "sampled"]
 
@@ -84,8 +80,8 @@ class Fit:
 
     def coefficients(
         self, *, exponentiate: bool = False, ci_prob: float = 0.95, method: coefficients.Method = "exact"
-    ) -> pd.DataFrame:
-        """Tabulate conditional and marginal coefficients: see `bayesglmm.estimands.coefficients`."""
+    ) -> coefficients.Coefficients:
+        """Return conditional and marginal coefficients: see `bayesglmm.estimands.coefficients`."""
         return coefficients.coefficients(self, exponentiate=exponentiate, ci_prob=ci_prob, method=method)
 
     def icc(self, new_data: Any = None, *, scale: icc.IccScale = "latent", ci_prob: float = 0.95) -> pd.DataFrame:
@@ -96,20 +92,16 @@ class Fit:
         self,
         factor: str | None = None,
         *,
-        kind: random_effects.EffectKind = "effects",
-        scale: random_effects.EffectScale = "link",
+        quantity: group_coefficients.Quantity = "effects",
+        scale: group_coefficients.EffectScale = "link",
         ci_prob: float = 0.95,
     ) -> random_effects.RandomEffects:
         """Return the effects or coefficients of groups: see `bayesglmm.estimands.random_effects`."""
-        return random_effects.random_effects(self, factor, kind=kind, scale=scale, ci_prob=ci_prob)
+        return random_effects.random_effects(self, factor, quantity=quantity, scale=scale, ci_prob=ci_prob)
 
-    def forest(
-        self, factor: str | None = None, *, kind: "ForestKind" = "effects", column: str | None = None
-    ) -> "Picture":
-        """Draw the groups of a factor, sorted: see `bayesglmm.plots.forest`."""
-        from bayesglmm import plots
-
-        return plots.forest(self, factor, kind=kind, column=column)
+    def group_means(self, factor: str | None = None, *, ci_prob: float = 0.95) -> group_means.GroupMeans:
+        """Return the mean response of each group over its own rows: see `bayesglmm.estimands.group_means`."""
+        return group_means.group_means(self, factor, ci_prob=ci_prob)
 
     def check(self) -> Check:
         """Return what the sampler's diagnostics say, with advice: see `bayesglmm.sample.diagnostics.check`."""
@@ -224,20 +216,28 @@ class Fit:
         *,
         quantities: Mapping[str, xr.DataArray] | None = None,
         log_likelihood: xr.DataArray | None = None,
-        draws: int | None = None,
+        max_draws: int | None = None,
     ) -> sensitivity.PriorSensitivity:
         """Say what rests on the data and what on the prior: see `bayesglmm.sensitivity.power_scaling`."""
-        return sensitivity.prior_sensitivity(self, quantities=quantities, log_likelihood=log_likelihood, draws=draws)
+        return sensitivity.prior_sensitivity(
+            self, quantities=quantities, log_likelihood=log_likelihood, max_draws=max_draws
+        )
 
     def prior_ladder(
-        self, scales: Sequence[float] = (1, 2.5, 5, 10), *, of: ladder.Ladder = "slopes"
-    ) -> "ladder.PriorLadder[Fit]":
-        """Fit again under ever wider priors: see `bayesglmm.sensitivity.prior_ladder`."""
-        return ladder.prior_ladder(self, scales, of=of)
+        self,
+        scales: Sequence[float] = (1, 2.5, 5, 10),
+        *,
+        parameters: prior_ladder.Widened = "slopes",
+        ci_prob: float = 0.95,
+    ) -> "prior_ladder.PriorLadder[Fit]":
+        """Fit again under wider and wider priors: see `bayesglmm.sensitivity.prior_ladder`."""
+        return prior_ladder.prior_ladder(self, scales, parameters=parameters, ci_prob=ci_prob)
 
-    def heterogeneity(self, *, epsilon: float | None = None, draws: int | None = None) -> heterogeneity.Heterogeneity:
-        """Say of each sd how near zero it may be: see `bayesglmm.sensitivity.zero_sd.heterogeneity`."""
-        return heterogeneity.heterogeneity(self, epsilon=epsilon, draws=draws)
+    def zero_sd(
+        self, *, epsilon: float | None = None, max_draws: int | None = None, ci_prob: float = 0.95
+    ) -> zero_sd.ZeroSd:
+        """Return P(sd < epsilon) and the Bayes factor of sd = 0 for each sd: see `bayesglmm.sensitivity.zero_sd`."""
+        return zero_sd.zero_sd(self, epsilon=epsilon, max_draws=max_draws, ci_prob=ci_prob)
 
     def update(
         self,

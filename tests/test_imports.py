@@ -32,9 +32,14 @@ ROOMS = (
 
 HANDED_UP = {
     "specify/model.py": {"estimands", "fitting", "logdensity", "sample", "sensitivity"},
+    "estimands/coefficients.py": {"plots"},
     "estimands/estimates.py": {"plots"},
+    "estimands/group_means.py": {"plots"},
+    "estimands/random_effects.py": {"plots"},
+    "sensitivity/implied_priors.py": {"plots"},
     "sensitivity/power_scaling/result.py": {"plots"},
     "sensitivity/prior_ladder.py": {"plots"},
+    "sensitivity/separation/result.py": {"plots"},
     "sensitivity/zero_sd.py": {"plots"},
 }
 """Methods that only hand over to a room above, which they import when called: those of a `Model`, and `.plot()`."""

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from bayesglmm import Fit, check_separation, glmm, plots
 from bayesglmm.errors import FamilyError, FigureError, OptionError, PriorError
 from bayesglmm.faces import cli
-from bayesglmm.faces.report import Wanted, draw_figures, write_report, write_results
+from bayesglmm.faces.report import Wanted, draw_figures, results, write_report, write_results
 from bayesglmm.sensitivity.prior_ladder import PriorLadder
 from bayesglmm.specify.families import FAMILIES, get_family
 
@@ -53,17 +53,18 @@ def test_terms_are_found_in_any_order_wherever_they_are_named() -> None:
     fit = hand_made(
         glmm("count ~ trt*time + (1 + time:trt | id) + (1 | trt:severity)", seizure_like(), "poisson"), draws=60
     )
-    (axes,) = fit.forest("id", column="trt:time").axes
+    (axes,) = fit.random_effects("id").plot(columns="trt:time").axes
     assert axes.get_xlabel().startswith("random effect b of time × trt")
-    assert plots.effect_pairs(fit, "id", x="trt:time").axes[0].get_xlabel().startswith("random effect b of time × trt")
-    assert len(plots.effect_quantiles(fit, "id", column="trt:time").axes) == 1
+    (axes,) = fit.random_effects("id").plot("pairs", columns="trt:time").axes
+    assert axes.get_xlabel().startswith("random effect b of time × trt")
+    assert len(fit.random_effects("id").plot("quantiles", columns="trt:time").axes) == 1
     assert fit.random_effects("severity:trt").factor == "trt:severity"
     assert fit.random_effects("id").ranks("trt:time").attrs["column"] == "time:trt"
     both = fit.predict(frame={"id": "typical", "severity:trt": "group"})
     np.testing.assert_array_equal(both, fit.predict(frame={"id": "typical", "trt:severity": "group"}))
     with pytest.raises(OptionError, match="says twice what becomes of 'trt:severity'"):
         fit.predict(frame={"id": "typical", "severity:trt": "group", "trt:severity": "typical"})
-    own = fit.random_effects("id", kind="coefficients")
+    own = fit.random_effects("id", quantity="coefficients")
     beta = fit.posterior["beta"].sel(coef="trt:time").values.reshape(-1)
     np.testing.assert_array_equal(own.centre[:, 1], beta)
 
@@ -127,9 +128,9 @@ def test_a_model_without_groups_is_conditional_on_nothing(tmp_path: Path) -> Non
     implied = fit.model.implied_priors(draws=100)
     said = [str(fit), fit._repr_html_(), str(fit.model), str(implied), str(fit.summary().attrs)]
     said += [f"{one}{one._repr_html_()}{one.draws.attrs}" for one in estimates]
-    said += [str(fit.prior_sensitivity()), str(fit.prior_sensitivity().table.index.tolist())]
+    said += [str(fit.coefficients()), str(fit.prior_sensitivity()), str(fit.prior_sensitivity().table.index.tolist())]
     figures = draw_figures(fit, Wanted(("coefficients", "diagnostics", "population"), "trt", "time"))
-    figures |= {"implied": plots.implied_priors(implied), "compared": fit.comparisons("trt").plot()}
+    figures |= {"implied": implied.plot(), "compared": fit.comparisons("trt").plot()}
     said += [text.get_text() for figure in figures.values() for text in figure.findobj(Text)]
     said += [str(figure.get_label()) for figure in figures.values()]
     page = write_report(fit, figures, tmp_path / "report.html").read_text(encoding="utf-8")
@@ -137,7 +138,7 @@ def test_a_model_without_groups_is_conditional_on_nothing(tmp_path: Path) -> Non
     for text in said:
         assert "to be conditional on" in text or not CLAIMS.search(text), CLAIMS.search(text)
     assert "frame" not in str(estimates[0])
-    assert fit.coefficients().attrs["frame"] == "no random effects in the model"
+    assert fit.coefficients().table.attrs["conditional"] == "no random effects in the model"
     grouped = hand_made(glmm("event ~ trt*time + (1 | id)", seizure_like(), "bernoulli"), draws=60)
     assert "coefficients are conditional (typical subject, b = 0), on the scale" in str(grouped)
     assert "coefficients are on the scale of the logit link" in str(fit)
@@ -178,7 +179,7 @@ def fails(*_: object, **__: object) -> None:
 
 def test_a_figure_that_fails_takes_nothing_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit = seizure_fit(draws=60)
-    monkeypatch.setattr(plots, "forest", fails)
+    monkeypatch.setattr(results, "_forest", fails)
     names = []
     wanted = Wanted(("random_effects", "coefficients"), title="A study")
     with pytest.raises(FigureError, match=r"could not be drawn: random_effects \(no such mathematics\)") as error:
@@ -194,11 +195,11 @@ def test_a_figure_that_fails_only_when_it_is_laid_out_is_left_out_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(fit: Fit) -> plots.Picture:
-        picture = plots.forest(fit)
+        picture = fit.random_effects().plot()
         picture.axes[0].set_title("$x_{$", parse_math=True)
         return picture
 
-    monkeypatch.setattr(plots, "coefficients", broken)
+    monkeypatch.setattr(results, "_coefficients", broken)
     names = []
     fit, wanted = seizure_fit(draws=60), Wanted(("coefficients", "random_effects"))
     with pytest.raises(FigureError, match="coefficients"):
@@ -249,7 +250,7 @@ def test_a_run_whose_figure_fails_says_so_and_ends_with_1(
     data.to_csv(tmp_path / "data.csv", index=False)
     spec = SPEC.replace("k ~ pay*x + (1 | g)", "count ~ trt + (1 | id)").partition("focal")[0]
     (tmp_path / "spec.toml").write_text(f"{spec}[sampler]\ndraws = 500\nchains = 4\nseed = 1\n", encoding="utf-8")
-    monkeypatch.setattr(plots, "coefficients", fails)
+    monkeypatch.setattr(results, "_coefficients", fails)
     code = cli.main(["run", str(tmp_path / "spec.toml"), "--out", str(tmp_path / "out"), "--quiet"])
     said = capsys.readouterr().err
     assert "bayesglmm: error: a figure could not be drawn: coefficients (no such mathematics)" in said

@@ -1,7 +1,7 @@
-"""The coefficients twice: conditional on b = 0, and marginal, of the population's mean.
+"""`coefficients`: conditional on b = 0, and marginal, of the linear predictor nearest to the population's mean.
 
-The marginal coefficients are those of the linear predictor that comes nearest to that of the population's mean
-over the observed rows, β_m = (XᵀWX)⁻¹ XᵀW (g(E(Y | X)) − offset), in each draw.
+The marginal coefficients are a weighted least-squares projection over the observed rows, in each draw:
+β_m = (XᵀWX)⁻¹ XᵀW (g(E(Y | X)) − offset).
 
 References
 ----------
@@ -10,22 +10,29 @@ Hedeker, du Toit, Demirtas & Gibbons (2018), Biometrics 74, 354-361.
 """
 
 from collections.abc import Hashable
-from typing import Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from numpy.typing import NDArray
 
+from bayesglmm.common.results import Layout, Result
 from bayesglmm.errors import OptionError, choose, listing
 from bayesglmm.estimands.frames import distinct_rows
 from bayesglmm.marginalize.mean import link_of_mean
 from bayesglmm.posterior.draws import Draws, chunks, linear_predictor, variance_over_b
+from bayesglmm.posterior.moments import summarise
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.posterior.summaries import NO_GROUPS, interval
 from bayesglmm.specify.families import Family
 from bayesglmm.specify.families.links import Link
 
-__all__ = ["METHODS", "Method", "coefficients", "marginal_draws"]
+if TYPE_CHECKING:
+    from bayesglmm.plots import Picture
+
+__all__ = ["METHODS", "Coefficients", "Method", "coefficients", "marginal_draws"]
 
 type Array = NDArray[np.float64]
 type Method = Literal["exact", "zeger", "none"]
@@ -33,13 +40,110 @@ type Method = Literal["exact", "zeger", "none"]
 METHODS: tuple[Method, ...] = ("exact", "zeger", "none")
 """How the marginal coefficients are found, if at all."""
 
-_DIRECTION = {"conditional": "p_direction", "marginal": "marginal_p_direction"}
+_PRINTED = ["median", "lower", "upper", "probability_positive"]
+"""The columns of the table that text and HTML show, the frames side by side."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Coefficients(Result):
+    """Coefficients, conditional on b = 0 and marginal; `coefficients` makes one.
+
+    Parameters
+    ----------
+    link_draws
+        Draws on the link scale: dims `chain`, `draw`, `coefficient`, `frame`, of which `frame` is `"conditional"` and,
+        unless left out, `"marginal"`; described by the attributes `quantity`, `conditional`, `marginal` and `link`.
+    exponentiated
+        Whether `draws` and tables are of exp(coefficient).
+    ratio
+        The name of exp(coefficient), such as `"rate ratio"`; None where it has none.
+    scale
+        What the scale of the linear predictor is called.
+    grouped
+        Whether the model has random effects.
+    ci_prob
+        The probability of the equal-tailed intervals.
+    """
+
+    link_draws: xr.DataArray
+    exponentiated: bool
+    ratio: str | None
+    scale: str
+    grouped: bool
+    ci_prob: float = 0.95
+
+    @property
+    def draws(self) -> xr.DataArray:
+        """The draws on the scale of the table, dims `chain`, `draw`, `coefficient`, `frame`."""
+        draws = self.link_draws
+        return draws.copy(data=np.exp(draws.values)) if self.exponentiated else draws
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """`"conditional"`, and `"marginal"` unless left out."""
+        return tuple(self.link_draws["frame"].values.tolist())
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Summarise the draws.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index `coefficient`, `frame`; columns `mean median sd lower upper` of the posterior, with equal-tailed
+            intervals, and `probability_positive`, the posterior probability that the coefficient is above 0, which is
+            that exp(coefficient) is above 1. The median and the ends of the interval of exp(coefficient) are the
+            exponentials of those of the coefficient. The attributes `quantity`, `conditional`, `marginal` and
+            `ci_prob` say what the numbers are.
+        """
+        draws = self.link_draws.transpose("chain", "draw", "coefficient", "frame").values
+        flat = draws.reshape(-1, draws.shape[2] * draws.shape[3])
+        table = summarise(flat, self.ci_prob)
+        if self.exponentiated:
+            exponentials = np.exp(flat)
+            table["mean"], table["sd"] = exponentials.mean(axis=0), exponentials.std(axis=0, ddof=1)
+            table[["median", "lower", "upper"]] = np.exp(table[["median", "lower", "upper"]])
+        table["probability_positive"] = (flat > 0).mean(axis=0)
+        names = self.link_draws["coefficient"].values.tolist()
+        table.index = pd.MultiIndex.from_product([names, self.frames], names=["coefficient", "frame"])
+        table.attrs = self._attrs()
+        return table
+
+    @property
+    def wide(self) -> pd.DataFrame:
+        """The table with the frames side by side: index `coefficient`, columns by frame and statistic."""
+        long = self.table
+        frames = {frame: long.xs(frame, level="frame") for frame in self.frames}
+        table = pd.concat(frames, axis=1, names=["frame", self.link_draws.attrs["quantity"]])
+        table.attrs = self._attrs()
+        return table
+
+    def plot(self, *, intercept: bool = False) -> "Picture":
+        """Draw the conditional coefficients as a forest: see `bayesglmm.plots.coefficients`."""
+        from bayesglmm.plots.coefficients import draw
+
+        return draw(self, intercept=intercept)
+
+    def _attrs(self) -> dict[Hashable | None, object]:
+        return {**self.link_draws.attrs, "ci_prob": self.ci_prob}
+
+    def _layout(self) -> Layout:
+        attrs = self.link_draws.attrs
+        frames = [f"{frame}: {attrs[frame]}" for frame in self.frames] if self.grouped else [NO_GROUPS]
+        notes = [str(attrs[name]) for name in ("intercept", "note") if name in attrs]
+        interval_text = f"{100 * self.ci_prob:g} % equal-tailed intervals"
+        above = (f"{attrs['quantity']}; {interval_text}", *frames, *notes)
+        columns = [(frame, name) for frame in self.frames for name in _PRINTED]
+        alone = self.table.loc[pd.IndexSlice[:, "conditional"], _PRINTED].droplevel("frame")
+        return Layout(
+            above, self.wide[columns] if self.grouped else alone, options={"float_format": "{:.3f}".format}, width=110
+        )
 
 
 def coefficients(
     fit: Fitted, *, exponentiate: bool = False, ci_prob: float = 0.95, method: str = "exact"
-) -> pd.DataFrame:
-    """Tabulate the coefficients, conditional on b = 0 and marginal beside each other.
+) -> Coefficients:
+    """Return the coefficients, conditional on b = 0 and marginal.
 
     A conditional coefficient compares at the same random effects; a marginal one compares averages over the
     population N(0, G) of them. They are equal where nothing is averaged over, and under the identity link.
@@ -49,7 +153,7 @@ def coefficients(
     fit
         The fit.
     exponentiate
-        Whether to show exp(coefficient), which is a ratio with a name under some links: odds ratio, rate
+        Whether to return exp(coefficient), which is a ratio with a name under some links: odds ratio, rate
         ratio. Of the intercept it is no ratio but the odds, rate or mean itself where all predictors are 0.
     ci_prob
         The probability of the equal-tailed intervals.
@@ -64,13 +168,9 @@ def coefficients(
 
     Returns
     -------
-    pandas.DataFrame
-        Index `coefficient`; columns `conditional conditional_lower conditional_upper`, `marginal
-        marginal_lower marginal_upper` unless without, and `p_direction` and `marginal_p_direction`, the
-        posterior probability that a coefficient has the sign of its median. Points are posterior medians, so
-        that the exponential of a point is the point of the exponential. The name of the columns, and the
-        attributes `quantity`, `frame`, `marginal`, `point` and `ci_prob`, say what the numbers are. In a model without
-        random effects, where there is nothing to be conditional on, both are the same and the attributes say so.
+    Coefficients
+        With a row a coefficient and frame in `table`; the frames are side by side in print. In a model without random
+        effects, where there is nothing to be conditional on, both are the same and the attributes say so.
 
     Raises
     ------
@@ -82,28 +182,25 @@ def coefficients(
     ----------
     Zeger, Liang & Albert (1988); Hedeker et al. (2018).
     """
-    model, probabilities = fit.model, interval(ci_prob)
-    chosen = choose("method", method, METHODS)
+    interval(ci_prob)
+    model, posterior = fit.model, fit.posterior
+    method = choose("method", method, METHODS)
     if not model.design.coef:
         raise OptionError("the model has no population-level coefficients")
     quantity = _quantity(model.family, exponentiate)
-    draws = Draws(fit.posterior, model.design)
-    beta = draws.beta
-    shown = {"conditional": beta}
-    if chosen != "none":
-        shown["marginal"] = marginal_draws(draws, model.family, chosen)
-    columns: dict[str, Array] = {}
-    for name, values in shown.items():
-        middle, lower, upper = np.quantile(values, (0.5, *probabilities), axis=0)
-        columns |= {name: middle, f"{name}_lower": lower, f"{name}_upper": upper}
-    if exponentiate:
-        columns = {name: np.exp(values) for name, values in columns.items()}
-    for name, values in shown.items():
-        columns[_DIRECTION[name]] = (np.sign(values) == np.sign(np.median(values, axis=0))).mean(axis=0)
-    table = pd.DataFrame(columns, index=pd.Index(model.design.coef, name="coefficient"))
-    table.columns.name = quantity
-    table.attrs = _attrs(fit, quantity, exponentiate, chosen, ci_prob)
-    return table
+    draws = Draws(posterior, model.design)
+    frames = {"conditional": draws.beta}
+    if method != "none":
+        frames["marginal"] = marginal_draws(draws, model.family, method)
+    sizes = [posterior.sizes[dim] for dim in ("chain", "draw")]
+    values = np.stack(list(frames.values()), axis=2)
+    coords: dict[str, Any] = {dim: posterior[dim].values for dim in ("chain", "draw")}
+    coords |= {"coefficient": list(model.design.coef), "frame": list(frames)}
+    attrs = _attrs(fit, quantity, exponentiate, method)
+    shaped = values.reshape(*sizes, *values.shape[1:])
+    link_draws = xr.DataArray(shaped, coords, ("chain", "draw", "coefficient", "frame"), attrs=attrs)
+    link = model.family.link
+    return Coefficients(link_draws, exponentiate, model.family.ratio, link.scale, bool(model.design.blocks), ci_prob)
 
 
 def marginal_draws(draws: Draws, family: Family, method: Method = "exact") -> Array:
@@ -157,14 +254,14 @@ def _averaged(link: Link, eta: Array, v: Array, method: Method) -> Array:
 
 
 def _projection(x: Array, weights: Array) -> Array:
-    """Return what projects values of rows on the columns by weighted least squares, (XᵀWX)⁻¹XᵀW transposed, (n, p)."""
+    """Return the projection on the columns by weighted least squares, (XᵀWX)⁻¹XᵀW transposed, (n, p)."""
     root = np.sqrt(weights)[:, None]
     q, r = np.linalg.qr(root * x)
     return np.asarray(root * np.linalg.solve(r, q.T).T)
 
 
 def _quantity(family: Family, exponentiate: bool) -> str:
-    """Name what the table holds."""
+    """Name the quantity of the table."""
     link, ratio = family.link.name, family.ratio
     if not exponentiate:
         return f"log {ratio}" if ratio else f"coefficient, {link} link"
@@ -178,17 +275,13 @@ def _quantity(family: Family, exponentiate: bool) -> str:
     return ratio
 
 
-def _attrs(
-    fit: Fitted, quantity: str, exponentiated: bool, method: Method, ci_prob: float
-) -> dict[Hashable | None, object]:
-    """Return what the table says about itself."""
+def _attrs(fit: Fitted, quantity: str, exponentiated: bool, method: Method) -> dict[Hashable, object]:
+    """Return the attributes of draws and tables."""
     design, link = fit.model.design, fit.model.family.link
     factors = listing(dict.fromkeys(block.factor for block in design.blocks))
-    attrs: dict[Hashable | None, object] = {
+    attrs: dict[Hashable, object] = {
         "quantity": quantity,
-        "frame": "conditional: typical (b = 0)" if factors else NO_GROUPS,
-        "point": "posterior median",
-        "ci_prob": ci_prob,
+        "conditional": "typical (b = 0)" if factors else NO_GROUPS,
         "link": link.name,
     }
     if exponentiated and design.has_intercept:

@@ -7,7 +7,7 @@ Nakagawa, Johnson & Schielzeth (2017), Journal of the Royal Society Interface 14
 Morris (1982), Annals of Statistics 10, 65-80: quadratic variance functions.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -19,19 +19,20 @@ from bayesglmm.estimands.frames import distinct_rows
 from bayesglmm.marginalize.covariance import shared_covariance
 from bayesglmm.marginalize.mean import mean_over_b
 from bayesglmm.posterior.draws import Draws, chunks, linear_predictor, variance_over_b
+from bayesglmm.posterior.moments import summarise
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.posterior.summaries import interval
 from bayesglmm.specify.design import Design
 from bayesglmm.specify.families import Family
 from bayesglmm.specify.families.links import LINKS
 
-__all__ = ["SCALES", "IccScale", "icc", "icc_draws"]
+__all__ = ["SCALES", "IccScale", "icc", "icc_draws", "latent_shares"]
 
 type Array = NDArray[np.float64]
 type IccScale = Literal["latent", "response"]
 
 SCALES: tuple[IccScale, ...] = ("latent", "response")
-"""Of the linear predictor with the residual of a latent variable, or of the outcome itself."""
+"""The scale of the variance: of a latent variable with mean η, or of the outcome."""
 
 
 def icc(fit: Fitted, new_data: object = None, *, scale: str = "latent", ci_prob: float = 0.95) -> pd.DataFrame:
@@ -58,9 +59,9 @@ def icc(fit: Fitted, new_data: object = None, *, scale: str = "latent", ci_prob:
     -------
     pandas.DataFrame
         Index `source`: each grouping factor, `all factors` where there are several, and `residual`, which is
-        1 minus all; columns `median lower upper` of the posterior. A factor's share is the correlation of two
+        1 minus all; columns `mean median sd lower upper` of the posterior. A factor's share is the correlation of two
         outcomes that share it alone. Variances are averaged over the rows before they are divided.
-        The attributes `scale`, `estimand`, `residual` and `rows` say what it is.
+        Described by the attributes `scale`, `estimand`, `residual` and `rows`.
 
     Raises
     ------
@@ -73,14 +74,13 @@ def icc(fit: Fitted, new_data: object = None, *, scale: str = "latent", ci_prob:
     ----------
     Goldstein, Browne & Rasbash (2002); Nakagawa, Johnson & Schielzeth (2017).
     """
-    model, probabilities = fit.model, interval(ci_prob)
+    interval(ci_prob)
+    model = fit.model
     chosen = choose("scale", scale, SCALES)
     design = model.design if new_data is None else model.design.on(new_data, outcome=False, factors=())
     shares = icc_draws(Draws(fit.posterior, model.design), model.family, design, chosen)
-    middle, lower, upper = np.quantile(np.column_stack(list(shares.values())), (0.5, *probabilities), axis=0)
-    table = pd.DataFrame(
-        {"median": middle, "lower": lower, "upper": upper}, index=pd.Index(list(shares), name="source")
-    )
+    table = summarise(np.column_stack(list(shares.values())), ci_prob)
+    table.index = pd.Index(list(shares), name="source")
     table.columns.name = f"share of variance, {chosen} scale"
     table.attrs = _attrs(model.family, chosen, new_data is None, ci_prob)
     return table
@@ -106,13 +106,12 @@ def icc_draws(draws: Draws, family: Family, design: Design, scale: IccScale) -> 
     rows, weights = distinct_rows(design)
     weights = weights / weights.sum()
     if scale == "latent":
-        total = _latent_residual(draws, family)
+        residual = _latent_residual(draws, family)
         between = {name: np.zeros(draws.size) for name in factors}
         for part in chunks(draws.size, len(rows)):
             for name, v in _variances(draws, design, rows[part]).items():
                 between[name] += v @ weights[part]
-        everything = np.sum(list(between.values()), axis=0)
-        total = total + everything
+        everything, total = _latent_total(between.values(), residual)
     else:
         between, everything, total = _response(draws, family, design, factors, (rows, weights))
     if not (np.isfinite(total) & (total > 0)).all():
@@ -124,13 +123,25 @@ def icc_draws(draws: Draws, family: Family, design: Design, scale: IccScale) -> 
     return shares
 
 
+def latent_shares(between: Mapping[str, Array], residual: Array) -> dict[str, Array]:
+    """Return the shares of variances (s,) by name in their total with the residual on the latent scale."""
+    _, total = _latent_total(between.values(), residual)
+    return {name: variance / total for name, variance in between.items()}
+
+
+def _latent_total(between: Iterable[Array], residual: Array) -> tuple[Array, Array]:
+    """Return the sum of variances between groups, and that with the residual on the latent scale."""
+    everything = np.sum(list(between), axis=0)
+    return everything, residual + everything
+
+
 def _variances(draws: Draws, design: Design, rows: NDArray[np.int64]) -> dict[str, Array]:
     """Return zᵀGz of each factor, (s, rows), its blocks added; link scale, squared."""
-    found: dict[str, Array] = {}
+    variances: dict[str, Array] = {}
     for fitted, block in zip(draws.design.blocks, design.blocks, strict=True):
         v = variance_over_b(draws.covariance(fitted), block.z[rows])
-        found[block.factor] = found[block.factor] + v if block.factor in found else v
-    return found
+        variances[block.factor] = variances[block.factor] + v if block.factor in variances else v
+    return variances
 
 
 def _response(
@@ -147,14 +158,14 @@ def _response(
     everything, within = np.zeros(draws.size), np.zeros(draws.size)
     rows, weights = weighted
     for part in chunks(draws.size, len(rows)):
-        here, weight = rows[part], weights[part]
-        eta = linear_predictor(draws.beta, design.x[here], design.offset[here])
-        by_factor = _variances(draws, design, here)
+        i, weight = rows[part], weights[part]
+        eta = linear_predictor(draws.beta, design.x[i], design.offset[i])
+        by_factor = _variances(draws, design, i)
         v = np.sum(list(by_factor.values()), axis=0)
         mean = mean_over_b(link, eta, v)
         both = shared_covariance(link, eta, v)
-        for name, shared in by_factor.items():
-            alone = both if len(factors) == 1 else shared_covariance(link, eta, shared, np.maximum(v - shared, 0.0))
+        for name, common in by_factor.items():
+            alone = both if len(factors) == 1 else shared_covariance(link, eta, common, np.maximum(v - common, 0.0))
             between[name] += alone @ weight
         everything += both @ weight
         constant, linear, square = coefficients
@@ -190,9 +201,9 @@ def _quadratic(family: Family, parameters: Mapping[str, Array]) -> tuple[Array, 
 
 def _latent_residual(draws: Draws, family: Family) -> Array:
     """Return the variance of the residual on the latent scale, (s,) or a number for all draws."""
-    found = family.latent_residual
-    if found is not None:
-        return found(draws.parameters(family), draws.size)
+    residual = family.latent_residual
+    if residual is not None:
+        return residual(draws.parameters(family), draws.size)
     link = family.link
     if family.outcome_type in ("binary", "trials"):
         reason = link.latent_text or f"the {link.name} link does not say what variance its latent variable has"
@@ -206,7 +217,7 @@ def _latent_residual(draws: Draws, family: Family) -> Array:
 
 
 def _attrs(family: Family, scale: IccScale, observed: bool, ci_prob: float) -> dict[Hashable | None, object]:
-    """Return what the table says about itself."""
+    """Return the attributes of the table."""
     rows = "the observed rows" if observed else "the rows given"
     if scale == "latent":
         residual = family.latent_text

@@ -1,8 +1,8 @@
 """`random_effects`: the effects or coefficients of every level of a factor: draws, table, ranks, a new group."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,32 +11,34 @@ from numpy.typing import NDArray
 from scipy import special
 
 from bayesglmm.common.names import find
-from bayesglmm.common.tables import plain_table
-from bayesglmm.common.text import plain
+from bayesglmm.common.results import Layout, Result
 from bayesglmm.errors import OptionError, choose, listing, suggest
+from bayesglmm.estimands.group_coefficients import (
+    QUANTITIES,
+    SCALES,
+    Transform,
+    attributes,
+    fixed_part,
+    meanings,
+    transform,
+)
 from bayesglmm.estimands.ranks import BEST, rank_probabilities, rank_table
-from bayesglmm.posterior.draws import Draws
+from bayesglmm.posterior.draws import Draws, block_diagonal
+from bayesglmm.posterior.moments import summarise
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.posterior.summaries import interval
-from bayesglmm.specify.design import BlockDesign, Design
-from bayesglmm.specify.families.links import Link
+from bayesglmm.specify.design import BlockDesign
 
-__all__ = ["EFFECTS", "RandomEffects", "blocks_of", "random_effects"]
+if TYPE_CHECKING:
+    from bayesglmm.plots import Picture
+
+__all__ = ["RandomEffects", "blocks_of", "random_effects"]
 
 type Array = NDArray[np.float64]
-type EffectKind = Literal["effects", "coefficients"]
-type EffectScale = Literal["link", "response"]
-
-EFFECTS: tuple[EffectKind, ...] = ("effects", "coefficients")
-"""b, deviations from the typical group; β + b, the group's own coefficients."""
-
-_AT_ZERO = ", where the predictors that interact with it are 0"
-
-_SCALES: tuple[EffectScale, ...] = ("link", "response")
 
 
-@dataclass(frozen=True, eq=False)
-class RandomEffects:
+@dataclass(frozen=True, eq=False, repr=False)
+class RandomEffects(Result):
     """The effects or coefficients of every level of a grouping factor; `random_effects` makes one.
 
     Parameters
@@ -44,14 +46,18 @@ class RandomEffects:
     factor
         The grouping factor.
     draws
-        Draws with dims `chain`, `draw`, `level`, `column`, on the scale asked for; the attributes `kind`,
-        `scale`, `frame` and `estimand` say whose number each is, and `meaning` what each column is.
+        Draws with dims `chain`, `draw`, `level`, `column`, on the scale asked for; the attributes `quantity`,
+        `scale`, `frame` and `estimand` say whose number each is.
     centre
         What b = 0 is on the link scale, shape (s, k): 0 for effects, β for coefficients.
-    sd
-        The standard deviations between groups, shape (s, k); link scale.
+    covariance
+        Draws of G, shape (s, k, k); link scale.
     transforms
-        Per column, from the link scale to the scale asked for; none turns the order around.
+        Per column, the increasing function from the link scale to the scale asked for.
+    meaning
+        What each column is, by column.
+    link_scale
+        What the scale of the linear predictor is called.
     ci_prob
         The probability of the equal-tailed intervals of the tables.
     """
@@ -59,9 +65,16 @@ class RandomEffects:
     factor: str
     draws: xr.DataArray
     centre: Array
-    sd: Array
-    transforms: tuple[Any, ...]
+    covariance: Array
+    transforms: tuple[Transform, ...]
+    meaning: Mapping[str, str]
+    link_scale: str
     ci_prob: float = 0.95
+
+    @property
+    def sd(self) -> Array:
+        """The standard deviations between groups, shape (s, k); link scale."""
+        return np.asarray(np.sqrt(np.einsum("skk->sk", self.covariance)))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -76,12 +89,12 @@ class RandomEffects:
         OptionError
             If there is none.
         """
-        found = find(str(name), self.columns)
-        if found is None:
+        column = find(str(name), self.columns)
+        if column is None:
             raise OptionError(
                 f"{option}={name!r} is not a column of '{self.factor}'; {suggest(str(name), self.columns)}"
             )
-        return found
+        return column
 
     @property
     def table(self) -> pd.DataFrame:
@@ -90,23 +103,15 @@ class RandomEffects:
         Returns
         -------
         pandas.DataFrame
-            Index `level`, `column`; columns `median sd lower upper` of the posterior, with equal-tailed
-            intervals, and `p_positive`, the probability that it is above 0 on the link scale.
+            Index `level`, `column`; columns `mean median sd lower upper` of the posterior, with equal-tailed
+            intervals, and `probability_positive`, the probability that it is above 0 on the link scale.
         """
-        flat = self._flat()
-        middle, lower, upper = np.quantile(flat, (0.5, *interval(self.ci_prob)), axis=0)
+        flat = self.flat
         zero = np.array([float(transform(np.zeros(()))) for transform in self.transforms])
-        columns = {
-            "median": middle,
-            "sd": flat.std(axis=0, ddof=1),
-            "lower": lower,
-            "upper": upper,
-            "p_positive": (flat > zero).mean(axis=0),
-        }
-        index = pd.MultiIndex.from_product(
-            [self.draws["level"].values.tolist(), self.columns], names=["level", "column"]
-        )
-        table = pd.DataFrame({name: values.reshape(-1) for name, values in columns.items()}, index=index)
+        table = summarise(flat.reshape(len(flat), -1), self.ci_prob)
+        table["probability_positive"] = (flat > zero).mean(axis=0).reshape(-1)
+        levels = self.draws["level"].values.tolist()
+        table.index = pd.MultiIndex.from_product([levels, self.columns], names=["level", "column"])
         table.attrs = self._attrs()
         return table
 
@@ -123,13 +128,13 @@ class RandomEffects:
         Returns
         -------
         pandas.DataFrame
-            Index `level`, best expected rank first; columns `expected_rank lower upper` and `p_best`, the
-            probability of rank 1. Levels with equal values in a draw share their ranks.
+            Index `level`, best mean rank first; columns `mean median sd lower upper` of the rank and
+            `probability_best`, that of rank 1. Levels with equal values in a draw share their ranks.
         """
         name = self._column(column)
-        table = rank_table(self._values(name), choose("best", best, BEST), interval(self.ci_prob))
+        table = rank_table(self._values(name), choose("best", best, BEST), self.ci_prob)
         table = table.set_axis(pd.Index(self.draws["level"].values.tolist(), name="level"), axis=0)
-        table = table.sort_values("expected_rank", kind="stable")
+        table = table.sort_values("mean", kind="stable")
         table.attrs = self._attrs() | {"column": name, "best": best}
         return table
 
@@ -152,34 +157,65 @@ class RandomEffects:
         -------
         pandas.DataFrame
             Index `column`; columns `median lower upper` of its predictive distribution, on the scale asked
-            for; `p_positive`, the probability that it is above 0 on the link scale; `share_lower share_upper`,
-            the interval of the share of all groups that are, Φ(centre/σ), whose mean `p_positive` is.
+            for; `probability_positive`, that it is above 0 on the link scale; `share_lower share_upper`,
+            the interval of the share of all groups that are, Φ(centre/σ), whose mean `probability_positive` is.
         """
-        quantiles = (0.5, *interval(self.ci_prob))
+        probabilities = (0.5, *interval(self.ci_prob))
+        sd = self.sd
         rows: dict[str, tuple[float, ...]] = {}
         for j, name in enumerate(self.columns):
-            values = [float(self.transforms[j](np.array(q))) for q in self._mixture(j, quantiles)]
+            values = [float(self.transforms[j](np.array(q))) for q in self._mixture(j, probabilities)]
             with np.errstate(divide="ignore", invalid="ignore"):
-                share = special.ndtr(self.centre[:, j] / self.sd[:, j])
+                share = special.ndtr(self.centre[:, j] / sd[:, j])
             share = np.where(np.isnan(share), 0.0, share)  # 0/0: every group is at 0, none above
             rows[name] = (*values, float(share.mean()), *np.quantile(share, interval(self.ci_prob)).tolist())
-        names = ["median", "lower", "upper", "p_positive", "share_lower", "share_upper"]
+        names = ["median", "lower", "upper", "probability_positive", "share_lower", "share_upper"]
         table = pd.DataFrame.from_dict(rows, orient="index", columns=names).rename_axis("column")
         table.attrs = self._attrs() | {"frame": "new_group"}
         return table
 
-    def __repr__(self) -> str:
-        """Return what it is, and the table."""
-        table = plain_table(self.table).to_string(max_rows=40, float_format="{:.3f}".format)
-        return f"{plain(self.draws.attrs['estimand'])}\n\n{table}"
+    def plot(
+        self,
+        style: Literal["forest", "pairs", "quantiles"] = "forest",
+        *,
+        columns: str | Sequence[str] | None = None,
+    ) -> "Picture":
+        """Draw the levels sorted, two columns against each other, or against normal quantiles.
 
-    def _attrs(self) -> dict[Hashable | None, Any]:
-        return {**self.draws.attrs, "point": "posterior median", "ci_prob": self.ci_prob}
+        Parameters
+        ----------
+        style
+            - `"forest"`: the levels sorted, a panel a column: see `bayesglmm.plots.forest`.
+            - `"pairs"`: effects of two columns against each other, with ellipses of N(0, G): see
+              `bayesglmm.plots.effect_pairs`.
+            - `"quantiles"`: effects divided by their sd against the quantiles of N(0, 1), a panel a column: see
+              `bayesglmm.plots.effect_quantiles`.
+        columns
+            One column or several; None for all, of pairs for the first two. With one column a pair has the first
+            other column as its second.
 
-    def _flat(self) -> Array:
-        """Return the draws as (s, m, k)."""
+        Raises
+        ------
+        OptionError
+            For an unknown style or column; for pairs or quantiles of coefficients or on the response scale; for a
+            pair that is not of two columns.
+        """
+        from bayesglmm.plots.random_effects import draw
+
+        return draw(self, style, columns)
+
+    @property
+    def flat(self) -> Array:
+        """The draws of all chains in a row, (s, m, k)."""
         values = self.draws.transpose("chain", "draw", "level", "column").values
         return np.asarray(values.reshape(-1, *values.shape[2:]))
+
+    def _layout(self) -> Layout:
+        options = {"max_rows": 40, "float_format": "{:.3f}".format}
+        return Layout((str(self.draws.attrs["estimand"]),), self.table, options=options)
+
+    def _attrs(self) -> dict[Hashable | None, Any]:
+        return {**self.draws.attrs, "ci_prob": self.ci_prob}
 
     def _column(self, column: str | None) -> str:
         if column is None and len(self.columns) > 1:
@@ -191,25 +227,25 @@ class RandomEffects:
 
     def _values(self, column: str) -> Array:
         """Return the draws of a column, shape (s, m)."""
-        return self._flat()[..., self.columns.index(column)]
+        return self.flat[..., self.columns.index(column)]
 
     def _mixture(self, column: int, probabilities: tuple[float, ...]) -> list[float]:
         """Return quantiles of the mixture of N(centre, sd²) over the draws, by bisection; link scale."""
         centre, sd = self.centre[:, column], np.maximum(self.sd[:, column], 1e-300)
         low, high = float((centre - 10 * sd).min()), float((centre + 10 * sd).max())
-        found = []
+        quantiles = []
         for probability in probabilities:
             below, above = low, high
             for _ in range(60):
                 middle = (below + above) / 2
                 under = special.ndtr(np.clip((middle - centre) / sd, -40, 40)).mean() < probability
                 below, above = (middle, above) if under else (below, middle)
-            found.append((below + above) / 2)
-        return found
+            quantiles.append((below + above) / 2)
+        return quantiles
 
 
 def random_effects(
-    fit: Fitted, factor: str | None = None, *, kind: str = "effects", scale: str = "link", ci_prob: float = 0.95
+    fit: Fitted, factor: str | None = None, *, quantity: str = "effects", scale: str = "link", ci_prob: float = 0.95
 ) -> RandomEffects:
     """Return the random effects of a grouping factor, or the coefficients of its groups.
 
@@ -220,7 +256,7 @@ def random_effects(
     factor
         The grouping factor as written; it may be left out where the model has one. Several blocks on it
         are taken together.
-    kind
+    quantity
         `"effects"`: b, a group's deviation from the typical group. `"coefficients"`: β + b, the group's own;
         a column without a population-level coefficient has β = 0. Where a column interacts with another
         predictor, β is its coefficient where that predictor is 0, for every group.
@@ -233,7 +269,7 @@ def random_effects(
     Returns
     -------
     RandomEffects
-        With `table`, `new_group`, `ranks()` and `rank_probabilities()`.
+        With `table`, `new_group`, `ranks()`, `rank_probabilities()` and `plot()`.
 
     Raises
     ------
@@ -243,26 +279,25 @@ def random_effects(
     """
     interval(ci_prob)
     blocks = blocks_of(fit, factor)
-    of = choose("kind", kind, EFFECTS)
-    on = choose("scale", scale, _SCALES)
-    model, draws = fit.model, Draws(fit.posterior, fit.model.design)
+    quantity = choose("quantity", quantity, QUANTITIES)
+    scale = choose("scale", scale, SCALES)
+    posterior, family, draws = fit.posterior, fit.model.family, Draws(fit.posterior, fit.model.design)
     columns = [column for block in blocks for column in block.columns]
     b = np.concatenate([draws.b(block) for block in blocks], axis=2)
-    sd = np.concatenate([np.sqrt(np.einsum("skk->sk", draws.covariance(block))) for block in blocks], axis=1)
-    centre = np.zeros_like(sd) if of == "effects" else _fixed(draws, blocks)
-    labels = _meanings(fit, columns, of, on)
-    transforms = tuple(_transform(model.family.link, name, of, on) for name in columns)
+    covariance = block_diagonal([draws.covariance(block) for block in blocks])
+    centre = np.zeros(covariance.shape[:2]) if quantity == "effects" else fixed_part(draws, blocks)
+    meaning = dict(zip(columns, meanings(family, columns, quantity, scale), strict=True))
+    transforms = tuple(transform(family.link, name, quantity, scale) for name in columns)
     values = b + centre[:, None, :]
-    for j, transform in enumerate(transforms):
-        values[..., j] = transform(values[..., j])
-    posterior = fit.posterior
+    for j, to_scale in enumerate(transforms):
+        values[..., j] = to_scale(values[..., j])
     sizes = {dim: posterior.sizes[dim] for dim in ("chain", "draw")}
     coords: dict[str, Any] = {dim: posterior[dim].values for dim in sizes}
     coords |= {"level": np.asarray(blocks[0].levels), "column": columns}
     shaped = values.reshape(*sizes.values(), *values.shape[1:])
-    attrs = _attrs(blocks[0].factor, of, on, model.family.link, dict(zip(columns, labels, strict=True)))
-    array = xr.DataArray(shaped, coords, ("chain", "draw", "level", "column"), of, attrs)
-    return RandomEffects(blocks[0].factor, array, centre, sd, transforms, ci_prob)
+    attrs = attributes(blocks[0].factor, quantity, scale, family.link, meaning)
+    array = xr.DataArray(shaped, coords, ("chain", "draw", "level", "column"), quantity, attrs)
+    return RandomEffects(blocks[0].factor, array, centre, covariance, transforms, meaning, family.link.scale, ci_prob)
 
 
 def blocks_of(fit: Fitted, factor: str | None) -> tuple[BlockDesign, ...]:
@@ -284,84 +319,3 @@ def blocks_of(fit: Fitted, factor: str | None) -> tuple[BlockDesign, ...]:
     if chosen is None:
         raise OptionError(f"{factor!r} is not a grouping factor of the model; {suggest(str(factor), known)}")
     return tuple(block for block in fit.model.design.blocks if block.factor == chosen)
-
-
-def _fixed(draws: Draws, blocks: tuple[BlockDesign, ...]) -> Array:
-    """Return β of the blocks' columns, (s, k); 0 where there is none.
-
-    Raises
-    ------
-    OptionError
-        For a column that is not itself a population-level one but lies in their span: its β is not one number of
-        the model.
-    """
-    design, beta = draws.design, draws.beta
-    parts = []
-    for block in blocks:
-        for j, name in enumerate(block.columns):
-            same = find(name, design.coef)
-            if same is not None and np.allclose(
-                design.x[:, design.coef.index(same)], block.z[:, j], rtol=1e-12, atol=0
-            ):
-                parts.append(beta[:, design.coef.index(same)])
-                continue
-            if _spanned(design, block.z[:, j]):
-                raise OptionError(
-                    f"the column '{name}' of '{block.factor}' is a combination of population-level columns "
-                    f"({listing(design.coef)}), coded otherwise: use kind='effects', or predict(frame='group')"
-                )
-            parts.append(np.zeros(len(beta)))
-    return np.column_stack(parts)
-
-
-def _spanned(design: Design, column: Array) -> bool:
-    """Return whether a column (n,) is a linear combination of the population-level ones."""
-    if not design.coef:
-        return False
-    fitted = design.x @ np.linalg.lstsq(design.x, column)[0]
-    return bool(np.linalg.norm(column - fitted) <= 1e-8 * np.linalg.norm(column))
-
-
-def _transform(link: Link, column: str, kind: EffectKind, scale: EffectScale) -> Any:
-    if scale == "link" or link.additive:
-        return lambda values: values
-    return link.inverse if kind == "coefficients" and column == "Intercept" else np.exp
-
-
-def _meanings(fit: Fitted, columns: list[str], kind: EffectKind, scale: EffectScale) -> list[str]:
-    """Say what each column is; refuse what has no meaning on the response scale."""
-    family = fit.model.family
-    link, ratio = family.link, family.ratio
-    found = []
-    for column in columns:
-        level = kind == "coefficients" and column == "Intercept"
-        if scale == "link" or link.additive:
-            found.append(f"group's own coefficient{_AT_ZERO}" if kind == "coefficients" else "deviation from b = 0")
-        elif level and link.increasing:
-            found.append("group's mean where all predictors and offsets are 0")
-        elif level or ratio is None:
-            raise OptionError(
-                f"'{column}' has no meaning of its own on the response scale under the {link.name} link; use "
-                "scale='link', or predict(frame='group')"
-            )
-        elif kind == "coefficients":
-            found.append(f"group's own {ratio}{_AT_ZERO}")
-        elif column == "Intercept":
-            found.append(f"{ratio} of the group to the typical one (b = 0), where the other effects' columns are 0")
-        else:
-            found.append(f"the group's {ratio}, divided by the typical one's (b = 0)")
-    return found
-
-
-def _attrs(factor: str, kind: EffectKind, scale: EffectScale, link: Link, meaning: dict[str, str]) -> dict[str, Any]:
-    what = "random effects b" if kind == "effects" else "coefficients β + b"
-    where = f"{link.name} scale" if scale == "link" else "response scale"
-    return {
-        "frame": "group",
-        "kind": kind,
-        "scale": scale,
-        "link": link.name,
-        "factor": factor,
-        "estimand": f"{what} of the observed levels of {factor}, {where}",
-        "meaning": "; ".join(f"{name}: {text}" for name, text in meaning.items()),
-    }

@@ -1,4 +1,4 @@
-"""Ranks of groups: what is expected of them, and the probability of each.
+"""Ranks of groups: their expectation, their spread and the probability of each.
 
 References
 ----------
@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayesglmm.posterior.moments import summarise
+
 __all__ = ["BEST", "Best", "rank_probabilities", "rank_table"]
 
 type Array = NDArray[np.float64]
@@ -21,18 +23,19 @@ BEST: tuple[Best, ...] = ("largest", "smallest")
 """Which end of the ranks is rank 1."""
 
 
-def rank_table(values: Array, best: Best, probabilities: tuple[float, float]) -> pd.DataFrame:
+def rank_table(values: Array, best: Best, ci_prob: float) -> pd.DataFrame:
     """Summarise the ranks of groups from draws (s, m); equal values in a draw share their ranks.
 
     Returns
     -------
     pandas.DataFrame
-        One row a group: `expected_rank`, the quantiles `lower` and `upper`, and `p_best`, the probability of rank 1.
+        One row a group: `mean median sd lower upper` of its rank, the mean being the expected rank of Laird & Louis,
+        and `probability_best`, that of rank 1.
     """
     ranked, (first, last) = _ranked(values, best, "average"), _ends(values, best)
-    lower, upper = np.quantile(ranked, probabilities, axis=0)
-    p_best = np.where(first == 1, 1 / (last - first + 1), 0.0).mean(axis=0)
-    return pd.DataFrame({"expected_rank": ranked.mean(axis=0), "lower": lower, "upper": upper, "p_best": p_best})
+    table = summarise(ranked, ci_prob)
+    table["probability_best"] = np.where(first == 1, 1 / (last - first + 1), 0.0).mean(axis=0)
+    return table
 
 
 def rank_probabilities(values: Array, best: Best) -> Array:

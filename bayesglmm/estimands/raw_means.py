@@ -1,6 +1,6 @@
-"""Raw means of the outcome over a predictor, to stand behind what the model says: of the data as they are."""
+"""`raw_means`: means of the outcome by values of a predictor, drawn behind conditional effects; no model in them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,16 +9,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.errors import OptionError
+from bayesglmm.estimands.offsets import unit
 from bayesglmm.estimands.reference_grid import FEW, Setting
 from bayesglmm.estimands.reference_values import is_factor, levels
-from bayesglmm.specify.design import Column
-from bayesglmm.specify.formula import column_names
+from bayesglmm.specify.design import Column, Columns
+from bayesglmm.specify.formula import column_names, render
 from bayesglmm.specify.model import Model
 
 __all__ = ["BINS", "Raw", "raw_means"]
 
 BINS = 10
-"""A curve has raw means at each value of its predictor where there are at most so many, else in so many bins."""
+"""Bins of a numeric predictor that has more distinct values; with fewer, each value has its own mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,18 +35,21 @@ class Raw:
         Which outcomes these are.
     count
         The column of the numbers of outcomes, `n` unless the data have one of that name.
+    name
+        What a mean is: a raw mean, proportion or rate.
     """
 
     table: pd.DataFrame
     note: str
     count: str = "n"
+    name: str = "raw mean"
 
 
-def raw_means(model: Model, chosen: Setting, rate: bool) -> Raw:
+def raw_means(model: Model, grid: Setting, rate: bool) -> Raw:
     """Average the outcome by the values, or bins of about equal size, of the focal column of a grid.
 
-    Rows count that have the values of the curves, and those of factors, grouping factors and predictors of at most 5
-    values that are given; whatever else is held varies as in the data. With `rate` they are per unit of exposure.
+    Only rows count that have the values of the curves, and the values given of factors, grouping factors and
+    predictors of at most 5 values; other predictors vary as in the data. With `rate` they are per unit of exposure.
 
     Raises
     ------
@@ -61,50 +65,58 @@ def raw_means(model: Model, chosen: Setting, rate: bool) -> Raw:
             "these means are at one offset and the outcomes each at its own, so there are no raw means beside them; "
             "under the log link leave the columns of the offset out of at, and both are rates"
         )
-    given = {held.name: held.value for held in chosen.held if held.how == "given" and _labels(model, held.name)}
-    keep = np.all([np.ones(design.n, dtype=bool), *(_equal(columns[name], each) for name, each in given.items())], 0)
+    fixed = {held.name: held.value for held in grid.held if held.how == "given" and _is_discrete(model, held.name)}
+    keep = _all_equal(columns, fixed, design.n)
     trials = np.ones(design.n) if outcome.trials is None else outcome.trials
     base = np.exp(design.offset) if rate else trials
-    points = chosen.points()
-    names = [str(name) for name in points if name != chosen.focal]
-    count = "outcomes" if "n" in (*names, chosen.focal) else "n"
-    combinations = points[names].drop_duplicates().to_dict("records") if names else [{}]
+    points = grid.points()
+    names = [str(name) for name in points if name != grid.focal]
+    count = "outcomes" if "n" in (*names, grid.focal) else "n"
+    curves: list[dict[Any, Any]] = points[names].drop_duplicates().to_dict("records") if names else [{}]
     parts = []
-    for labels in combinations:
-        rows = np.all([keep, *(_equal(columns[str(name)], value) for name, value in labels.items())], axis=0)
-        cells = _cells(columns[chosen.focal], rows, chosen)
-        found = [(x, outcome.y[at].sum() / base[at].sum(), trials[at].sum()) for x, at in cells if len(at)]
-        part = pd.DataFrame(found, columns=[chosen.focal, "mean", count])
-        parts.append(part.assign(**{str(name): value for name, value in labels.items()}))
-    table = pd.concat(parts, ignore_index=True)[[*names, chosen.focal, "mean", count]]
+    for labels in curves:
+        cells = _cells(columns[grid.focal], keep & _all_equal(columns, labels, design.n), grid)
+        means = [(x, outcome.y[i].sum() / base[i].sum(), trials[i].sum()) for x, i in cells if len(i)]
+        parts.append(pd.DataFrame(means, columns=[grid.focal, "mean", count]).assign(**labels))
+    table = pd.concat(parts, ignore_index=True)[[*names, grid.focal, "mean", count]]
     if table.empty:
         raise OptionError("no row of the data has the values that these means are at, so there are no raw means")
-    having = "".join(f" with {name} = {value}" for name, value in given.items())
-    which = f"of {table[count].sum():,.0f} outcomes{having}"
-    return Raw(table, f"raw means: {which}, over the groups and other predictors they have, not adjusted", count)
+    restricted = "".join(f" with {name} = {value}" for name, value in fixed.items())
+    name = _name(model, rate)
+    note = f"{name}: of {table[count].sum():,.0f} outcomes{restricted}, over the groups and other predictors they have"
+    return Raw(table, f"{note}, not adjusted", count, name)
 
 
-def _labels(model: Model, name: str) -> bool:
-    """Whether a column tells kinds of rows apart: a factor, a grouping factor, or a number of few values."""
+def _name(model: Model, rate: bool) -> str:
+    """Name what is averaged: a rate with its two sums, a proportion, or a mean."""
+    if rate:
+        return f"raw rate Σ {render(model.formula.response.outcome)} / Σ {unit(model)}"
+    return "raw proportion" if model.family.outcome_type in ("binary", "trials") else "raw mean"
+
+
+def _is_discrete(model: Model, name: str) -> bool:
+    """Whether a column is a factor, a grouping factor, or a number of few values."""
     design = model.design
     groups = column_names(*(factor for block in design.formula.blocks for factor in block.group.factors))
     return name in groups or is_factor(design, name) or len(levels(design, name)) <= FEW
 
 
-def _equal(column: Column, value: Any) -> NDArray[np.bool_]:
-    return np.asarray(np.asarray(column) == value)
+def _all_equal(columns: Columns, values: Mapping[Any, Any], n: int) -> NDArray[np.bool_]:
+    """Return which of n rows have all of the values, by column."""
+    equal = [np.asarray(np.asarray(columns[name]) == value) for name, value in values.items()]
+    return np.asarray(np.all([np.ones(n, dtype=bool), *equal], axis=0))
 
 
-def _cells(column: Column, rows: NDArray[np.bool_], chosen: Setting) -> Iterator[tuple[Any, NDArray[np.int64]]]:
-    """Cut rows by the focal column: at each value that is drawn, or in bins of a curve; where each is, and its rows."""
-    if chosen.shape != "curve":
-        yield from ((value, np.flatnonzero(rows & _equal(column, value))) for value in chosen.values.tolist())
+def _cells(column: Column, keep: NDArray[np.bool_], grid: Setting) -> Iterator[tuple[Any, NDArray[np.int64]]]:
+    """Yield the position and the rows of each mean: a value of the focal column, or a bin where it is continuous."""
+    if grid.shape != "curve":
+        yield from ((value, np.flatnonzero(keep & (np.asarray(column) == value))) for value in grid.values.tolist())
         return
     x = np.asarray(column, dtype=float)
-    inside = rows & (x >= chosen.values.min()) & (x <= chosen.values.max())
+    inside = keep & (x >= grid.values.min()) & (x <= grid.values.max())
     distinct = np.unique(x[inside])
-    cuts = distinct if len(distinct) <= BINS else np.unique(np.quantile(x[inside], np.arange(1, BINS) / BINS))
-    which = np.searchsorted(cuts, x, side="right")
-    for cell in np.unique(which[inside]):
-        at = np.flatnonzero(inside & (which == cell))
-        yield float(x[at].mean()), at
+    edges = distinct if len(distinct) <= BINS else np.unique(np.quantile(x[inside], np.arange(1, BINS) / BINS))
+    bins = np.searchsorted(edges, x, side="right")
+    for number in np.unique(bins[inside]):
+        rows = np.flatnonzero(inside & (bins == number))
+        yield float(x[rows].mean()), rows

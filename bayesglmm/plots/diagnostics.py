@@ -7,25 +7,25 @@ Betancourt (2016), arXiv:1604.00695 (energy).
 """
 
 from textwrap import fill
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from bayesglmm.common.names import parameters_text
 from bayesglmm.plots.style import BAD, COLOURS, GREY, INK, Picture, as_labels, drawn, new_figure
 from bayesglmm.posterior.protocol import Fitted
-from bayesglmm.posterior.summaries import summary
-from bayesglmm.sample.diagnostics import check
+from bayesglmm.sample.diagnostics import Check
 
-__all__ = ["diagnostics"]
+__all__ = ["Diagnosed", "diagnostics"]
 
 _MOST = 8
-"""So many parameters are shown; the worst by R-hat where there are more."""
+"""The largest number of parameters shown: those with the largest R-hat."""
 _BINS = 20
 _PLACES = 34
-"""Of the name of a parameter: beside its figures there is room for no more."""
+"""The longest name of a parameter, in characters."""
 _LINES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 _ENERGY: dict[str, dict[str, Any]] = {
     "energy, less its mean": {"color": INK, "linestyle": "-"},
@@ -33,13 +33,23 @@ _ENERGY: dict[str, dict[str, Any]] = {
 }
 
 
-def diagnostics(fit: Fitted) -> Picture:
+class Diagnosed(Fitted, Protocol):
+    """A fit with its table of parameters and its check; `bayesglmm.Fit` is one."""
+
+    def summary(self) -> pd.DataFrame:
+        """Return the parameters' table, with `r_hat`, `ess_bulk` and `ess_tail`."""
+
+    def check(self) -> Check:
+        """Return what the sampler's diagnostics say."""
+
+
+def diagnostics(fit: Diagnosed) -> Picture:
     """Draw traces and rank histograms of the parameters, the energy, and the verdict of `fit.check()`.
 
     Parameters
     ----------
     fit
-        The fit.
+        The fit, whose `summary()` and `check()` are shown.
 
     Returns
     -------
@@ -48,11 +58,10 @@ def diagnostics(fit: Fitted) -> Picture:
         draws spread by chain (level if the chains agree). Of more than 8 parameters those with the
         largest R-hat. The last row is the energy: two histograms of one width if all is well.
     """
-    table = summary(fit.model, fit.draws)
+    table, check = fit.summary(), fit.check()
     worst = table["r_hat"].fillna(np.inf).sort_values(ascending=False, kind="stable").index[:_MOST]
     shown = [str(name) for name in table.index if name in worst]
-    checked = check(fit.draws)
-    verdict = fill(drawn(checked.verdict), 84)
+    verdict = fill(drawn(check.verdict), 84)
     height = 0.5 + 0.16 * verdict.count("\n") + 1.05 * (len(shown) + 1.3)
     with new_figure(7.2, height, _caption(fit, len(shown), len(table))) as figure:
         grid = figure.subplots(
@@ -73,7 +82,7 @@ def diagnostics(fit: Fitted) -> Picture:
         _key(grid[-1, 1], diverging)
         if len(shown) < len(table):
             grid[-1, 1].set_title(f"{len(shown)} of {len(table)} parameters:\nthose of the largest R-hat", fontsize=7)
-        figure.suptitle(verdict, x=0.01, ha="left", fontsize=9, weight="bold", color=INK if checked.ok else BAD)
+        figure.suptitle(verdict, x=0.01, ha="left", fontsize=9, weight="bold", color=INK if check.ok else BAD)
     return figure
 
 

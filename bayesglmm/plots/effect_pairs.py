@@ -1,76 +1,45 @@
-"""`effect_pairs(fit, factor)`: two columns of the random effects against each other, with the ellipse of G."""
+"""The picture of two columns of random effects against each other, with ellipses of N(0, G)."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from bayesglmm.errors import OptionError, listing
-from bayesglmm.estimands.random_effects import blocks_of, random_effects
-from bayesglmm.plots.style import COLOURS, GREY, Picture, as_labels, columns_text, label, new_figure, scale
-from bayesglmm.posterior.draws import Draws
-from bayesglmm.posterior.protocol import Fitted
+from bayesglmm.estimands.random_effects import RandomEffects
+from bayesglmm.plots.style import COLOURS, GREY, Picture, as_labels, columns_text, label, new_figure
 
-__all__ = ["effect_pairs"]
+__all__ = ["draw"]
 
 type Array = NDArray[np.float64]
 
 
-def effect_pairs(fit: Fitted, factor: str | None = None, *, x: str | None = None, y: str | None = None) -> Picture:
+def draw(effects: RandomEffects, first: str, second: str) -> Picture:
     """Draw two columns of the random effects against each other, a point a group, with ellipses of N(0, G).
 
     Parameters
     ----------
-    fit
-        The fit.
-    factor
-        The grouping factor as written; it may be left out where the model has one.
-    x, y
-        The columns; None for the first two.
+    effects
+        Effects b on the link scale.
+    first, second
+        Two of their columns.
 
     Returns
     -------
     Picture
         Points are posterior medians, crosses their 50 % equal-tailed intervals. The ellipses hold 50 % and 95 % of a
         population N(0, G) at the posterior mean of G.
-
-    Raises
-    ------
-    OptionError
-        If the model has no random effects, or the factor fewer than two columns, or not these.
     """
-    effects = random_effects(fit, factor)
-    names = effects.columns
-    if len(names) < 2:
-        raise OptionError(f"'{effects.factor}' has one column ({listing(names)}): a pair takes two, as in (1 + x | g)")
-    first = names[0] if x is None else effects.column(x, "x")
-    second = next(name for name in names if name != first) if y is None else effects.column(y, "y")
-    if first == second:
-        raise OptionError(f"x and y are both {first!r}; give two of {listing(names)}")
-    g = _covariance(fit, effects.factor, first, second)
-    flat = effects.draws.sel(column=[first, second]).transpose("chain", "draw", "level", "column").values
-    values = np.quantile(flat.reshape(-1, *flat.shape[2:]), (0.25, 0.5, 0.75), axis=0)
-    with new_figure(4.8, 4.6, _caption(label(effects.factor), scale(fit.model), values.shape[1])) as figure:
+    positions = [effects.columns.index(name) for name in (first, second)]
+    g = effects.covariance.mean(axis=0)[np.ix_(positions, positions)]
+    values = np.quantile(effects.flat[..., positions], (0.25, 0.5, 0.75), axis=0)
+    with new_figure(4.8, 4.6, _caption(label(effects.factor), effects.link_scale, values.shape[1])) as figure:
         axes = figure.add_subplot()
         _draw(axes, values, g)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=3, fontsize=7)
         texts = as_labels(columns_text([first, second]))
-        axes.set_xlabel(f"random effect b of {texts[0]} ({scale(fit.model)})")
-        axes.set_ylabel(f"random effect b of {texts[1]} ({scale(fit.model)})")
+        axes.set_xlabel(f"random effect b of {texts[0]} ({effects.link_scale})")
+        axes.set_ylabel(f"random effect b of {texts[1]} ({effects.link_scale})")
     return figure
-
-
-def _covariance(fit: Fitted, factor: str, first: str, second: str) -> Array:
-    """Return the posterior mean of G of two columns, (2, 2); columns of two blocks are independent."""
-    draws = Draws(fit.posterior, fit.model.design)
-    g = np.zeros((2, 2))
-    for block in blocks_of(fit, factor):
-        mean = draws.covariance(block).mean(axis=0)
-        here = [(i, block.columns.index(name)) for i, name in enumerate((first, second)) if name in block.columns]
-        for i, row in here:
-            for j, column in here:
-                g[i, j] = mean[row, column]
-    return g
 
 
 def _draw(axes: Axes, values: Array, g: Array) -> None:
@@ -93,10 +62,10 @@ def _draw(axes: Axes, values: Array, g: Array) -> None:
         axes.plot(*(root @ circle), color=COLOURS[1], linewidth=1.2, linestyle=dashes, gid=name, label=text)
 
 
-def _caption(factor: str, where: str, m: int) -> str:
+def _caption(factor: str, scale: str, m: int) -> str:
     intervals = ", without intervals, which more than 100 points would hide" if m > 100 else " with 50 % intervals"
     return (
-        f"Random effects of the {m:,} levels of {factor} against each other, on the {where}: posterior medians"
+        f"Random effects of the {m:,} levels of {factor} against each other, on the {scale}: posterior medians"
         f"{intervals}. Ellipses: 50 % (dashed) and 95 % (solid) of a population N(0, G) at the posterior mean of G. "
         "Medians are shrunken toward 0, so fewer of them than of the groups themselves lie outside."
     )

@@ -1,51 +1,42 @@
-"""`effect_quantiles(fit, factor)`: the random effects against the quantiles of a normal distribution."""
+"""The normal quantile-quantile plot of random effects."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy import special
 
-from bayesglmm.estimands.random_effects import random_effects
+from bayesglmm.estimands.random_effects import RandomEffects
 from bayesglmm.plots.style import COLOURS, GREY, Picture, as_labels, columns_text, label, new_figure
-from bayesglmm.posterior.protocol import Fitted
 
-__all__ = ["effect_quantiles"]
+__all__ = ["draw"]
 
 type Array = NDArray[np.float64]
 
 
-def effect_quantiles(fit: Fitted, factor: str | None = None, *, column: str | None = None) -> Picture:
+def draw(effects: RandomEffects, columns: Sequence[str]) -> Picture:
     """Draw the random effects, divided by their sd, against the quantiles of N(0, 1).
 
     Parameters
     ----------
-    fit
-        The fit.
-    factor
-        The grouping factor as written; it may be left out where the model has one.
-    column
-        One column, for one panel; None for a panel each.
+    effects
+        Effects b on the link scale.
+    columns
+        Which of their columns, a panel each.
 
     Returns
     -------
     Picture
         Points: the posterior medians of b/σ, sorted. Band: 95 % of the sorted b/σ of each draw, which
         lie about the line if the random effects are normal; the medians, being shrunken, lie flatter than it.
-
-    Raises
-    ------
-    OptionError
-        If the model has no random effects, or not that factor or column.
     """
-    effects = random_effects(fit, factor)
-    columns = effects.columns if column is None else (effects.column(column),)
-    m = effects.draws.sizes["level"]
+    m, flat, sds = effects.draws.sizes["level"], effects.flat, effects.sd
     with new_figure(max(4.0, 0.8 + 3.2 * len(columns)), 3.7, _caption(label(effects.factor), m)) as figure:
         row = figure.subplots(1, len(columns), squeeze=False)[0]
         for axes, name in zip(row, columns, strict=True):
             j = effects.columns.index(name)
-            draws = effects.draws.sel(column=name).transpose("chain", "draw", "level").values.reshape(-1, m)
-            sd = effects.sd[:, j, None]
+            draws, sd = flat[..., j], sds[:, j, None]
             _draw(axes, np.divide(draws, sd, out=np.zeros_like(draws), where=sd > 0))
             axes.set_title(as_labels(columns_text([name]), 36)[0])
             axes.set_xlabel("quantile of N(0, 1)")

@@ -1,4 +1,4 @@
-"""`implied_priors(implied)`: what the priors say on the scale of the response, a panel a quantity."""
+"""The picture of implied priors: histograms on the scale of the response, a panel a quantity."""
 
 from dataclasses import dataclass
 from textwrap import fill
@@ -13,7 +13,7 @@ from bayesglmm.common.text import plain
 from bayesglmm.plots.style import COLOURS, INK, Picture, label, new_figure
 from bayesglmm.sensitivity.implied_priors import ImpliedPriors
 
-__all__ = ["implied_priors"]
+__all__ = ["draw"]
 
 type Array = NDArray[np.float64]
 
@@ -22,12 +22,12 @@ _BINS = 30
 _COLOUR = {"typical": INK, "population": COLOURS[0], "new_group": COLOURS[1]}
 _LINES = {"typical": "-", "population": "--", "new_group": ":"}
 _CUT = (0.05, 0.95)
-"""What of a prior without bounds is shown: its tails would leave the rest a spike."""
+"""Quantiles between which a prior without bounds is shown: its tails would compress the rest."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Panel:
-    """A quantity: its draws by frame, what is on its axis, and where the axis ends, None where the draws say."""
+    """A quantity: its title, the label of its axis, its draws by frame, and the axis limits (None: by the draws)."""
 
     title: str
     axis: str
@@ -35,13 +35,13 @@ class _Panel:
     limits: tuple[float, float] | None
 
 
-def implied_priors(implied: ImpliedPriors) -> Picture:
+def draw(implied: ImpliedPriors) -> Picture:
     """Draw the prior of the baseline, of the difference each predictor makes, and of the spread of groups.
 
     Parameters
     ----------
     implied
-        What `model.implied_priors()` returned.
+        The priors on the scale of the response.
 
     Returns
     -------
@@ -53,32 +53,32 @@ def implied_priors(implied: ImpliedPriors) -> Picture:
     rows, across = -(-len(panels) // _ACROSS), min(len(panels), _ACROSS)
     grouped = "block" in implied.draws.dims
     change = "the change each predictor makes"
-    apart = f", {change}, and how far groups lie apart; by frame (b at 0, averaged over, or of one new group)"
+    spread = f", {change}, and the spread between groups; by frame (b at 0, averaged over, or of one new group)"
     caption = (
         f"What the priors say before the data, on the scale of the response: {plain(implied.outcome)} at the baseline"
-        f"{apart if grouped else f' and {change}'}. Each line is the share of the prior in each of {_BINS} bins."
+        f"{spread if grouped else f' and {change}'}. Each line is the share of the prior in each of {_BINS} bins."
     )
     with new_figure(0.8 + 2.5 * across, 0.8 + 1.8 * rows, caption) as figure:
-        every = figure.subplots(rows, across, squeeze=False).ravel()
-        for axes, panel in zip(every, panels, strict=False):
+        grid = figure.subplots(rows, across, squeeze=False).ravel()
+        for axes, panel in zip(grid, panels, strict=False):
             _draw(axes, panel, log=positive)
-        for axes in every[len(panels) :]:
+        for axes in grid[len(panels) :]:
             axes.set_axis_off()
         figure.supylabel("share of the prior", fontsize=9)
         if grouped:
-            figure.legend(*every[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+            figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return figure
 
 
 def _panels(implied: ImpliedPriors) -> list[_Panel]:
     """List the baseline, every step and the spread of every block."""
     draws, bounded, positive = implied.draws, implied.range == "unit", implied.range == "positive"
-    kind = "ratio" if positive else "difference"
+    contrast = "ratio" if positive else "difference"
     unit = (0.0, 1.0) if bounded else None
     level = "probability" if bounded else "mean"
     panels = [_Panel("baseline", level, _by_frame(draws["mean"].isel(point=0)), unit)]
     for step in draws["step"].values:
-        values = _by_frame(draws[kind].sel(step=step))
+        values = _by_frame(draws[contrast].sel(step=step))
         panels.append(
             _Panel(
                 str(step),
@@ -117,10 +117,10 @@ def _draw(axes: Axes, panel: _Panel, *, log: bool) -> None:
 
 
 def _power_of_ten(exponent: float) -> str:
-    """Write 10 to a power: `10⁻³`; of a power that is not whole the number."""
+    """Return `10⁻³` for a whole exponent, the number for another."""
     if exponent != round(exponent):
         return f"{10**exponent:.3g}"
-    return "10" + f"{exponent:.0f}".translate(_RAISED)
+    return "10" + f"{exponent:.0f}".translate(_SUPERSCRIPTS)
 
 
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -1,35 +1,30 @@
-"""`power_scaling(table)`: how far the prior and the likelihood move each quantity."""
+"""The picture of power scaling: how far the prior and the likelihood move each quantity."""
 
 import numpy as np
-import pandas as pd
 
 from bayesglmm.common.names import parameters_text
 from bayesglmm.plots.style import COLOURS, GREY, INK, Picture, as_labels, frameless, new_figure
+from bayesglmm.sensitivity.power_scaling import PriorSensitivity
 
-__all__ = ["power_scaling"]
+__all__ = ["draw"]
 
 
-def power_scaling(table: pd.DataFrame, threshold: float, likelihood: str) -> Picture:
+def draw(shown: PriorSensitivity, threshold: float) -> Picture:
     """Draw the sensitivity of each quantity to the prior and to the likelihood.
 
     Parameters
     ----------
-    table
-        Index the quantities; columns `prior`, `alone`, `likelihood`.
+    shown
+        The sensitivities.
     threshold
-        From which on a quantity counts as sensitive.
-    likelihood
-        Which likelihood was scaled.
-
-    Returns
-    -------
-    Picture
+        The smallest sensitivity that counts, a dashed line.
     """
+    table = shown.table
     texts = as_labels(parameters_text([str(name) for name in table.index]), 80)
     heights = np.arange(len(table), 0, -1, dtype=float)
     caption = (
         "Power scaling: how far the distribution of each quantity moves when the priors (filled), the class of them "
-        f"that moves it most (diamond) or {likelihood} (open) are raised to a power near one, per doubling; from "
+        f"that moves it most (diamond) or {shown.likelihood} (open) are raised to a power near one, per doubling; from "
         f"{threshold:g} on it counts as sensitive."
     )
     with new_figure(6.4 + 0.05 * max(0, max(map(len, texts)) - 24), 1.1 + 0.26 * len(table), caption) as figure:

@@ -1,4 +1,4 @@
-"""Figures as a reader wants them: two significant digits of the uncertainty, no more."""
+"""Rounding of numbers to two significant digits of their uncertainty."""
 
 import math
 
@@ -15,7 +15,7 @@ def decimals(sd: float) -> int:
 
 
 def rounded(value: float, places: int) -> str:
-    """Return a number with so many decimals, thousands separated, a true minus, and no negative zero."""
+    """Return a number to a number of decimals, with thousands separators, a minus sign, and no negative zero."""
     if not math.isfinite(value):
         return "–"
     text = f"{value:,.{places}f}"

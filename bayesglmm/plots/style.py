@@ -1,4 +1,4 @@
-"""One style for every figure: colours that survive grey printing and colour blindness, and what axes say.
+"""One style for every figure: colours that differ in grey print and to the colour-blind; labels as plain text.
 
 References
 ----------
@@ -25,7 +25,7 @@ from PIL import Image
 from bayesglmm.common.names import columns_text
 from bayesglmm.common.text import cut, plain
 from bayesglmm.errors import OptionError
-from bayesglmm.specify.model import Model
+from bayesglmm.posterior.summaries import interval
 
 __all__ = [
     "BAD",
@@ -40,12 +40,12 @@ __all__ = [
     "as_labels",
     "columns_text",
     "drawn",
-    "forest",
+    "forest_rows",
     "frameless",
+    "intervals_text",
     "label",
     "new_figure",
     "quantiles",
-    "scale",
     "wrapped",
 ]
 
@@ -53,15 +53,15 @@ INK = "#1a1a1a"
 GREY = "#8a8a8a"
 BAD = "#b00020"
 COLOURS = ("#004488", "#bb5566", "#ddaa33", "#6699cc", "#000000", "#997700", "#ee99aa", "#777777")
-"""Of groups, in order; the first three differ in lightness as much as in hue."""
+"""Colours of groups, in order; the first three differ in lightness as much as in hue."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DPI = 200
 
 LONGEST = 60
-"""Places of a label; of longer ones the middle is left out."""
+"""The longest label, in characters; the middle of longer ones is left out."""
 
 WRAPPED = 160
-"""Places of a text that is broken into lines."""
+"""The longest text that is wrapped into lines, in characters."""
 
 _STYLE: dict[str, Any] = {
     "text.parse_math": False,  # a label is text, whatever dollar signs it has
@@ -110,10 +110,10 @@ _FONTS = (
     "Nirmala UI",
     "Arial Unicode MS",
 )
-"""The first is matplotlib's own; the others, where they are installed, have what it lacks."""
+"""The first comes with matplotlib; the others, where installed, have the characters that it lacks."""
 
 _KEPT = ("backend", "interactive", "timezone", "toolbar", "tk.", "webagg.", "date.", "figure.max_open_warning")
-"""Of matplotlib's settings, those that are not about looks: they stay as the user has them."""
+"""Prefixes of matplotlib's settings that do not concern the style: they stay as the user has them."""
 
 
 @cache
@@ -124,13 +124,13 @@ def _fonts() -> tuple[str, ...]:
 
 @cache
 def _glyphs() -> frozenset[int]:
-    """Return the characters that the figures' fonts have."""
+    """Return the code points that the figures' fonts have."""
     return frozenset().union(*(get_font(fontManager.findfont(name)).get_charmap() for name in _fonts()))
 
 
 @contextmanager
 def _styled() -> Iterator[None]:
-    """Use the package's style over matplotlib's defaults; matplotlib's settings are as before afterwards."""
+    """Use the package's style over matplotlib's defaults, and restore the user's settings afterwards."""
     before: Any = {key: mpl.rcParamsDefault[key] for key in mpl.rcParamsDefault if not key.startswith(_KEPT)}
     with mpl.rc_context(before | _STYLE | {"font.sans-serif": list(_fonts())}):
         yield
@@ -139,20 +139,19 @@ def _styled() -> Iterator[None]:
 class Picture(Figure):
     """A matplotlib figure in the package's style that a notebook shows without pyplot; its label is its caption.
 
-    Its texts are shown as they are: between dollar signs stands no mathematics, unless a text is told so by its
-    `set_parse_math(True)`.
+    Text between dollar signs is not read as mathematics, unless a text has `set_parse_math(True)`.
     """
 
     def _repr_png_(self) -> bytes:
         return self.png()
 
     def draw(self, renderer: RendererBase) -> None:
-        """Draw the figure in the style it was made in: matplotlib makes ticks only now."""
+        """Draw the figure in the package's style, in which matplotlib creates the ticks."""
         with _styled():
             super().draw(renderer)
 
     def savefig(self, fname: Any, **options: Any) -> None:
-        """Save the figure as matplotlib does, at 200 dots an inch unless told otherwise."""
+        """Save the figure as matplotlib does, by default at 200 dots per inch."""
         with _styled():
             super().savefig(fname, **{"dpi": DPI, **options})
 
@@ -162,9 +161,9 @@ class Picture(Figure):
         Parameters
         ----------
         dpi
-            Dots an inch.
+            Dots per inch.
         colours
-            How many colours it has at most, from 2 to 256; None for all. With 64 a file is about a quarter as large.
+            The largest number of colours, from 2 to 256; None for all. With 64 the file is about a quarter as large.
 
         Raises
         ------
@@ -201,13 +200,8 @@ def new_figure(width: float, height: float, caption: str) -> Iterator[Picture]:
         yield picture
 
 
-def scale(model: Model) -> str:
-    """Name the scale of the linear predictor, for an axis."""
-    return model.family.link.scale
-
-
 def drawn(text: object) -> str:
-    r"""Return text from the data or the user as one line that the fonts can draw: what they lack as `\u65e5`."""
+    r"""Return text from the data or the user as one line, characters that the fonts lack as `\u65e5`."""
     line = plain(text)
     if not line.strip():
         return f'"{line}"'
@@ -217,52 +211,58 @@ def drawn(text: object) -> str:
 
 
 def label(text: object, most: int = LONGEST) -> str:
-    """Return text from the data or the user as a figure shows it: one line, of at most so many places."""
+    """Return text from the data or the user as a figure shows it: one line of at most `most` characters."""
     return as_labels([text], most)[0]
 
 
 def as_labels(texts: Iterable[object], most: int = LONGEST) -> list[str]:
-    """Return texts as `label` does, those apart that would be cut to the same."""
+    """Return texts as `label` does; texts that would be shortened to the same are numbered."""
     return cut([drawn(text) for text in texts], most)
 
 
 def wrapped(text: object, width: int) -> str:
-    """Return text from the data or the user in lines of so many places, of at most 160 places in all."""
+    """Return text from the data or the user, at most 160 characters, wrapped at `width` characters."""
     return fill(label(text, WRAPPED), width)
 
 
 def frameless(axes: Axes) -> None:
-    """Take away the left spine and its ticks: rows of a forest need none."""
+    """Remove the left spine and its ticks from a forest."""
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
 
 
-def quantiles(draws: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what every forest shows of draws (s, k), shape (5, k): the 2.5, 25, 50, 75 and 97.5 % quantiles."""
-    return np.asarray(np.quantile(draws, (0.025, 0.25, 0.5, 0.75, 0.975), axis=0))
+def quantiles(draws: NDArray[np.float64], ci_prob: float) -> NDArray[np.float64]:
+    """Return what a forest shows of draws (s, k), shape (5, k): lower end, quartiles with the median, upper end."""
+    lower, upper = interval(ci_prob)
+    return np.asarray(np.quantile(draws, (lower, 0.25, 0.5, 0.75, upper), axis=0))
 
 
-def forest(
+def intervals_text(ci_prob: float) -> str:
+    """Say what the rows of a forest are."""
+    return f"posterior median, 50 % interval (thick) and {100 * ci_prob:g} % equal-tailed interval (thin)"
+
+
+def forest_rows(
     axes: Axes,
     values: NDArray[np.float64],
     heights: NDArray[np.float64],
     weight: float = 1.0,
     reference: float | None = 0.0,
 ) -> None:
-    """Draw rows of a forest: 95 % interval thin, 50 % interval thick, median as a point, a reference as a line.
+    """Draw rows of a forest: interval thin, 50 % interval thick, median as a point, a reference as a line.
 
     Parameters
     ----------
     axes
-        Where.
+        The axes to draw on.
     values
         (5, k) as `quantiles` returns them.
     heights
-        (k,) where the rows are.
+        (k,) vertical positions of the rows.
     weight
-        How heavy lines and points are; less than 1 for many rows.
+        Factor of line widths and point sizes; less than 1 for many rows.
     reference
-        Where the dashed line is, None for none.
+        Position of the dashed line, None for none.
     """
     many = weight < 0.5
     if reference is not None:
@@ -273,7 +273,7 @@ def forest(
         values[4],
         color=GREY if many else INK,
         linewidth=0.6 if many else 1.0 * weight,
-        gid="interval95",
+        gid="interval",
     )
     axes.hlines(heights, values[1], values[3], color=COLOURS[0], linewidth=3.2 * weight, gid="interval50")
     axes.plot(

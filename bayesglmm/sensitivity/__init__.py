@@ -1,1 +1,1 @@
-"""What rests on the prior and what on the data: before the fit, after it, and where the data have no maximum."""
+"""Sensitivity to the prior: implied priors, power scaling, prior ladders, Bayes factors of sds, separation."""

@@ -1,6 +1,7 @@
-"""`prior_ladder(fit)`: the same model under ever wider priors, each fitted, beside a penalized estimate without any.
+"""`prior_ladder(fit)`: the same model fitted under wider and wider priors, beside a penalized estimate without any.
 
-Where estimates climb with the scale, the prior holds them and the data do not: separation is the usual reason.
+An estimate that grows with the scale of its prior is determined by the prior and not by the data: separation is the
+usual reason.
 
 References
 ----------
@@ -15,11 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from bayesglmm.common.names import find
-from bayesglmm.common.tables import plain_table
+from bayesglmm.common.results import Layout, Result
 from bayesglmm.errors import DataError, OptionError, choose
+from bayesglmm.posterior.moments import summarise
 from bayesglmm.posterior.protocol import Fitted
+from bayesglmm.posterior.summaries import interval
 from bayesglmm.sensitivity.firth import firth
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.priors import Prior
@@ -32,12 +36,13 @@ if TYPE_CHECKING:
     from bayesglmm.plots import Picture
     from bayesglmm.sample.diagnostics import Check
 
-__all__ = ["LADDERS", "Ladder", "PriorLadder", "Refittable", "Refitted", "prior_ladder"]
+__all__ = ["WIDENED", "PriorLadder", "Refittable", "Refitted", "Widened", "prior_ladder"]
 
-type Ladder = Literal["slopes", "sd"]
+type Array = NDArray[np.float64]
+type Widened = Literal["slopes", "sd"]
 
-LADDERS: tuple[Ladder, ...] = ("slopes", "sd")
-"""Whose priors widen."""
+WIDENED: tuple[Widened, ...] = ("slopes", "sd")
+"""The parameters whose priors widen."""
 
 
 class Refitted(Fitted, Protocol):
@@ -54,27 +59,29 @@ class Refittable[F: Refitted](Fitted, Protocol):
         """Fit again with other priors."""
 
 
-@dataclass(frozen=True, eq=False)
-class PriorLadder[F: Refitted]:
-    """Estimates under ever wider priors.
+@dataclass(frozen=True, eq=False, repr=False)
+class PriorLadder[F: Refitted](Result):
+    """Estimates under wider and wider priors.
 
     Parameters
     ----------
     table
-        Index `parameter`, `scale`; the posterior `median` and its 95 % equal-tailed interval `lower`, `upper`.
+        Index `parameter`, `scale`; columns `mean median sd lower upper` of the posterior, with equal-tailed intervals.
     draws
-        Draws of coefficients, sds and correlations, dims `scale`, `chain`, `draw` and their own.
+        Draws of coefficients, sds and correlations, dims `scale`, `chain`, `draw` and those of the parameter.
     priors
-        What the priors of a rung are, with `scale` for its number.
+        The priors as a function of `scale`.
     references
         Penalized estimates (Firth) of the coefficients of a logistic model, its groups ignored; empty for others.
     fits
-        The fit of each scale, to ask of every rung what was asked of the first: an effect on the population may stay
-        where coefficients climb, or climb with them.
+        The fit of each scale, from which other estimates follow: an effect on the population may be stable where
+        coefficients grow with the scale, or grow with them.
     verdicts
-        By scale, what the sampler's checks say.
-    about
-        Whose numbers the coefficients are, and on which scale.
+        By scale, the verdict of the sampler's checks.
+    estimand
+        The frame of the coefficients, and their scale.
+    ci_prob
+        The probability of the equal-tailed intervals.
     """
 
     table: pd.DataFrame
@@ -83,45 +90,48 @@ class PriorLadder[F: Refitted]:
     references: Mapping[str, float]
     fits: Mapping[float, F]
     verdicts: Mapping[float, str]
-    about: str
+    estimand: str
+    ci_prob: float = 0.95
 
     def plot(self, parameters: Sequence[str] | None = None) -> "Picture":
         """Draw estimates against the scale of the prior: see `bayesglmm.plots.prior_ladder`."""
-        from bayesglmm.plots.prior_ladder import prior_ladder
+        from bayesglmm.plots.prior_ladder import draw
 
         known = list(dict.fromkeys(self.table.index.get_level_values("parameter")))
-        chosen = [choose("parameters", find(name, known) or name, known) for name in (parameters or known)]
-        return prior_ladder(self.table.loc[chosen], self.references, self.priors, self.about)
+        return draw(self, [choose("parameters", find(name, known) or name, known) for name in (parameters or known)])
 
-    def __str__(self) -> str:
-        """Return what widens, the table, the penalized estimates, and any rung whose sampling failed."""
+    def _layout(self) -> Layout:
+        """Show medians with a column a scale, the penalized estimates, and any scale whose sampling failed."""
         names = list(dict.fromkeys(self.table.index.get_level_values("parameter")))
         wide = self.table["median"].unstack("scale").loc[names]
         if self.references:
             wide = wide.assign(**{"Firth, no groups": pd.Series(self.references)})
         failed = [f"  scale {scale:g}: {verdict}" for scale, verdict in self.verdicts.items() if "FAILED" in verdict]
-        text = plain_table(wide).to_string(float_format="{:.3f}".format, na_rep="")
-        return "\n".join([f"posterior medians under {self.priors}; {self.about}", *failed, "", text])
-
-    def __repr__(self) -> str:
-        """Return the same as `str()`."""
-        return str(self)
+        above = (f"posterior medians under {self.priors}; {self.estimand}", *failed)
+        return Layout(above, wide, options={"float_format": "{:.3f}".format, "na_rep": ""})
 
 
 def prior_ladder[F: Refitted](
-    fit: Refittable[F], scales: Sequence[float] = (1, 2.5, 5, 10), *, of: str = "slopes", progress: bool = False
+    fit: Refittable[F],
+    scales: Sequence[float] = (1, 2.5, 5, 10),
+    *,
+    parameters: str = "slopes",
+    ci_prob: float = 0.95,
+    progress: bool = False,
 ) -> PriorLadder[F]:
-    """Fit a model again under ever wider priors.
+    """Fit a model again under wider and wider priors.
 
     Parameters
     ----------
     fit
         The fit; its data, settings, seed and other priors stay.
     scales
-        The rungs, in units of the scale that default priors are made of, where the default is 2.5.
-    of
-        `"slopes"`: every slope has the prior Normal(0, scale · s_y/s_x), one given by the user as well. `"sd"`: every
-        sd has half-t(3, 0, scale · s_y/s_z).
+        The scales, in units of s_y/s_x, of which the default prior has 2.5.
+    parameters
+        Whose priors widen. `"slopes"`: every slope has the prior Normal(0, scale · s_y/s_x), in place of one given by
+        the user too. `"sd"`: every sd has half-t(3, 0, scale · s_y/s_z).
+    ci_prob
+        The probability of the equal-tailed intervals.
     progress
         Whether to show progress bars.
 
@@ -134,39 +144,41 @@ def prior_ladder[F: Refitted](
     Raises
     ------
     OptionError
-        If there is nothing whose prior could widen, or a scale is not above zero or given twice.
+        If the model has no such parameters, a scale is not above zero or given twice, or `ci_prob` is no probability.
 
     References
     ----------
     Gelman et al. (2008); Heinze & Schemper (2002).
     """
-    ladder = choose("of", of, LADDERS)
-    rungs = _rungs(scales)
-    units = _units(fit.model, ladder)
+    interval(ci_prob)
+    widened = choose("parameters", parameters, WIDENED)
+    ascending = _ascending(scales)
+    units = _units(fit.model, widened)
     keep = [name for name in variable_names(fit.model) if not name.startswith("b_")]
     old = fit.model.priors
     fits: dict[float, F] = {}
-    for scale in rungs:
-        wider = {path: _prior(ladder, scale * unit) for path, unit in units.items()}
+    for scale in ascending:
+        wider = {path: _prior(widened, scale * unit) for path, unit in units.items()}
         fits[scale] = fit.update(priors={"preset": old.preset, **old.specified, **wider}, progress=progress)
-    verdicts = {scale: rung.check().verdict for scale, rung in fits.items()}
-    draws = xr.concat([rung.posterior[keep] for rung in fits.values()], dim=pd.Index(rungs, name="scale"))
+    verdicts = {scale: refitted.check().verdict for scale, refitted in fits.items()}
+    draws = xr.concat([refitted.posterior[keep] for refitted in fits.values()], dim=pd.Index(ascending, name="scale"))
     conditional = "conditional (b = 0), " if fit.model.design.blocks else ""
-    about = f"{conditional}{fit.model.family.link.name} scale"
-    return PriorLadder(_table(draws), draws, _words(ladder), _references(fit.model), fits, verdicts, about)
+    estimand = f"{conditional}{fit.model.family.link.name} scale"
+    table, references = _table(draws, ci_prob), _references(fit.model)
+    return PriorLadder(table, draws, _priors_text(widened), references, fits, verdicts, estimand, ci_prob)
 
 
-def _rungs(scales: Sequence[float]) -> list[float]:
-    rungs = [float(scale) for scale in scales]
-    if not rungs or not all(np.isfinite(scale) and scale > 0 for scale in rungs) or len(set(rungs)) < len(rungs):
+def _ascending(scales: Sequence[float]) -> list[float]:
+    values = [float(scale) for scale in scales]
+    if not values or not all(np.isfinite(scale) and scale > 0 for scale in values) or len(set(values)) < len(values):
         raise OptionError(f"scales={tuple(scales)!r}: give distinct numbers above zero, such as (1, 2.5, 5, 10)")
-    return sorted(rungs)
+    return sorted(values)
 
 
-def _units(model: Model, ladder: str) -> dict[tuple[str, ...], float]:
+def _units(model: Model, widened: Widened) -> dict[tuple[str, ...], float]:
     """Return the path of every prior that widens with s_y/s_x of its column."""
     design, unit = model.design, scales_of(model.design, model.family)
-    if ladder == "sd":
+    if widened == "sd":
         paths = [("sd", block.name, column) for block in design.blocks for column in block.columns]
         columns = [value for block in unit.blocks for value in block]
     else:
@@ -174,23 +186,24 @@ def _units(model: Model, ladder: str) -> dict[tuple[str, ...], float]:
         columns = list(unit.slopes)
     if not paths:
         raise OptionError(
-            f"the model has no {'slopes' if ladder == 'slopes' else 'random effects'} whose prior could widen"
+            f"the model has no {'slopes' if widened == 'slopes' else 'random effects'} whose prior could widen"
         )
     return {tuple(part for part in path if part): unit.response / x for path, x in zip(paths, columns, strict=True)}
 
 
-def _prior(ladder: str, scale: float) -> Prior:
+def _prior(widened: Widened, scale: float) -> Prior:
     rounded = float(f"{scale:.4g}")
-    return Normal(0, rounded) if ladder == "slopes" else HalfStudentT(3, 0, rounded)
+    return Normal(0, rounded) if widened == "slopes" else HalfStudentT(3, 0, rounded)
 
 
-def _words(ladder: str) -> str:
-    return "slopes ~ Normal(0, scale · s_y/s_x)" if ladder == "slopes" else "sds ~ half-t(3, 0, scale · s_y/s_z)"
+def _priors_text(widened: Widened) -> str:
+    return "slopes ~ Normal(0, scale · s_y/s_x)" if widened == "slopes" else "sds ~ half-t(3, 0, scale · s_y/s_z)"
 
 
-def _table(draws: xr.Dataset) -> pd.DataFrame:
+def _table(draws: xr.Dataset, ci_prob: float) -> pd.DataFrame:
     """Summarise every parameter at every scale."""
-    rows = {}
+    columns: list[Array] = []
+    rows: list[tuple[str, float]] = []
     for name, values in draws.data_vars.items():
         flat = values.transpose("scale", "chain", "draw", ...).values.reshape(
             draws.sizes["scale"], -1, *values.shape[3:]
@@ -198,12 +211,11 @@ def _table(draws: xr.Dataset) -> pd.DataFrame:
         flat = flat.reshape(*flat.shape[:2], -1)
         labels = [""] if values.ndim == 3 else [f"[{label}]" for label in values[values.dims[3]].values]
         for j, label in enumerate(labels):
-            for scale, one in zip(draws["scale"].values, flat[..., j], strict=True):
-                rows[f"{name}{label}", float(scale)] = dict(
-                    zip(("median", "lower", "upper"), np.quantile(one, (0.5, 0.025, 0.975)), strict=True)
-                )
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table.index = pd.MultiIndex.from_tuples(list(rows), names=["parameter", "scale"])
+            for scale, parameter in zip(draws["scale"].values, flat[..., j], strict=True):
+                rows.append((f"{name}{label}", float(scale)))
+                columns.append(parameter)
+    table = summarise(np.column_stack(columns), ci_prob)
+    table.index = pd.MultiIndex.from_tuples(rows, names=["parameter", "scale"])
     return table
 
 
@@ -214,7 +226,7 @@ def _references(model: Model) -> dict[str, float]:
     if not model.family.link.log_odds or model.family.outcome_type not in ("binary", "trials"):
         return {}
     try:
-        found = firth(design.x, outcome.y, outcome.trials, design.offset)
-    except DataError:  # there is no such estimate to stand beside
+        penalized = firth(design.x, outcome.y, outcome.trials, design.offset)
+    except DataError:  # the penalized likelihood has no maximum that is found
         return {}
-    return {f"beta[{name}]": float(value) for name, value in zip(design.coef, found.beta, strict=True)}
+    return {f"beta[{name}]": float(value) for name, value in zip(design.coef, penalized.beta, strict=True)}

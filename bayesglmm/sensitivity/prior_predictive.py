@@ -1,7 +1,7 @@
 """`prior_predictive(model)`: parameters and outcomes drawn from the priors alone, directly and without a sampler.
 
-All priors are independent, those of correlations by their partial correlations, so every draw is a draw from
-the joint prior: no chain, no warm-up, nothing to converge.
+All priors are independent, those of correlations in their partial correlations, so that draws from each are
+independent draws from the joint prior.
 
 References
 ----------
@@ -27,7 +27,7 @@ __all__ = ["check_draws", "hyperparameters", "prior_predictive"]
 
 type Array = NDArray[np.float64]
 
-_LEAD = ("chain", "draw")
+_SAMPLE_DIMS = ("chain", "draw")
 
 
 def prior_predictive(model: Model, *, draws: int = 1000, seed: int | np.random.Generator | None = None) -> xr.DataTree:
@@ -38,9 +38,9 @@ def prior_predictive(model: Model, *, draws: int = 1000, seed: int | np.random.G
     model
         Design, family and priors.
     draws
-        How many.
+        The number of draws.
     seed
-        What the draws start from.
+        The seed, or the generator itself.
 
     Returns
     -------
@@ -62,30 +62,30 @@ def prior_predictive(model: Model, *, draws: int = 1000, seed: int | np.random.G
     prior = hyperparameters(model, draws, rng)
     design, outcome = model.design, model.design.outcome
     assert outcome is not None
-    read = Draws(prior, design)
+    arrays = Draws(prior, design)
     for block in design.blocks:
-        b = new_effects(rng, read.covariance(block), len(block.levels))[None]
-        coords = {block.name: list(block.levels)}
-        prior = prior.assign({f"b_{block.name}": xr.DataArray(b, coords, (*_LEAD, block.name, f"{block.name}_coef"))})
-    read = Draws(prior, design)
-    effects = resolve(read, design, {block.name: "group" for block in design.blocks}, rng)
-    eta, _ = eta_and_variance(read.beta, design, effects, slice(None))
+        b = new_effects(rng, arrays.covariance(block), len(block.levels))[None]
+        coords, dims = {block.name: list(block.levels)}, (*_SAMPLE_DIMS, block.name, f"{block.name}_coef")
+        prior = prior.assign({f"b_{block.name}": xr.DataArray(b, coords, dims)})
+    arrays = Draws(prior, design)
+    effects = resolve(arrays, design, {block.name: "group" for block in design.blocks}, rng)
+    eta, _ = eta_and_variance(arrays.beta, design, effects, slice(None))
     mean = mean_response(model.family.link, eta, None)
     trials = np.ones(design.n) if outcome.trials is None else outcome.trials
-    y = np.asarray(model.family.draw(rng, mean, read.parameters(model.family), trials), dtype=np.float64)
-    lines = {"chain": [0], "draw": np.arange(draws), "row": design.columns.rows}
-    drawn = xr.Dataset({"mean": ((*_LEAD, "row"), mean[None]), "y": ((*_LEAD, "row"), y[None])}, lines)
+    y = np.asarray(model.family.draw(rng, mean, arrays.parameters(model.family), trials), dtype=np.float64)
+    labels, by_row = {"chain": [0], "draw": np.arange(draws), "row": design.columns.rows}, (*_SAMPLE_DIMS, "row")
+    predictive = xr.Dataset({"mean": (by_row, mean[None]), "y": (by_row, y[None])}, labels)
     observed = xr.Dataset({"y": ("row", outcome.y)}, {"row": design.columns.rows})
-    return xr.DataTree.from_dict({"prior": prior, "prior_predictive": drawn, "observed_data": observed})
+    return xr.DataTree.from_dict({"prior": prior, "prior_predictive": predictive, "observed_data": observed})
 
 
 def check_draws(draws: Any) -> None:
-    """Refuse a number of draws that is not one.
+    """Check a number of draws.
 
     Raises
     ------
     OptionError
-        Saying what was given and what is allowed.
+        If it is not a whole number above zero.
     """
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
         raise OptionError(f"draws={draws!r} is not a whole number from 1 on")
@@ -114,12 +114,12 @@ def hyperparameters(model: Model, draws: int, rng: np.random.Generator) -> xr.Da
     values |= {name: draw(assigned.prior, rng, draws) for name, assigned in priors.parameters.items()}
     dims, labels = posterior_dims(model), posterior_coords(model)
     coords = {dim: labels[dim] for name in values for dim in dims[name]}
-    variables = {name: ((*_LEAD, *dims[name]), each[None]) for name, each in values.items()}
+    variables = {name: ((*_SAMPLE_DIMS, *dims[name]), array[None]) for name, array in values.items()}
     return xr.Dataset(variables, {"chain": [0], "draw": np.arange(draws), **coords})
 
 
 def _beta(model: Model, draws: int, rng: np.random.Generator) -> Array:
-    """Draw the coefficients on the original scale, shape (draws, p): the intercept's prior is of the centred design."""
+    """Draw the coefficients on the original scale, (draws, p); the intercept's prior is that of centred columns."""
     design, priors = model.design, model.priors
     slopes = [draw(assigned.prior, rng, draws) for assigned in priors.slopes]
     if priors.intercept is None:
@@ -139,12 +139,12 @@ def _correlations(block: BlockDesign, eta: float, draws: int, rng: np.random.Gen
     k = block.size
     root = np.zeros((draws, k, k))
     for i in range(k):
-        left = np.ones(draws)
+        remainder = np.ones(draws)  # √(1 − Σ of the squares of the row so far)
         for j in range(i):
             shape = eta + (k - 2 - j) / 2
             partial = 2 * rng.beta(shape, shape, draws) - 1
-            root[:, i, j] = partial * left
-            left = left * np.sqrt(1 - np.square(partial))
-        root[:, i, i] = left
+            root[:, i, j] = partial * remainder
+            remainder = remainder * np.sqrt(1 - np.square(partial))
+        root[:, i, i] = remainder
     lower = np.tril_indices(k, -1)
     return np.asarray((root @ np.swapaxes(root, 1, 2))[:, lower[0], lower[1]])

@@ -230,11 +230,13 @@ class Model:
 
         return prior_predictive(self, draws=draws, seed=seed)
 
-    def implied_priors(self, *, step: "Step" = "sd", draws: int = 4000, seed: int | None = 0) -> "ImpliedPriors":
+    def implied_priors(
+        self, *, step: "Step" = "sd", draws: int = 4000, seed: int | None = 0, ci_prob: float = 0.95
+    ) -> "ImpliedPriors":
         """Return what the priors say on the scale of the response: see `bayesglmm.sensitivity.implied_priors`."""
         from bayesglmm.sensitivity.implied_priors import implied_priors
 
-        return implied_priors(self, step=step, draws=draws, seed=seed)
+        return implied_priors(self, step=step, draws=draws, seed=seed, ci_prob=ci_prob)
 
     def to_pymc(self, *, prior_only: bool = False) -> "pm.Model":
         """Return the model as a PyMC graph: add to it and sample it as any other.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from handmade import hand_made
 from matplotlib.text import Text
 
@@ -22,6 +23,7 @@ from bayesglmm.common.text import cut, plain
 from bayesglmm.errors import DataError
 from bayesglmm.faces.report import Wanted, write_report, write_results
 from bayesglmm.plots import Picture
+from bayesglmm.sensitivity.prior_ladder import PriorLadder
 
 NASTY = (
     "$10k-$20k",
@@ -82,16 +84,21 @@ def without_markup(figure: Picture) -> str:
 
 LEVELS = ("$x_{$", "_hidden", "<b>&amp;</b>", r"two\nlines")
 FIGURES: dict[str, tuple[Callable[[Fit], Picture], tuple[str, ...]]] = {
-    "coefficients": (plots.coefficients, ("f[$x_{$]", "f[<b>&amp;</b>] × x", r"f[two\nlines]")),
-    "forest": (plots.forest, (*LEVELS, r"\frac{1}", "a:b", r"red\x1b[31m", r"turned\u202eround", '""')),
-    "coefficients of groups": (lambda fit: fit.forest(kind="coefficients", column="x"), LEVELS),
-    "means": (lambda fit: fit.forest(kind="means"), (*LEVELS, r"mean of yes")),
-    "pairs": (plots.effect_pairs, ("random effect b of x",)),
-    "quantiles": (plots.effect_quantiles, ("random effect b of g / σ",)),
+    "coefficients": (lambda fit: fit.coefficients().plot(), ("f[$x_{$]", "f[<b>&amp;</b>] × x", r"f[two\nlines]")),
+    "forest": (
+        lambda fit: fit.random_effects().plot(),
+        (*LEVELS, r"\frac{1}", "a:b", r"red\x1b[31m", r"turned\u202eround", '""'),
+    ),
+    "coefficients of groups": (lambda fit: fit.random_effects(quantity="coefficients").plot(columns="x"), LEVELS),
+    "means": (lambda fit: fit.group_means().plot(), (*LEVELS, r"mean of yes")),
+    "pairs": (lambda fit: fit.random_effects().plot("pairs"), ("random effect b of x",)),
+    "quantiles": (lambda fit: fit.random_effects().plot("quantiles"), ("random effect b of g / σ",)),
     "diagnostics": (plots.diagnostics, ("beta[",)),
-    "population": (lambda fit: plots.population(fit, "x", "f", labels={"f": "$f_{$"}), (*LEVELS, "$f_{$")),
-    "population of labels": (lambda fit: plots.population(fit, "f"), LEVELS),
-    "conditional effects": (lambda fit: fit.conditional_effects("x", by="f").plot(raw=True), LEVELS),
+    "conditional effects": (
+        lambda fit: fit.conditional_effects("x", by="f").plot(raw=True, labels={"f": "$f_{$"}),
+        (*LEVELS, "$f_{$"),
+    ),
+    "conditional effects of labels": (lambda fit: fit.conditional_effects("f").plot(raw=True), LEVELS),
     "frames": (
         lambda fit: fit.conditional_effects("f", at={"g": NASTY[1]}, frame=("group", "typical")).plot(),
         (*LEVELS, "g = $x_{$"),
@@ -102,9 +109,10 @@ FIGURES: dict[str, tuple[Callable[[Fit], Picture], tuple[str, ...]]] = {
         lambda fit: fit.predictions(by="f").plot(labels={"value": "a $mean_{$"}),
         ("f = _hidden", "a $mean_{$"),
     ),
-    "implied": (lambda fit: plots.implied_priors(fit.model.implied_priors(draws=200)), ("f: $10k-$20k → $x_{$",)),
+    "implied": (lambda fit: fit.model.implied_priors(draws=200).plot(), ("f: $10k-$20k → $x_{$",)),
     "sensitivity": (lambda fit: fit.prior_sensitivity(quantities={}).plot(), ("beta[f[$x_{$] × x]",)),
-    "heterogeneity": (lambda fit: fit.heterogeneity(draws=100).plot(references={"$a_{$": 0.5}), ("$a_{$ 0.5",)),
+    "zero sd": (lambda fit: fit.zero_sd(max_draws=100).plot(references={"$a_{$": 0.5}), ("$a_{$ 0.5",)),
+    "separation": (lambda fit: fit.separation.plot(), ("f[$x_{$]", "f[<b>&amp;</b>] × x")),
 }
 
 
@@ -121,7 +129,8 @@ def test_every_figure_shows_labels_as_they_are(fit: Fit, draw: Callable[[Fit], P
 def test_a_ladder_of_labels_is_text() -> None:
     index = pd.MultiIndex.from_product([["beta[f[T.$x_{$]:x]", "sd_g[_a]"], [1.0, 2.5]], names=["parameter", "scale"])
     table = pd.DataFrame({"median": 0.1, "lower": 0.0, "upper": 0.2}, index=index)
-    drawn = without_markup(plots.prior_ladder(table, {}, "slopes ~ Normal(0, scale)", "logit scale"))
+    ladder: PriorLadder[Any] = PriorLadder(table, xr.Dataset(), "slopes ~ Normal(0, scale)", {}, {}, {}, "logit scale")
+    drawn = without_markup(ladder.plot())
     assert "beta[f[$x_{$] × x]" in drawn
 
 
@@ -130,6 +139,9 @@ def test_every_table_is_a_line_a_row(fit: Fit) -> None:
         "fit": (str(fit), len(fit.summary())),
         "model": (str(fit.model), 0),
         "effects": (str(fit.random_effects("g")), 0),
+        "coefficients": (str(fit.coefficients()), len(fit.model.design.coef)),
+        "means": (str(fit.group_means()), 0),
+        "zero sd": (str(fit.zero_sd(max_draws=100)), 0),
         "comparisons": (str(fit.comparisons("f")), 4),
         "predictions": (str(fit.predictions(by="f")), 5),
         "separation": (str(fit.separation), len(fit.model.design.coef)),
@@ -138,9 +150,9 @@ def test_every_table_is_a_line_a_row(fit: Fit) -> None:
     }
     for name, (text, rows) in shown.items():
         assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", text), name
-        assert r"two\nlines" in text, name
+        assert name == "zero sd" or r"two\nlines" in text, name
         if rows:
-            assert len(text.rsplit("\n\n", 1)[-1].splitlines()) >= rows, name
+            assert max(len(part.splitlines()) for part in text.split("\n\n")) >= rows, name
 
 
 class Page(HTMLParser):
@@ -160,7 +172,9 @@ class Page(HTMLParser):
 
 
 def test_notebooks_show_labels_as_they_are_in_full_and_without_mathematics(fit: Fit) -> None:
-    for shown in (fit, fit.model, fit.check(), fit.separation, fit.comparisons("f"), fit.predictions(by="g")):
+    results = (fit.separation, fit.coefficients(), fit.random_effects(), fit.group_means(), fit.zero_sd(max_draws=100))
+    results += (fit.prior_sensitivity(quantities={}), fit.model.implied_priors(draws=100))
+    for shown in (fit, fit.model, fit.check(), *results, fit.comparisons("f"), fit.predictions(by="g")):
         text = shown._repr_html_()
         assert re.match(r'<div class="[^"]*tex2jax_ignore mathjax_ignore', text), type(shown)
         assert "<b>&amp;</b>" not in text
@@ -170,7 +184,7 @@ def test_notebooks_show_labels_as_they_are_in_full_and_without_mathematics(fit: 
 
 
 def test_the_report_shows_labels_as_they_are(fit: Fit, tmp_path: Path) -> None:
-    figure = plots.coefficients(fit)
+    figure = fit.coefficients().plot()
     figure.set_label("a $caption_{$ <i>\nof two lines")
     text = write_report(fit, {"c": figure}, tmp_path / "report.html", "a $title_{$\n<b>", "One\nparagraph.").read_text()
     page = Page(text)

@@ -549,7 +549,7 @@ with warnings.catch_warnings(record=True) as said:
     integral = fit.update(prior_only=False, draws=4, chains=1, tune=4, progress=False).group_log_likelihood()
     fit.predict(frame="population")
     fit.prior_sensitivity()
-    fit.heterogeneity()
+    fit.zero_sd()
     fit.separation
 ours = [str(w.message) for w in said if issubclass(w.category, bg.errors.BayesGLMMWarning)]
 print(json.dumps({

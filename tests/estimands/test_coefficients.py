@@ -60,13 +60,13 @@ def test_the_textbook_attenuation_of_a_log_odds_ratio(intercept: float) -> None:
     """log OR 1.1 at σ² = 2 becomes 0.85, an odds ratio of 2.33, by Zeger et al.; the exact one depends on where."""
     data = pd.DataFrame({"y": [0, 1, 0, 1, 1, 0, 1, 1], "x": [0, 0, 1, 1, 0, 0, 1, 1], "g": [1, 1, 1, 1, 2, 2, 2, 2]})
     fit = at(few("y ~ x + (1 | g)", data, "bernoulli"), beta=[intercept, 1.1], sd_g=[np.sqrt(2)])
-    assert fit.coefficients(method="zeger").loc["x", "marginal"] == pytest.approx(0.85, abs=0.005)
-    ratio = fit.coefficients(method="zeger", exponentiate=True).loc["x", "marginal"]
+    assert fit.coefficients(method="zeger").table.loc[("x", "marginal"), "median"] == pytest.approx(0.85, abs=0.005)
+    ratio = fit.coefficients(method="zeger", exponentiate=True).table.loc[("x", "marginal"), "median"]
     assert ratio == pytest.approx(2.34, abs=0.015)
     z = np.linspace(-10, 10, 20_001)
     weight = np.exp(-np.square(z) / 2) / np.exp(-np.square(z) / 2).sum()
     low, high = (special.logit(special.expit(eta + np.sqrt(2) * z) @ weight) for eta in (intercept, intercept + 1.1))
-    assert fit.coefficients().loc["x", "marginal"] == pytest.approx(high - low, rel=1e-10)
+    assert fit.coefficients().table.loc[("x", "marginal"), "median"] == pytest.approx(high - low, rel=1e-10)
 
 
 def test_the_textbook_ratio_of_the_toenail_trial() -> None:
@@ -133,8 +133,8 @@ def test_identity_link_and_no_groups_return_the_conditional_ones() -> None:
         few("event ~ trt", seizure_like(), "bernoulli"),
     ):
         np.testing.assert_array_equal(marginal(fit), beta(fit))
-        table = fit.coefficients()
-        np.testing.assert_array_equal(table["marginal_upper"], table["conditional_upper"])
+        table = fit.coefficients().wide
+        np.testing.assert_array_equal(table["marginal"], table["conditional"])
         assert "the same" in table.attrs["marginal"]
 
 
@@ -147,35 +147,60 @@ def test_trials_count_as_rows_of_single_outcomes() -> None:
     np.testing.assert_allclose(marginal(binomial), marginal(bernoulli), rtol=1e-10)
 
 
-def test_the_table_holds_medians_intervals_and_the_probability_of_direction() -> None:
+def test_the_table_has_a_row_a_coefficient_and_frame() -> None:
     fit = few(SEIZURE, seizure_like(), "poisson")
-    table, ratios = fit.coefficients(ci_prob=0.5), fit.coefficients(ci_prob=0.5, exponentiate=True)
-    lower, middle, upper = np.quantile(beta(fit), (0.25, 0.5, 0.75), axis=0)
-    np.testing.assert_allclose(table["conditional_lower"], lower)
-    np.testing.assert_allclose(table["conditional"], middle)
-    np.testing.assert_allclose(ratios["conditional_upper"], np.exp(upper))
-    np.testing.assert_allclose(table["marginal"], np.median(marginal(fit), axis=0))
-    signs = np.sign(beta(fit)) == np.sign(middle)
-    np.testing.assert_allclose(table["p_direction"], signs.mean(axis=0))
-    directions = [max((values > 0).mean(), (values < 0).mean()) for values in marginal(fit).T]
-    np.testing.assert_allclose(table["marginal_p_direction"], directions)
-    np.testing.assert_array_equal(ratios["p_direction"], table["p_direction"])
-    assert list(table.index) == list(fit.model.design.coef)
+    table = fit.coefficients(ci_prob=0.5).table
+    assert list(table) == ["mean", "median", "sd", "lower", "upper", "probability_positive"]
+    assert list(table.index) == [(c, f) for c in fit.model.design.coef for f in ("conditional", "marginal")]
+    for frame, draws in (("conditional", beta(fit)), ("marginal", marginal(fit))):
+        part = table.xs(frame, level="frame")
+        np.testing.assert_array_equal(part["mean"], draws.mean(axis=0))
+        np.testing.assert_array_equal(part["sd"], draws.std(axis=0, ddof=1))
+        np.testing.assert_array_equal(
+            part[["lower", "median", "upper"]].T, np.quantile(draws, (0.25, 0.5, 0.75), axis=0)
+        )
+        np.testing.assert_array_equal(part["probability_positive"], (draws > 0).mean(axis=0))
+
+
+def test_ratios_are_exponentials_of_draws_medians_and_ends_of_intervals() -> None:
+    fit = few(SEIZURE, seizure_like(), "poisson")
+    table, ratios = fit.coefficients().table, fit.coefficients(exponentiate=True)
+    np.testing.assert_array_equal(ratios.draws, np.exp(fit.coefficients().draws))
+    for column in ("median", "lower", "upper"):
+        np.testing.assert_array_equal(ratios.table[column], np.exp(table[column]))
+    expected = np.exp(beta(fit)).mean(axis=0)
+    np.testing.assert_array_equal(ratios.table.xs("conditional", level="frame")["mean"], expected)
+    np.testing.assert_array_equal(ratios.table["probability_positive"], table["probability_positive"])
+
+
+def test_frames_stand_side_by_side_in_print() -> None:
+    found = few(SEIZURE, seizure_like(), "poisson").coefficients(exponentiate=True)
+    pd.testing.assert_frame_equal(found.wide["marginal"], found.table.xs("marginal", level="frame"), check_names=False)
+    text, page = str(found), found._repr_html_()
+    assert text.startswith(
+        "rate ratio; 95 % equal-tailed intervals\nconditional: typical (b = 0)\nmarginal: population"
+    )
+    assert all(each in page for each in ("rate ratio", "probability_positive", "averaged over id"))
+    assert len(text.split("\n\n")[1].splitlines()) == 3 + 4
+    alone = few("event ~ trt", seizure_like(), "bernoulli").coefficients()
+    assert "conditional" not in str(alone)
 
 
 def test_every_table_says_what_it_holds() -> None:
     fit = few(SEIZURE, seizure_like(), "poisson")
-    assert fit.coefficients().columns.name == "log rate ratio"
-    assert fit.coefficients(exponentiate=True).columns.name == "rate ratio"
-    assert "no ratio" in fit.coefficients(exponentiate=True).attrs["intercept"]
-    assert fit.coefficients().attrs["frame"] == "conditional: typical (b = 0)"
-    assert "population (averaged over id, exactly" in fit.coefficients().attrs["marginal"]
-    assert "marginal" not in fit.coefficients(method="none")
+    attrs, ratios = fit.coefficients().table.attrs, fit.coefficients(exponentiate=True).table.attrs
+    assert attrs["quantity"] == "log rate ratio"
+    assert ratios["quantity"] == "rate ratio"
+    assert "no ratio" in ratios["intercept"]
+    assert attrs["conditional"] == "typical (b = 0)"
+    assert attrs["ci_prob"] == 0.95
+    assert "population (averaged over id, exactly" in attrs["marginal"]
+    assert fit.coefficients(method="none").frames == ("conditional",)
     binary = few("event ~ trt + (1 | id)", seizure_like(), "bernoulli", "cloglog").coefficients(exponentiate=True)
-    assert binary.columns.name == "hazard ratio"
-    assert "not proportional" in binary.attrs["note"]
+    assert binary.table.attrs["quantity"] == "hazard ratio"
+    assert "not proportional" in binary.table.attrs["note"]
     zeger = few("event ~ trt + (1 | id)", seizure_like(), "bernoulli").coefficients(method="zeger")
-    assert "not exact" in zeger.attrs["marginal"]
+    assert "not exact" in zeger.table.attrs["marginal"]
 
 
 def test_what_is_not_defined_is_refused() -> None:
@@ -190,7 +215,7 @@ def test_what_is_not_defined_is_refused() -> None:
     inverse = few("age ~ trt + (1 | id)", data, "gamma", "inverse")
     with pytest.raises(OptionError, match="method='none' gives the conditional"):
         inverse.coefficients()
-    assert list(inverse.coefficients(method="none").index) == ["Intercept", "trt"]
+    assert list(inverse.coefficients(method="none").wide.index) == ["Intercept", "trt"]
     with pytest.raises(OptionError, match="no population-level coefficients"):
         few("count ~ 0 + (1 | id)", data, "poisson").coefficients()
 

@@ -103,7 +103,9 @@ def test_binomial_outcomes_are_single_trials_and_merge_to_the_same() -> None:
 def test_without_variance_all_is_residual() -> None:
     for family in ("bernoulli", "poisson"):
         fit = at(few("event ~ trt + (1 | id)", family), sd_id=[0.0])
-        np.testing.assert_allclose(fit.icc(scale="response").loc["residual"], 1)
+        residual = fit.icc(scale="response").loc["residual"]
+        np.testing.assert_allclose(residual[["mean", "median", "lower", "upper"]], 1)
+        assert residual["sd"] == 0
 
 
 def test_what_is_not_defined_is_refused() -> None:

@@ -13,7 +13,7 @@ import pytest
 from handmade import hand_made, seizure_fit, seizure_like
 from matplotlib.figure import Figure
 
-from bayesglmm import Fit, glmm, plots
+from bayesglmm import Fit, glmm
 from bayesglmm.errors import OptionError, StorageError
 from bayesglmm.faces.report import Wanted, draw_figures, prepare, write_report, write_results
 from bayesglmm.faces.report.reading import how_to_read
@@ -72,8 +72,8 @@ def page_of(fit: Fit, folder: Path, **options: Any) -> tuple[Page, str]:
 
 
 def test_report_stands_alone_with_every_figure(fit: Fit, tmp_path: Path) -> None:
-    drawn = plots.coefficients(fit)
-    png = plots.forest(fit).png(dpi=50)
+    drawn = fit.coefficients().plot()
+    png = fit.random_effects().plot().png(dpi=50)
     page, text = page_of(fit, tmp_path, figures={"coefficients": drawn, "group_effects": png}, title="A study")
     assert not re.search(r"https?://|@import|url\(|<script|<link|<iframe|javascript:", text)
     sources = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
@@ -118,11 +118,11 @@ def test_tables_hold_the_rounded_summary(fit: Fit, tmp_path: Path) -> None:
 
 def test_conditional_and_marginal_ratios_stand_beside_each_other(fit: Fit, tmp_path: Path) -> None:
     page, _ = page_of(fit, tmp_path)
-    line = fit.coefficients(exponentiate=True).loc["time"]
+    line = fit.coefficients(exponentiate=True).wide.loc["time"]
     (found,) = (row for row in page.rows if row and row[0] == "time" and len(row) == 7 and "[" in row[2])
-    assert float(found[1]) == pytest.approx(line["conditional"], abs=0.005)
-    assert float(found[4]) == pytest.approx(line["marginal"], abs=0.005)
-    assert float(found[6]) == pytest.approx(line["marginal_p_direction"], abs=0.0005)
+    assert float(found[1]) == pytest.approx(line["conditional", "median"], abs=0.005)
+    assert float(found[4]) == pytest.approx(line["marginal", "median"], abs=0.005)
+    assert float(found[6]) == pytest.approx(line["marginal", "probability_positive"], abs=0.0005)
     assert "Rate ratio, exp(coefficient)" in page.text
     linear, _ = page_of(hand_made(glmm("age ~ trt + (1 | severity)", seizure_like(), "gaussian")), tmp_path)
     assert "Marginal" not in linear.text
@@ -130,12 +130,12 @@ def test_conditional_and_marginal_ratios_stand_beside_each_other(fit: Fit, tmp_p
 
 def test_a_ratio_keeps_two_digits_however_far_its_interval_reaches() -> None:
     """Rounded by its width, [0.951, 446.8] is [1, 447], which excludes what it does not."""
-    line = pd.Series({"c": 15.6, "c_lower": 0.951, "c_upper": 446.8, "c_p_direction": 0.9734})
-    assert "<td>16</td>" in _estimate(line, "c", ratio=True)
-    assert "[0.95, 447]" in _estimate(line, "c", ratio=True)
-    assert "[1, 447]" in _estimate(line, "c", ratio=False)
-    narrow = pd.Series({"c": 1.00523, "c_lower": 1.00112, "c_upper": 1.00934, "c_p_direction": 0.99})
-    assert "[1.0011, 1.0093]" in _estimate(narrow, "c", ratio=True)
+    line = pd.Series({"median": 15.6, "lower": 0.951, "upper": 446.8, "probability_positive": 0.9734})
+    assert "<td>16</td>" in _estimate(line, ratio=True)
+    assert "[0.95, 447]" in _estimate(line, ratio=True)
+    assert "[1, 447]" in _estimate(line, ratio=False)
+    narrow = pd.Series({"median": 1.00523, "lower": 1.00112, "upper": 1.00934, "probability_positive": 0.99})
+    assert "[1.0011, 1.0093]" in _estimate(narrow, ratio=True)
 
 
 def test_model_priors_data_and_settings_are_there(fit: Fit, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_model_priors_data_and_settings_are_there(fit: Fit, tmp_path: Path) -> N
 
 def test_what_rests_on_the_data_and_what_on_the_prior_is_said_with_its_table(fit: Fit, tmp_path: Path) -> None:
     page, text = page_of(fit, tmp_path)
-    found = fit.prior_sensitivity(draws=500)
+    found = fit.prior_sensitivity(max_draws=500)
     assert text.count("<h2>Prior sensitivity</h2>") == 1
     assert found.sentence in page.text
     assert "(at 500 of 2,000 draws)" in found.sentence
@@ -272,3 +272,30 @@ def test_a_folder_that_cannot_take_results_is_refused_before_sampling(tmp_path: 
     (tmp_path / "fit" / "thesis.txt").write_text("mine")
     with pytest.raises(StorageError, match="is not a saved fit"):
         prepare(tmp_path)
+
+
+def test_the_population_figure_compares_rows_of_the_levels_that_are_held() -> None:
+    data = seizure_like(24)
+    data["size2"] = np.arange(len(data)) % 7
+    formula = 'event ~ age*trt + C(severity, Treatment("Moderate")) + size2 + (1 | id)'
+    fit = hand_made(glmm(formula, data, "bernoulli"), draws=50)
+    labels = {"age": "age (years)", "trt": "arm", "event": "risk"}
+    figure = draw_figures(fit, Wanted(("population",), "age", "trt", labels))["population"]
+    moderate = data[(data["severity"] == "Moderate") & (data["trt"] == 1)]
+    expected = moderate.groupby("age")["event"].mean()
+    for axes in figure.axes:
+        (raw,) = (artist for artist in axes.get_children() if artist.get_gid() == "raw 1")
+        np.testing.assert_allclose(raw.get_offsets()[:, 1], expected)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "typical: b = 0 of id",
+        "population: averaged over id",
+    ]
+    assert figure.axes[0].get_ylabel() == "risk"
+    assert figure.axes[0].get_xlabel() == "age (years)"
+    assert "with severity = Moderate" in " ".join(figure.get_supxlabel().split())
+
+
+def test_the_population_figure_has_no_raw_means_where_none_compare() -> None:
+    fit = hand_made(glmm("age ~ time + offset(weeks) + (1 | id)", seizure_like(), "gaussian"), draws=50)
+    figure = draw_figures(fit, Wanted(("population",), "time"))["population"]
+    assert not [one for axes in figure.axes for one in axes.get_children() if "raw" in str(one.get_gid())]

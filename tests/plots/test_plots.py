@@ -16,7 +16,6 @@ from PIL import Image
 
 from bayesglmm import Fit, glmm, plots
 from bayesglmm.errors import OptionError
-from bayesglmm.plots.curves import curves
 from bayesglmm.plots.rounding import decimals, rounded
 from bayesglmm.plots.style import columns_text
 
@@ -66,17 +65,17 @@ def every_text(figure: Figure) -> str:
 
 
 def test_coefficients_are_the_quantiles(fit: Fit) -> None:
-    figure = plots.coefficients(fit)
+    figure = fit.coefficients().plot()
     axes = figure.axes[0]
     expected = np.quantile(flat(fit, "beta")[:, 1:], LEVELS, axis=0)
-    np.testing.assert_allclose(ends(axes, "interval95"), expected[[0, 4]].T)
+    np.testing.assert_allclose(ends(axes, "interval"), expected[[0, 4]].T)
     np.testing.assert_allclose(ends(axes, "interval50"), expected[[1, 3]].T)
     np.testing.assert_allclose(called(axes, "median").get_xdata(), expected[2])
     assert [text.get_text() for text in axes.get_yticklabels()] == ["trt", "time", "trt × time"]
 
 
 def test_coefficients_axis_names_frame_and_scale(fit: Fit) -> None:
-    figure = plots.coefficients(fit)
+    figure = fit.coefficients().plot()
     assert figure.axes[0].get_xlabel() == "coefficient: conditional (typical subject, b = 0), log scale"
     (above,) = figure.axes[0].child_axes
     assert above.get_xlabel() == "conditional rate ratio, exp(coefficient)"
@@ -88,22 +87,16 @@ def test_coefficients_axis_names_frame_and_scale(fit: Fit) -> None:
 
 
 def test_coefficients_with_the_intercept(fit: Fit) -> None:
-    assert len(plots.coefficients(fit, intercept=True).axes[0].get_yticks()) == 4
+    assert len(fit.coefficients().plot(intercept=True).axes[0].get_yticks()) == 4
     alone = hand_made(glmm("count ~ 1 + (1 | id)", seizure_like(), "poisson"))
-    assert [t.get_text() for t in plots.coefficients(alone).axes[0].get_yticklabels()] == ["Intercept"]
+    assert [t.get_text() for t in alone.coefficients().plot().axes[0].get_yticklabels()] == ["Intercept"]
 
 
 def test_coefficients_without_groups_are_not_called_conditional() -> None:
-    figure = plots.coefficients(hand_made(glmm("age ~ trt", seizure_like(), "gaussian")))
+    figure = hand_made(glmm("age ~ trt", seizure_like(), "gaussian")).coefficients().plot()
     assert figure.axes[0].get_xlabel() == "coefficient: scale of the outcome (identity link)"
     assert figure.axes[0].child_axes == []
     assert "b = 0" not in str(figure.get_label())
-
-
-def test_coefficients_refuse_a_model_without_any() -> None:
-    fit = hand_made(glmm("count ~ 0 + (1 | id)", seizure_like(), "poisson"))
-    with pytest.raises(OptionError, match="no population-level coefficients"):
-        plots.coefficients(fit)
 
 
 def test_long_names_of_factors_are_shortened_unless_ambiguous() -> None:
@@ -115,13 +108,13 @@ def test_long_names_of_factors_are_shortened_unless_ambiguous() -> None:
 @pytest.mark.parametrize("groups", [10, 60])
 def test_forest_are_sorted_quantiles_with_readable_labels(groups: int) -> None:
     fit = seizure_fit(groups)
-    figure = plots.forest(fit)
+    figure = fit.random_effects().plot()
     assert len(figure.axes) == 2
     for j, axes in enumerate(figure.axes):
         expected = np.quantile(flat(fit, "b_id")[..., j], LEVELS, axis=0)
         order = np.argsort(expected[2])
         np.testing.assert_allclose(called(axes, "median").get_xdata(), expected[2][order])
-        np.testing.assert_allclose(ends(axes, "interval95"), expected[[0, 4]].T[order])
+        np.testing.assert_allclose(ends(axes, "interval"), expected[[0, 4]].T[order])
         np.testing.assert_allclose(ends(axes, "interval50"), expected[[1, 3]].T[order])
         assert [text.get_text() for text in axes.get_yticklabels()] == [str(level + 1) for level in order]
         assert overlapping(figure, axes) == []
@@ -131,10 +124,10 @@ def test_forest_are_sorted_quantiles_with_readable_labels(groups: int) -> None:
 
 
 def test_forest_of_many_groups_are_ranked_not_labelled() -> None:
-    figure = plots.forest(seizure_fit(300, draws=50))
+    figure = seizure_fit(300, draws=50).random_effects().plot()
     (first, second) = figure.axes
     assert first.get_ylabel() == "300 levels of id, in order (1 = smallest)"
-    assert len(ends(first, "interval95")) == 300
+    assert len(ends(first, "interval")) == 300
     assert overlapping(figure, first) == []
     assert len(first.get_yticks()) < 15
     assert second.get_ylabel() == ""
@@ -143,16 +136,16 @@ def test_forest_of_many_groups_are_ranked_not_labelled() -> None:
 def test_forest_want_a_factor_where_there_are_several() -> None:
     fit = hand_made(glmm("count ~ time + (1 | id) + (1 | age)", seizure_like(), "poisson"))
     with pytest.raises(OptionError, match=r"2 grouping factors.*say which"):
-        plots.forest(fit)
-    assert plots.forest(fit, "age").axes[0].get_ylabel() == "level of age"
+        fit.random_effects().plot()
+    assert fit.random_effects("age").plot().axes[0].get_ylabel() == "level of age"
     with pytest.raises(OptionError, match="did you mean 'age'"):
-        plots.forest(fit, "agee")
+        fit.random_effects("agee").plot()
     with pytest.raises(OptionError, match="no random effects"):
-        plots.forest(hand_made(glmm("count ~ time", seizure_like(), "poisson")))
+        hand_made(glmm("count ~ time", seizure_like(), "poisson")).random_effects().plot()
 
 
 def test_forest_of_coefficients_has_its_line_at_the_typical_group(fit: Fit) -> None:
-    figure = fit.forest("id", kind="coefficients", column="time")
+    figure = fit.random_effects("id", quantity="coefficients").plot(columns="time")
     (axes,) = figure.axes
     own = flat(fit, "b_id")[..., 1] + flat(fit, "beta")[:, [2]]
     expected = np.quantile(own, LEVELS, axis=0)
@@ -160,11 +153,23 @@ def test_forest_of_coefficients_has_its_line_at_the_typical_group(fit: Fit) -> N
     np.testing.assert_allclose(called(axes, "zero").get_xdata(), np.median(flat(fit, "beta")[:, 2]))
     assert axes.get_xlabel() == "coefficient β + b of time\nlog scale"
     with pytest.raises(OptionError, match="did you mean 'time'"):
-        fit.forest(column="tyme")
-    with pytest.raises(OptionError, match="means have no columns"):
-        fit.forest(kind="means", column="time")
-    with pytest.raises(OptionError, match="kind='mean'"):
-        plots.forest(fit, kind="mean")
+        fit.random_effects().plot(columns="tyme")
+    with pytest.raises(OptionError, match="columns is empty"):
+        fit.random_effects().plot(columns=())
+    with pytest.raises(OptionError, match="style='forrest'"):
+        fit.random_effects().plot("forrest")
+    with pytest.raises(OptionError, match="quantity='means'"):
+        fit.random_effects(quantity="means")
+
+
+def test_forest_on_the_response_scale_names_ratios_and_has_its_line_at_the_typical_group(fit: Fit) -> None:
+    (axes,) = fit.random_effects(quantity="coefficients", scale="response", ci_prob=0.8).plot(columns="time").axes
+    own = np.exp(flat(fit, "b_id")[..., 1] + flat(fit, "beta")[:, [2]])
+    lower, median, upper = np.quantile(own, (0.1, 0.5, 0.9), axis=0)
+    order = np.argsort(median)
+    np.testing.assert_allclose(ends(axes, "interval"), np.stack([lower, upper], axis=1)[order])
+    np.testing.assert_allclose(called(axes, "zero").get_xdata(), np.exp(np.median(flat(fit, "beta")[:, 2])))
+    assert axes.get_xlabel().startswith("time: group's own rate ratio")
 
 
 @pytest.mark.parametrize("groups", [10, 60, 300])
@@ -173,7 +178,7 @@ def test_forest_of_means_holds_raw_and_shrunken_means_of_the_same_rows(groups: i
     data["size"] += data["time"]
     data["event"] = np.random.default_rng(3).binomial(data["size"], 0.3)
     fit = hand_made(glmm("p(event, size) ~ time + (1 | id)", data, "binomial"), draws=50)
-    figure = fit.forest(kind="means")
+    figure = fit.group_means().plot()
     (axes,) = figure.axes
     sums = data.groupby("id")[["event", "size"]].sum()
     weights = data["size"].to_numpy()
@@ -194,7 +199,7 @@ def test_forest_of_means_holds_raw_and_shrunken_means_of_the_same_rows(groups: i
 
 
 def test_effect_pairs_hold_medians_and_the_ellipse_of_the_covariance(fit: Fit) -> None:
-    (axes,) = plots.effect_pairs(fit).axes
+    (axes,) = fit.random_effects().plot("pairs").axes
     np.testing.assert_allclose(called(axes, "median").get_xydata(), np.median(flat(fit, "b_id"), axis=0))
     sd, corr = flat(fit, "sd_id"), flat(fit, "corr_id")[:, 0]
     covariance = (sd[:, 0] * sd[:, 1] * corr).mean()
@@ -203,24 +208,26 @@ def test_effect_pairs_hold_medians_and_the_ellipse_of_the_covariance(fit: Fit) -
         points = called(axes, gid).get_xydata()
         np.testing.assert_allclose(np.einsum("ni,ij,nj->n", points, np.linalg.inv(g), points), distance, rtol=1e-6)
     assert axes.get_ylabel() == "random effect b of time (log scale)"
-    entries = [text.get_text() for text in plots.effect_pairs(fit).legends[0].get_texts()]
+    entries = [text.get_text() for text in fit.random_effects().plot("pairs").legends[0].get_texts()]
     assert entries == ["median, 50 % interval", "50 % of N(0, G)", "95 % of N(0, G)"]
-    swapped = plots.effect_pairs(fit, x="time").axes[0]
+    swapped = fit.random_effects().plot("pairs", columns="time").axes[0]
     assert swapped.get_ylabel() == "random effect b of Intercept (log scale)"
-    with pytest.raises(OptionError, match="x and y are both 'time'"):
-        plots.effect_pairs(fit, x="time", y="time")
+    with pytest.raises(OptionError, match="columns=time, time is no pair"):
+        fit.random_effects().plot("pairs", columns=("time", "time"))
     with pytest.raises(OptionError, match="has one column"):
-        plots.effect_pairs(hand_made(glmm("count ~ time + (1 | id)", seizure_like(), "poisson")))
+        hand_made(glmm("count ~ time + (1 | id)", seizure_like(), "poisson")).random_effects().plot("pairs")
+    with pytest.raises(OptionError, match=r"compares effects with N\(0, G\)"):
+        fit.random_effects(quantity="coefficients").plot("pairs")
 
 
 def test_effect_pairs_of_two_blocks_are_uncorrelated() -> None:
     fit = hand_made(glmm("count ~ time + (1 + time || id)", seizure_like(), "poisson"))
-    points = called(plots.effect_pairs(fit).axes[0], "ellipse95").get_xydata()
+    points = called(fit.random_effects().plot("pairs").axes[0], "ellipse95").get_xydata()
     assert np.abs(points[:, 0] @ points[:, 1]) < 1e-6 * np.square(points).sum()
 
 
 def test_effect_quantiles_hold_medians_against_the_normal_and_say_they_are_shrunken(fit: Fit) -> None:
-    figure = plots.effect_quantiles(fit)
+    figure = fit.random_effects().plot("quantiles")
     for j, axes in enumerate(figure.axes):
         standard = flat(fit, "b_id")[..., j] / flat(fit, "sd_id")[:, [j]]
         points = called(axes, "median").get_xydata()
@@ -228,9 +235,9 @@ def test_effect_quantiles_hold_medians_against_the_normal_and_say_they_are_shrun
         np.testing.assert_allclose(points[:, 0], -points[::-1, 0], atol=1e-12)
         assert np.all(np.diff(points[:, 0]) > 0)
     assert "shrunken toward 0" in str(figure.get_label())
-    assert len(plots.effect_quantiles(fit, column="time").axes) == 1
+    assert len(fit.random_effects().plot("quantiles", columns="time").axes) == 1
     with pytest.raises(OptionError, match="did you mean 'time'"):
-        plots.effect_quantiles(fit, column="tme")
+        fit.random_effects().plot("quantiles", columns="tme")
 
 
 def test_diagnostics_have_a_row_a_parameter_and_the_verdict(fit: Fit) -> None:
@@ -263,134 +270,17 @@ def test_diagnostics_show_the_worst_of_many_parameters_and_work_with_one_chain()
     assert "a single chain" in " ".join(figure.get_suptitle().split())
 
 
-def means_by_hand(fit: Fit, time: float, trt: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return draws of the population's and the typical subject's rate per week, by the log-normal mean."""
-    beta, sd = flat(fit, "beta"), flat(fit, "sd_id")
-    corr = flat(fit, "corr_id")[:, 0]
-    eta = beta @ np.array([1, trt, time, trt * time])
-    v = sd[:, 0] ** 2 + 2 * time * corr * sd[:, 0] * sd[:, 1] + (time * sd[:, 1]) ** 2
-    return np.exp(eta + v / 2), np.exp(eta)
+FIGURES = {
+    "coefficients": lambda fit: fit.coefficients().plot(),
+    "forest": lambda fit: fit.random_effects().plot(),
+    "means": lambda fit: fit.group_means().plot(),
+    "pairs": lambda fit: fit.random_effects().plot("pairs"),
+    "quantiles": lambda fit: fit.random_effects().plot("quantiles"),
+    "diagnostics": plots.diagnostics,
+}
 
 
-def test_population_holds_the_exact_means_and_the_raw_rates(fit: Fit) -> None:
-    figure = plots.population(fit, "time", "trt")
-    (axes,) = figure.axes
-    data = seizure_like()
-    sums = data.groupby(["trt", "time"])[["count", "weeks"]].sum()
-    for trt in (0, 1):
-        both = [means_by_hand(fit, time, trt) for time in (0, 1)]
-        population = np.quantile([draws for draws, _ in both], (0.025, 0.5, 0.975), axis=1)
-        np.testing.assert_allclose(called(axes, f"population {trt}").get_ydata(), population[1], rtol=1e-9)
-        intervals = np.array([segment[:, 1] for segment in called(axes, f"interval {trt}").get_segments()])
-        np.testing.assert_allclose(intervals, population[[0, 2]].T, rtol=1e-9)
-        typical = np.median([draws for _, draws in both], axis=1)
-        np.testing.assert_allclose(called(axes, f"typical {trt}").get_ydata(), typical, rtol=1e-9)
-        raw = sums.loc[trt]["count"] / sums.loc[trt]["weeks"]
-        np.testing.assert_allclose(called(axes, f"raw {trt}").get_ydata(), raw)
-
-
-def test_population_axes_name_estimand_frame_and_unit(fit: Fit) -> None:
-    figure = plots.population(fit, "time", "trt")
-    (axes,) = figure.axes
-    assert axes.get_ylabel() == "expected count per unit of weeks\npopulation mean, averaged over id"
-    assert axes.get_xlabel() == "time"
-    assert [text.get_text() for text in axes.get_xticklabels()] == ["0", "1"]
-    entries = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert {"0", "1", "typical subject, b = 0"} <= set(entries)
-    assert any(entry.startswith("population mean") for entry in entries)
-    assert any(entry.startswith("raw rate") for entry in entries)
-    assert figure.legends[0].get_title().get_text() == "trt"
-    caption = str(figure.get_label())
-    assert all(part in caption for part in ("E(Y | x)", "E(Y | x, b = 0)", "averaged exactly over id"))
-
-
-def test_population_takes_labels_with_units(fit: Fit) -> None:
-    labels = {"time": "time (years)", "trt": "treatment", "count": "expected seizures per week"}
-    figure = plots.population(fit, "time", "trt", labels=labels)
-    assert figure.axes[0].get_xlabel() == "time (years)"
-    assert figure.axes[0].get_ylabel().startswith("expected seizures per week\npopulation mean")
-    assert figure.legends[0].get_title().get_text() == "treatment"
-
-
-def test_population_legend_stands_outside_the_axes(fit: Fit) -> None:
-    figure = plots.population(fit, "time", "trt")
-    figure.draw_without_rendering()
-    assert figure.legends[0].get_window_extent().x0 >= figure.axes[0].get_window_extent().x1
-
-
-def test_population_holds_factors_at_their_reference_and_compares_those_rows() -> None:
-    data = seizure_like(24)
-    formula = 'event ~ age*trt + C(severity, Treatment("Moderate")) + size2 + (1 | id)'
-    data["size2"] = np.arange(len(data)) % 7
-    fit = hand_made(glmm(formula, data, "bernoulli"), draws=100)
-    shown = curves(fit, "age", "trt")
-    held = {held.name: (held.value, held.how) for held in shown.setting.held}
-    assert held == {"severity": ("Moderate", "reference"), "size2": (pytest.approx(data["size2"].mean()), "mean")}
-    rows = data[(data["severity"] == "Moderate") & (data["trt"] == 1)]
-    raw = shown.raw[shown.raw["group"] == 1]
-    assert raw["n"].sum() == len(rows)
-    np.testing.assert_allclose(raw["mean"], rows.groupby("age")["event"].mean())
-    assert shown.expected == "probability of event = 1"
-    figure = plots.population(fit, "age", "trt")
-    note = figure.get_supxlabel().replace("\n", " ")
-    assert "severity = Moderate (its reference)" in note
-    assert "raw proportion: rows with severity = Moderate" in note
-    (line,) = (line for line in figure.axes[0].get_lines() if line.get_gid() == "population 1")
-    assert len(line.get_xdata()) > 50
-    assert line.get_xdata()[0] == data["age"].min()
-
-
-def test_population_over_a_factor_and_without_groups() -> None:
-    data = seizure_like()
-    figure = plots.population(hand_made(glmm("count ~ severity", data, "poisson")), "severity")
-    (axes,) = figure.axes
-    assert [text.get_text() for text in axes.get_xticklabels()] == ["Mild", "Moderate", "Severe"]
-    assert axes.get_ylabel() == "expected count"
-    assert "typical" not in " ".join(text.get_text() for text in figure.legends[0].get_texts())
-    np.testing.assert_allclose(called(axes, "raw 0").get_ydata(), data.groupby("severity")["count"].mean())
-
-
-def test_population_bins_a_focal_column_of_many_values() -> None:
-    data = seizure_like(40)
-    data["dose"] = np.random.default_rng(1).normal(size=len(data))
-    shown = curves(hand_made(glmm("count ~ dose + (1 | id)", data, "poisson"), draws=50), "dose")
-    assert len(shown.raw) == 10
-    assert shown.raw["n"].sum() == len(data)
-    assert np.average(shown.raw["mean"], weights=shown.raw["n"]) == pytest.approx(data["count"].mean())
-
-
-def test_population_of_proportions_of_trials() -> None:
-    data = seizure_like()
-    data["count"] = data["count"].clip(upper=20)
-    shown = curves(hand_made(glmm("p(count, size) ~ time + (1 | id)", data, "binomial")), "time")
-    sums = data.groupby("time")[["count", "size"]].sum()
-    np.testing.assert_allclose(shown.raw["mean"], sums["count"] / sums["size"])
-    assert shown.expected == "probability of success, p(count, size)"
-    assert shown.population.max() < 1
-
-
-def test_population_with_an_offset_that_is_no_exposure_has_no_raw_points() -> None:
-    data = seizure_like()
-    fit = hand_made(glmm("age ~ time + offset(weeks) + (1 | id)", data, "gaussian"))
-    shown = curves(fit, "time")
-    assert len(shown.raw) == 0
-    beta = flat(fit, "beta")
-    expected = np.median(beta[:, 0]) + data["weeks"].mean()
-    assert shown.population[1, 0, 0] == pytest.approx(expected)
-    assert shown.expected == "expected age at offset 3.2"
-
-
-def test_population_rate_is_the_same_whatever_the_exposures() -> None:
-    data = seizure_like()
-    longer = data.assign(weeks=data["weeks"] * 3)
-    formula = "count ~ time + offset(log(weeks)) + (1 | id)"
-    first, second = (hand_made(glmm(formula, frame, "poisson")) for frame in (data, longer))
-    np.testing.assert_allclose(curves(first, "time").population, curves(second, "time").population)
-
-
-@pytest.mark.parametrize(
-    "draw", [plots.coefficients, plots.effect_pairs, plots.effect_quantiles, plots.forest, plots.diagnostics]
-)
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
 def test_figures_are_returned_drawn_without_missing_glyphs_and_as_png(fit: Fit, draw: Any) -> None:
     figure = draw(fit)
     assert isinstance(figure, Figure)
@@ -411,9 +301,9 @@ def test_a_png_of_few_colours_is_the_same_picture_in_a_smaller_file(fit: Fit) ->
 
 
 def test_a_users_style_does_not_reach_the_figures(fit: Fit) -> None:
-    plain = plots.coefficients(fit).png(dpi=60)
+    plain = fit.coefficients().plot().png(dpi=60)
     with mpl.rc_context({"axes.facecolor": "black", "font.size": 20, "text.color": "red"}):
-        assert plots.coefficients(fit).png(dpi=60) == plain
+        assert fit.coefficients().plot().png(dpi=60) == plain
 
 
 @pytest.mark.parametrize(

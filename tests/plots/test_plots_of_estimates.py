@@ -174,8 +174,8 @@ def test_raw_means_of_counts_are_rates_behind_rates(counts: Fit, by: str | None)
             (medians,) = called(axes, f"median {trt}".rstrip())
             assert (points.get_offsets()[:, 0] < medians.get_xdata()).all()
     each = "6 to 24" if by else "12 to 48"
-    assert f"raw mean of {each} outcomes,\nnot adjusted" in legend(figure)
-    assert "raw means: of 60 outcomes, over the groups" in " ".join(figure.get_supxlabel().split())
+    assert f"raw rate Σ count / Σ weeks\nof {each} outcomes, not adjusted" in legend(figure)
+    assert "raw rate Σ count / Σ weeks: of 60 outcomes, over the groups" in " ".join(figure.get_supxlabel().split())
     assert not [one for axes in found.plot().axes for one in axes.get_children() if "raw" in str(one.get_gid())]
 
 
@@ -220,6 +220,35 @@ def test_raw_means_are_refused_where_they_do_not_compare(counts: Fit, binary: Fi
         counts.conditional_effects("time", at={"weeks": 2}).plot(raw=True)
     with pytest.raises(OptionError, match="no row of the data"):
         binary.conditional_effects("age", at={"trt": [0.25, 0.75]}).plot(raw=True)
+
+
+def means_by_hand(fit: Fit, time: float, trt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return draws of the typical subject's and the population's rate per week, by the log-normal mean."""
+    beta, sd, corr = (fit.posterior[name].values.reshape(120, -1) for name in ("beta", "sd_id", "corr_id"))
+    eta = beta @ np.array([1, trt, time, trt * time])
+    v = sd[:, 0] ** 2 + 2 * time * corr[:, 0] * sd[:, 0] * sd[:, 1] + (time * sd[:, 1]) ** 2
+    return np.exp(eta), np.exp(eta + v / 2)
+
+
+def test_both_frames_hold_the_exact_means_and_the_legend_stands_outside(counts: Fit) -> None:
+    figure = counts.conditional_effects("time", by="trt", frame=TWO).plot(raw=True)
+    for trt in (0, 1):
+        by_frame = zip(*(means_by_hand(counts, time, trt) for time in (0, 1)), strict=True)
+        for axes, draws in zip(figure.axes, by_frame, strict=True):
+            lower, median, upper = np.quantile(draws, (0.025, 0.5, 0.975), axis=1)
+            np.testing.assert_allclose(called(axes, f"median {trt}")[0].get_ydata(), median, rtol=1e-9)
+            intervals = [segment[:, 1] for segment in called(axes, f"interval {trt}")[0].get_segments()]
+            np.testing.assert_allclose(intervals, np.stack([lower, upper], axis=1), rtol=1e-9)
+    figure.draw_without_rendering()
+    assert figure.legends[0].get_window_extent().x0 >= figure.axes[1].get_window_extent().x1
+
+
+def test_a_rate_is_the_same_whatever_the_exposures() -> None:
+    data = seizure_like()
+    longer = data.assign(weeks=data["weeks"] * 3)
+    formula = "count ~ time + offset(log(weeks)) + (1 | id)"
+    first, second = (hand_made(glmm(formula, rows, "poisson"), draws=20) for rows in (data, longer))
+    np.testing.assert_allclose(first.conditional_effects("time").draws, second.conditional_effects("time").draws)
 
 
 def test_pictures_become_png(counts: Fit) -> None:

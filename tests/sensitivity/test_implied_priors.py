@@ -120,7 +120,7 @@ def test_what_says_nothing_is_refused(data) -> None:
 
 def test_the_figure_holds_the_share_of_the_prior_in_each_bin(data) -> None:
     implied = bg.glmm("yes ~ trt + (1 | id)", data, "bernoulli").implied_priors(draws=400)
-    figure = bg.plots.implied_priors(implied)
+    figure = implied.plot()
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == ["baseline", "trt: 0 → 1", "middle 95 % of groups, id"]
     outlines = {artist.get_gid(): artist for artist in figure.axes[0].get_children() if artist.get_gid()}
@@ -130,4 +130,4 @@ def test_the_figure_holds_the_share_of_the_prior_in_each_bin(data) -> None:
     np.testing.assert_allclose(share, np.histogram(mean, edges)[0] / 400)
     assert (edges[0], edges[-1]) == (0, 1)
     counts = bg.glmm("count ~ trt + (1 | id)", data, "poisson").implied_priors(draws=400)
-    assert bg.plots.implied_priors(counts).axes[1].get_xlabel() == "ratio of means"
+    assert counts.plot().axes[1].get_xlabel() == "ratio of means"

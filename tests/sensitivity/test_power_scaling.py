@@ -19,6 +19,7 @@ from bayesglmm.sensitivity.power_scaling import (
     integrated_log_likelihood,
     prior_sensitivity,
 )
+from bayesglmm.sensitivity.thinning import Budget
 
 CHAINS, DRAWS = 4, 1000
 
@@ -223,15 +224,15 @@ def test_the_sentence_says_which_likelihood_was_scaled(formula: str, about: str)
 def test_draws_are_left_out_where_integrals_are_many_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     fit = hand_made(bg.glmm("event ~ age + (1 | id)", seizure_like(), "bernoulli"), chains=2, draws=60)
     every = prior_sensitivity(fit, quantities={})
-    monkeypatch.setattr("bayesglmm.sensitivity.power_scaling.likelihoods._FEWEST", 40)
-    monkeypatch.setattr("bayesglmm.sensitivity.power_scaling.likelihoods._WORK", 120 * fit.model.design.n * 25 / 5)
+    cost = fit.model.design.n * 25
+    monkeypatch.setattr("bayesglmm.sensitivity.power_scaling.likelihoods.INTEGRALS", Budget(120 * cost / 5, 40))
     some = prior_sensitivity(fit, quantities={})
     assert "integrated out (at 40 of 120 draws), " in some.sentence
     pd.testing.assert_series_equal(some.table["prior"], every.table["prior"])
     taken = integrated_log_likelihood(fit).isel(draw=slice(None, None, 3))
     np.testing.assert_array_equal(integrated_log_likelihood(fit, 3), taken)
     np.testing.assert_array_equal(integrated_log_likelihood(fit, 3)["draw"], taken["draw"])
-    monkeypatch.setattr("bayesglmm.sensitivity.power_scaling.likelihoods._WORK", 120 * fit.model.design.n * 25 / 100)
+    monkeypatch.setattr("bayesglmm.sensitivity.power_scaling.likelihoods.INTEGRALS", Budget(120 * cost / 100, 40))
     assert "conditional on the random effects" in prior_sensitivity(fit, quantities={}).sentence
 
 
@@ -287,7 +288,7 @@ def test_every_quantity_says_whose_it_is(crossover, found) -> None:
 
 
 def test_on_few_draws_the_same_is_said_and_how_many_they_are(crossover, found) -> None:
-    some = crossover.prior_sensitivity(draws=500)
+    some = crossover.prior_sensitivity(max_draws=500)
     assert "integrated out (at 500 of 4,000 draws), " in some.sentence
     own = ~some.table["frame"].eq("population")
     pd.testing.assert_series_equal(some.table["prior"][own], found.table["prior"][own])
@@ -306,7 +307,7 @@ def test_where_a_step_leaves_the_spline_quartiles_are_compared() -> None:
 
 def test_effects_that_take_long_are_left_out_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     fit = hand_made(bg.glmm("event ~ age + (1 | id)", seizure_like(), "bernoulli"), chains=2, draws=100)
-    monkeypatch.setattr("bayesglmm.sensitivity.power_scaling.quantities._WORK", 100.0)
+    monkeypatch.setattr("bayesglmm.sensitivity.power_scaling.quantities.AVERAGES", Budget(100.0, 500))
     found = prior_sensitivity(fit)
     assert list(found.table["frame"]) == ["conditional", "conditional", "parameter"]
     assert "left out: to average them over 60 rows takes long" in found.estimand
@@ -353,7 +354,7 @@ def test_what_has_no_answer_is_refused(crossover) -> None:
         prior_sensitivity(bg.Fit(crossover.model, tree))
     with pytest.raises(OptionError, match=r"'half' is an xarray\.DataArray with dims and sizes"):
         prior_sensitivity(crossover, quantities={"half": crossover.posterior["beta"].isel(draw=slice(10))})
-    with pytest.raises(OptionError, match="draws=20 is too few"):
-        prior_sensitivity(crossover, draws=20)
+    with pytest.raises(OptionError, match="max_draws=20 is too few"):
+        prior_sensitivity(crossover, max_draws=20)
     with pytest.raises(OptionError, match="give one beside chain and draw"):
         prior_sensitivity(crossover, quantities={"b": crossover.posterior["b_id"]})

@@ -20,7 +20,7 @@ from bayesglmm.errors import BayesGLMMWarning, OptionError
 from bayesglmm.sensitivity.separation import feasibility, programme, separation
 from bayesglmm.sensitivity.separation import recession as stage
 from bayesglmm.sensitivity.separation.cells import merge
-from bayesglmm.sensitivity.separation.fitted import held, unbounded
+from bayesglmm.sensitivity.separation.fitted import kept_finite, unbounded
 from bayesglmm.sensitivity.separation.recession import recession
 
 SEX2 = Path(__file__).parents[3] / "shared" / "data" / "sex2.csv"
@@ -405,7 +405,7 @@ def test_looking_at_some_groups_first_changes_nothing(monkeypatch, formula, sepa
     whole = separation(model)
     assert whole.separated == (separated != "no")
     monkeypatch.setattr(stage, "_FIRST", 100)
-    monkeypatch.setattr(programme, "_PART", 50)
+    monkeypatch.setattr(programme, "_SAMPLE", 50)
     assert separation(model).to_json() == whole.to_json()
     monkeypatch.setattr(programme, "_WIDE", 0)
     assert separation(model).to_json() == whole.to_json()
@@ -417,7 +417,7 @@ BALANCED = [[1, 0], [-1, 0]], [[1, 0], [-1, 0], [1, 1]]
 def test_a_direction_called_infeasible_wrongly_changes_no_estimate(monkeypatch):
     """One value of x is a million times the others, and so are the directions: the programme has the last word."""
     rng = np.random.default_rng(0)
-    monkeypatch.setattr(programme, "reaching", lambda *_: None)
+    monkeypatch.setattr(programme, "direction_with_entry", lambda *_: None)
     data = {"x": rng.normal(size=120), "t": rng.integers(0, 2, 120), "g": np.arange(120) % 12}
     data["y"] = (data["x"] - 0.7 * data["t"] > -0.3).astype(int)
     data["x"][0] = 1e6 if data["y"][0] else -1e6
@@ -430,20 +430,20 @@ def test_an_answer_of_feasibility_proves_itself(monkeypatch):
     """Rows as columns: all can rise, none can, some can; and a solver that returns no direction is not believed."""
     none = sp.csc_matrix((2, 0))
     every, no, some = (sp.csc_matrix(np.array(rows, dtype=float).T) for rows in ([[1, 0], [1, -1]], *BALANCED))
-    assert (every.T @ feasibility.rising(every) >= 0.5).all()
-    assert feasibility.resting(every, none) is None
-    assert feasibility.rising(no) is None
-    assert_array_equal(no @ feasibility.resting(no, none), 0)
-    assert feasibility.rising(some) is None
-    assert feasibility.resting(some, none) is None
-    assert [feasibility.reaching(some, none, 0, sign) for sign in (1, -1)] == [None, None]
-    assert (some.T @ feasibility.reaching(some, none, 1, 1) >= 0).all()
-    assert feasibility.reaching(some, none, 1, -1) is None
-    assert feasibility.reaching(every, sp.csc_matrix([[0.0], [1.0]]), 1, 1) is None
+    assert (every.T @ feasibility.strict_direction(every) >= 0.5).all()
+    assert feasibility.balancing_weights(every, none) is None
+    assert feasibility.strict_direction(no) is None
+    assert_array_equal(no @ feasibility.balancing_weights(no, none), 0)
+    assert feasibility.strict_direction(some) is None
+    assert feasibility.balancing_weights(some, none) is None
+    assert [feasibility.direction_with_entry(some, none, 0, sign) for sign in (1, -1)] == [None, None]
+    assert (some.T @ feasibility.direction_with_entry(some, none, 1, 1) >= 0).all()
+    assert feasibility.direction_with_entry(some, none, 1, -1) is None
+    assert feasibility.direction_with_entry(every, sp.csc_matrix([[0.0], [1.0]]), 1, 1) is None
     monkeypatch.setattr(feasibility, "_solve", lambda size, **_: np.full(size, -1.0))
-    assert feasibility.rising(every) is None
-    assert feasibility.resting(every, none) is None
-    assert feasibility.reaching(every, none, 0, 1) is None
+    assert feasibility.strict_direction(every) is None
+    assert feasibility.balancing_weights(every, none) is None
+    assert feasibility.direction_with_entry(every, none, 0, 1) is None
 
 
 def test_where_there_is_no_separation_the_programme_never_sees_all_rows(monkeypatch):
@@ -508,7 +508,7 @@ def test_a_fit_says_it_as_information_and_keeps_it(separated_fit, tmp_path):
     (said,) = (finding for finding in separated_fit.check().findings if finding.kind == "separation")
     assert not said.failure
     assert said.parameters == ("beta[NV]",)
-    assert "NV ~ normal(0, " in said.advice
+    assert said.advice.startswith("only the priors keep these coefficients finite: NV ~ normal(0, ")
     assert said not in separated_fit.check().failures
     assert said.message not in separated_fit.check().verdict
     assert str(said) in str(separated_fit.check())
@@ -521,7 +521,7 @@ def test_a_fit_says_it_as_information_and_keeps_it(separated_fit, tmp_path):
 def test_where_a_combination_is_infinite_all_priors_that_it_meets_are_named():
     """In the crossover trial none of the three coefficients is identified within patients, so each prior has a say."""
     model = bg.glmm("outcome ~ trt*period + (1 | id)", bg.datasets.load("crossover"), "bernoulli")
-    said = held(model, separation(model))
+    said = kept_finite(model, separation(model))
     assert said.startswith("the priors concerned: trt ~ normal(0, 4.981), period ~ ")
     assert "trt:period ~ " in said
     assert "sd_id[Intercept] ~ half_student_t(3, 0, 2.5)" in said

@@ -8,7 +8,7 @@ from scipy import special, stats
 import bayesglmm as bg
 from bayesglmm.errors import OptionError
 from bayesglmm.sensitivity.marginal_likelihood import Measured
-from bayesglmm.sensitivity.zero_sd import Heterogeneity, _bound, _extremal_index, _row, heterogeneity
+from bayesglmm.sensitivity.zero_sd import ZeroSd, _bound, _extremal_index, _near_zero, zero_sd
 from bayesglmm.specify.priors import parse_prior
 
 GROUPS, EACH = 8, 6
@@ -46,8 +46,8 @@ def bayes_factor(y: np.ndarray, scale: float) -> float:
 
 
 @pytest.fixture(scope="module")
-def unlike() -> Heterogeneity:
-    return heterogeneity(fitted(outcome(0.5)))
+def unlike() -> ZeroSd:
+    return zero_sd(fitted(outcome(0.5)))
 
 
 RATIOS = {0.0: 2.4, 0.5: 0.6, 0.9: 0.05, 1.6: 1e-4, 6.0: 7e-19}
@@ -57,23 +57,23 @@ RATIOS = {0.0: 2.4, 0.5: 0.6, 0.9: 0.05, 1.6: 1e-4, 6.0: 7e-19}
 @pytest.mark.parametrize("effect", RATIOS)
 def test_the_ratio_at_zero_is_the_bayes_factor_under_each_prior(effect, unlike) -> None:
     y = outcome(effect)
-    row = (unlike if effect == 0.5 else heterogeneity(fitted(y))).table.loc["sd_id[Intercept]"]
+    row = (unlike if effect == 0.5 else zero_sd(fitted(y))).table.loc["sd_id[Intercept]"]
     error = row["mcse"] / row["ratio"]
     assert error < 0.05
-    assert row["from"] == ("density at 0" if effect == 0 else "marginal likelihoods")
-    assert np.isnan(row["at most"])
-    for column, scale in (("ratio", 1.5), ("ratio, prior × 1/2", 0.75), ("ratio, prior × 2", 3.0)):
+    assert row["source"] == ("density at 0" if effect == 0 else "marginal likelihoods")
+    assert np.isnan(row["at_most"])
+    for column, scale in (("ratio", 1.5), ("ratio_half_prior", 0.75), ("ratio_double_prior", 3.0)):
         assert abs(np.log(row[column] / bayes_factor(y, scale))) < 4 * error, column
     assert abs(np.log10(row["ratio"] / RATIOS[effect])) < 0.5
 
 
 def test_the_reading_is_what_all_three_priors_say(unlike) -> None:
-    assert unlike.table.loc["sd_id[Intercept]", "reading"] == "the data hardly decide"
+    assert unlike.table.loc["sd_id[Intercept]", "reading"] == "the data do not decide"
     assert "It depends on the prior" in str(unlike)
 
 
 def test_the_densities_are_those_of_prior_and_draws(seizure_fit) -> None:
-    found = heterogeneity(seizure_fit)
+    found = zero_sd(seizure_fit)
     assert list(found.densities) == ["sd_id[Intercept]", "sd_id[time]"]
     for j, density in enumerate(found.densities.values()):
         draws = seizure_fit.posterior["sd_id"].values[..., j].ravel()
@@ -88,13 +88,13 @@ def test_the_densities_are_those_of_prior_and_draws(seizure_fit) -> None:
 
 def test_where_the_draws_cannot_tell_a_ratio_there_is_a_bound(seizure_fit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bayesglmm.sensitivity.zero_sd.Evidence.of", lambda fit, draws: None)
-    found = heterogeneity(seizure_fit, draws=200)
+    found = zero_sd(seizure_fit, max_draws=200)
     table = found.table
-    assert table[["ratio", "mcse", "ratio, prior × 1/2", "ratio, prior × 2"]].isna().all(axis=None)
-    assert (table["from"] == "bound").all()
-    assert (table["reading"] == "the data speak for such effects").all()
-    assert (table["at most"] < 0.02).all()
-    assert "at most: of a ratio that these draws do not give, with 95 % confidence" in str(found)
+    assert table[["ratio", "mcse", "ratio_half_prior", "ratio_double_prior"]].isna().all(axis=None)
+    assert (table["source"] == "bound").all()
+    assert (table["reading"] == "the data favour such effects").all()
+    assert (table["at_most"] < 0.02).all()
+    assert "at_most: upper bound (95 %), as no draw is near sd = 0" in str(found)
 
 
 @pytest.mark.parametrize("effect", [0.9, 1.6])
@@ -103,13 +103,13 @@ def test_a_bound_is_above_the_ratio(effect, monkeypatch: pytest.MonkeyPatch) -> 
     y = outcome(effect)
     fit, truth = fitted(y), bayes_factor(y, 1.5)
     monkeypatch.setattr("bayesglmm.sensitivity.zero_sd.Evidence.of", lambda fit, draws: None)
-    monkeypatch.setattr("bayesglmm.sensitivity.zero_sd._UNSURE", 0.0)
-    row = heterogeneity(fit).table.loc["sd_id[Intercept]"]
-    assert row["reading"] in ("the data speak for such effects", "these draws do not tell: more of them may")
+    monkeypatch.setattr("bayesglmm.sensitivity.zero_sd._INACCURATE", 0.0)
+    row = zero_sd(fit).table.loc["sd_id[Intercept]"]
+    assert row["reading"] in ("the data favour such effects", "undecided with these draws; more draws may decide")
     runs = [fit.update(seed=seed, progress=False).posterior["sd_id"].values for seed in range(60)]
     bounds = np.array([_bound(sd.ravel(), parse_prior(PRIORS["sd"]), len(sd)) for sd in runs])
     assert (bounds > truth).sum() >= 52
-    assert row["at most"] == _bound(fit.posterior["sd_id"].values.ravel(), parse_prior(PRIORS["sd"]), 4)
+    assert row["at_most"] == _bound(fit.posterior["sd_id"].values.ravel(), parse_prior(PRIORS["sd"]), 4)
 
 
 def test_the_extremal_index_is_one_over_the_size_of_clusters() -> None:
@@ -121,21 +121,23 @@ def test_the_extremal_index_is_one_over_the_size_of_clusters() -> None:
 
 
 def test_a_ratio_that_no_double_holds_is_bounded_by_the_smallest() -> None:
-    row = _row(np.ones(400), 0.1, parse_prior("half_normal(1)"), Measured(-2000.0, 0.1), "marginal likelihoods", 4)
+    row = _near_zero(
+        np.ones(400), 0.1, parse_prior("half_normal(1)"), Measured(-2000.0, 0.1), "marginal likelihoods", 4
+    )
     assert np.isnan(row["ratio"])
-    assert 0 < row["at most"] < 1e-299
-    assert row["from"] == "marginal likelihoods"
-    assert row["reading"] == "the data speak for such effects"
+    assert 0 < row["at_most"] < 1e-299
+    assert row["source"] == "marginal likelihoods"
+    assert row["reading"] == "the data favour such effects"
 
 
 def test_each_sd_of_a_block_has_its_ratio_however_small(seizure_fit) -> None:
     """The model without random slopes keeps the intercepts' sd: its ratio is far from that of the intercepts."""
-    found = heterogeneity(seizure_fit, draws=200)
+    found = zero_sd(seizure_fit, max_draws=200)
     table = found.table
-    assert (table["from"] == "marginal likelihoods").all()
+    assert (table["source"] == "marginal likelihoods").all()
     assert (table["mcse"] < 0.25 * table["ratio"]).all()
     assert table.loc["sd_id[Intercept]", "ratio"] < 1e-100 < table.loc["sd_id[time]", "ratio"] < 1e-20
-    assert "at most" not in str(found).split("\n\n")[1]
+    assert "at_most:" not in str(found)
 
 
 def test_without_group_effects_nothing_diverges_and_zero_is_favoured() -> None:
@@ -144,14 +146,14 @@ def test_without_group_effects_nothing_diverges_and_zero_is_favoured() -> None:
     fit = bg.fit("y ~ x + (1 | id)", data, "bernoulli", seed=1, progress=False)
     assert int(fit.draws["sample_stats"]["diverging"].sum()) == 0
     assert fit.check().ok
-    row = fit.heterogeneity().table.loc["sd_id[Intercept]"]
+    row = fit.zero_sd().table.loc["sd_id[Intercept]"]
     assert row["ratio"] > 3
-    assert row["reading"] == "the data speak against such effects"
+    assert row["reading"] == "the data favour no such effects"
     assert row["epsilon"] == 0.1
-    np.testing.assert_allclose(row["prior"], 2 * (stats.t(3, 0, 2.5).cdf(0.1) - 0.5), rtol=1e-5)
+    np.testing.assert_allclose(row["prior_probability_below"], 2 * (stats.t(3, 0, 2.5).cdf(0.1) - 0.5), rtol=1e-5)
     sd = fit.posterior["sd_id"].values
-    assert row["P(sd < epsilon)"] == np.mean(sd < 0.1) > 5 * row["prior"]
-    assert fit.heterogeneity(epsilon=0.3).table["P(sd < epsilon)"].item() == np.mean(sd < 0.3)
+    assert row["probability_below"] == np.mean(sd < 0.1) > 5 * row["prior_probability_below"]
+    assert fit.zero_sd(epsilon=0.3).table["probability_below"].item() == np.mean(sd < 0.3)
 
 
 def test_the_figure_shows_both_densities_and_far_references(unlike) -> None:
@@ -171,12 +173,12 @@ def test_the_figure_shows_both_densities_and_far_references(unlike) -> None:
 def test_what_has_no_sd_is_refused(seizure_fit) -> None:
     plain = bg.Fit(bg.glmm("count ~ trt", bg.datasets.load("seizure"), "poisson"), seizure_fit.draws)
     with pytest.raises(OptionError, match="no random effects"):
-        heterogeneity(plain)
+        zero_sd(plain)
     with pytest.raises(OptionError, match="epsilon=0 is not above zero"):
-        heterogeneity(seizure_fit, epsilon=0)
-    with pytest.raises(OptionError, match="draws=10 is too few"):
-        heterogeneity(seizure_fit, draws=10)
+        zero_sd(seizure_fit, epsilon=0)
+    with pytest.raises(OptionError, match="max_draws=10 is too few"):
+        zero_sd(seizure_fit, max_draws=10)
     prior_only = seizure_fit.draws.copy()
     prior_only.attrs = {**prior_only.attrs, "prior_only": 1}
     with pytest.raises(OptionError, match="the prior alone"):
-        heterogeneity(bg.Fit(seizure_fit.model, prior_only))
+        zero_sd(bg.Fit(seizure_fit.model, prior_only))

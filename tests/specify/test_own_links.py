@@ -195,7 +195,7 @@ def fit(request: pytest.FixtureRequest) -> bg.Fit:
 
 def test_everything_that_is_asked_of_a_fit_has_an_answer(fit: bg.Fit) -> None:
     link, unit = fit.model.family.link, fit.model.family.link.range == "unit"
-    assert np.isfinite(fit.coefficients().to_numpy()).all()
+    assert np.isfinite(fit.coefficients().table.to_numpy()).all()
     frames = ("typical", "population", "group")
     for estimates in (
         fit.predictions(frame=frames),
@@ -238,7 +238,7 @@ def test_what_a_link_does_not_say_is_asked_for_by_its_true_name() -> None:
     with pytest.raises(OptionError, match="has no meaning of its own under the loglog link"):
         fits["loglog"].coefficients(exponentiate=True)
     with pytest.raises(OptionError, match="no meaning of its own on the response scale under the loglog link"):
-        fits["loglog"].random_effects("g", kind="coefficients", scale="response")
+        fits["loglog"].random_effects("g", quantity="coefficients", scale="response")
     assert "icc" not in model_of("loglog").implied_priors(draws=50).draws
     assert "icc" in model_of("scaled").implied_priors(draws=50).draws
 

@@ -249,7 +249,9 @@ def test_a_fit_under_a_density_of_ones_own_is_that_under_the_same_of_the_package
         error = math.hypot(mine["sd"] / math.sqrt(mine["ess_bulk"]), theirs["sd"] / math.sqrt(theirs["ess_bulk"]))
         assert abs(mine["mean"] - theirs["mean"]) < 4.5 * error
     assert one.update(draws=20, tune=30, progress=False).model.priors == one.model.priors
-    np.testing.assert_allclose(one.heterogeneity().table["prior"], other.heterogeneity().table["prior"], rtol=1e-6)
+    np.testing.assert_allclose(
+        one.zero_sd().table["prior_probability_below"], other.zero_sd().table["prior_probability_below"], rtol=1e-6
+    )
 
 
 def test_a_fit_with_a_density_of_ones_own_cannot_be_stored(tmp_path: object) -> None:

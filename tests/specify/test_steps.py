@@ -207,7 +207,7 @@ def test_a_model_without_coefficients_answers_everything(family: str, formula: s
     assert np.isfinite(one.model.implied_priors(draws=50).table["median"]).all()
     assert one.model.prior_predictive(draws=10, seed=1)["prior_predictive"]
     assert len(one.random_effects("g").table) == 8
-    assert len(one.heterogeneity().table) == len(one.model.design.blocks)
+    assert len(one.zero_sd().table) == len(one.model.design.blocks)
     if len(one.model.design.blocks) == 1:
         assert np.isfinite(one.group_log_likelihood()).all()
         new = DATA.iloc[:3].assign(g="new")

@@ -1,4 +1,4 @@
-"""Text from the user's data, labels and titles as HTML: escaped, what is invisible in it written out."""
+"""Text from the user's data, labels and titles as HTML: escaped, invisible characters written out."""
 
 from html import escape
 
@@ -13,5 +13,5 @@ def shown(text: object) -> str:
 
 
 def prose(text: object) -> str:
-    """Return sentences as HTML: as `shown`, but line breaks are what they are in prose, blanks."""
+    """Return sentences as HTML: as `shown`, with line breaks as blanks."""
     return shown(" ".join(str(text).split()))

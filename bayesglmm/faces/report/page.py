@@ -31,8 +31,8 @@ from bayesglmm.specify.model import Model
 
 __all__ = ["write_report"]
 
-_SCALED = 500
-"""On how many draws the likelihood is scaled and effects are averaged: a second or two."""
+_SENSITIVITY_DRAWS = 500
+"""Draws on which the likelihood is scaled and effects are averaged: a second or two."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -62,7 +62,7 @@ def write_report(
     description
         What was studied; blank lines separate paragraphs.
     undrawn
-        Why figures that were wanted are not there, by name.
+        Reasons why figures could not be drawn, by name.
     captions
         Captions by name, of figures given as bytes.
 
@@ -112,12 +112,12 @@ def _paragraphs(text: str) -> str:
 
 
 def _verdict(check: Check) -> str:
-    """Say whether the sampling can be relied on; a failure is a red block with what to do."""
+    """Return the verdict on the sampling; a failure is a red block with advice."""
     items = "".join(f"<li>{shown(str(finding))}</li>" for finding in check.findings if finding.kind != "separation")
     if check.ok:
-        said = f"<p><b>Sampling passed its checks.</b> {shown(check.figures)}</p>"
-        said += f"<ul>{items}</ul>" if items else ""
-        return f'<section class="verdict" role="status">{said}</section>'
+        text = f"<p><b>Sampling passed its checks.</b> {shown(check.figures)}</p>"
+        text += f"<ul>{items}</ul>" if items else ""
+        return f'<section class="verdict" role="status">{text}</section>'
     return (
         '<section class="verdict bad" role="alert"><p><b>SAMPLING FAILED ITS CHECKS: DO NOT REPORT THESE RESULTS</b>'
         f"{shown(check.figures)}</p><ul>{items}</ul></section>"
@@ -125,24 +125,24 @@ def _verdict(check: Check) -> str:
 
 
 def _separation(fit: Fit) -> str:
-    """Say which coefficients only a prior keeps finite, if there are any."""
-    found, said = fit.separation, [finding for finding in fit.check().findings if finding.kind == "separation"]
-    if found is None or not said:
+    """Return the section on separation, empty where there is none."""
+    separation, findings = fit.separation, [f for f in fit.check().findings if f.kind == "separation"]
+    if separation is None or not findings:
         return ""
-    sentences = (f"{text[0].upper()}{text[1:]}." for text in (said[0].message, said[0].advice))
+    sentences = (f"{text[0].upper()}{text[1:]}." for text in (findings[0].message, findings[0].advice))
     paragraphs = "".join(f"<p>{shown(sentence)}</p>" for sentence in sentences)
-    details = "".join(f"<li>{shown(line)}</li>" for line in found.details)
-    return _section("Separation", f"{paragraphs}<ul>{details}</ul>{separation_table(found)}")
+    details = "".join(f"<li>{shown(line)}</li>" for line in separation.details)
+    return _section("Separation", f"{paragraphs}<ul>{details}</ul>{separation_table(separation)}")
 
 
 def _sensitivity(fit: Fit) -> str:
-    """Say which conclusions rest on the data and which on the prior, or why power scaling does not."""
+    """Return the section on power scaling, or the reason why there is none."""
     try:
-        found = fit.prior_sensitivity(draws=_SCALED)
+        sensitivity = fit.prior_sensitivity(max_draws=_SENSITIVITY_DRAWS)
     except OptionError as error:
         return _section("Prior sensitivity", f"<p>{prose(f'Not available: {error}.')}</p>")
-    said = "".join(f"<p>{shown(text)}</p>" for text in (found.sentence, found.estimand))
-    return _section("Prior sensitivity", f"{said}{sensitivity_table(found)}")
+    sentences = "".join(f"<p>{shown(text)}</p>" for text in (sensitivity.sentence, sensitivity.estimand))
+    return _section("Prior sensitivity", f"{sentences}{sensitivity_table(sensitivity)}")
 
 
 def _model(model: Model) -> str:
@@ -173,13 +173,13 @@ def _figures(figures: Mapping[str, Figure | bytes], captions: Mapping[str, str],
         _figure(number, name, figure, captions.get(name, ""))
         for number, (name, figure) in enumerate(figures.items(), start=1)
     ]
-    lost = [f"<p><b>{shown(name)}</b> could not be drawn: {prose(reason)}.</p>" for name, reason in undrawn.items()]
-    return _section("Figures", "\n".join([*drawn, *lost]))
+    failed = [f"<p><b>{shown(name)}</b> could not be drawn: {prose(reason)}.</p>" for name, reason in undrawn.items()]
+    return _section("Figures", "\n".join([*drawn, *failed]))
 
 
 def _figure(number: int, name: str, figure: Figure | bytes, caption: str) -> str:
-    png, own = _png(name, figure), str(figure.get_label()) if isinstance(figure, Figure) else ""
-    caption = caption or own or name.replace("_", " ")
+    png, label = _png(name, figure), str(figure.get_label()) if isinstance(figure, Figure) else ""
+    caption = caption or label or name.replace("_", " ")
     width = round(int.from_bytes(png[16:20], "big") * 96 / DPI)
     data = base64.b64encode(png).decode("ascii")
     alt = prose(caption.partition(". ")[0])
@@ -222,7 +222,7 @@ _NAMES = {
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file in one step: a crash leaves the old one or none."""
+    """Replace a file in one step: after a crash it is the old one, or absent."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, text.encode("utf-8"))

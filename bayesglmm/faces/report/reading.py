@@ -1,4 +1,4 @@
-"""What the coefficients are, and what they are not, in sentences for the report."""
+"""Sentences for the report: which estimand the coefficients are, and which the population's means."""
 
 from bayesglmm.errors import listing
 from bayesglmm.specify.model import Model
@@ -17,7 +17,7 @@ _OTHERWISE = (
 
 
 def how_to_read(model: Model) -> list[str]:
-    """Say what the coefficients are conditional on, on which scale, and what the population's are instead."""
+    """Return sentences on the frame and scale of the coefficients, and on population means."""
     link, ratio = model.family.link, model.family.ratio
     scale = f"on the scale of the linear predictor ({link.name} link)"
     if not model.design.blocks:

@@ -1,4 +1,4 @@
-"""Everything a run leaves behind, in one folder; each file is the old one or the new one, whatever happens."""
+"""What a run writes into one folder; each file is replaced in one step."""
 
 import itertools
 import tempfile
@@ -14,21 +14,26 @@ from bayesglmm import plots
 from bayesglmm.common.files import probe, remove, write_file
 from bayesglmm.common.spreadsheet import to_csv
 from bayesglmm.errors import FigureError, OptionError, StorageError, choose
+from bayesglmm.estimands.reference_grid import setting
+from bayesglmm.estimands.request import FrameOption
 from bayesglmm.faces.report.page import write_report
 from bayesglmm.fitting import Fit
 from bayesglmm.plots import Picture
 from bayesglmm.posterior.storage import check_folder
+from bayesglmm.specify.formula import render
 
 __all__ = ["Wanted", "draw_figures", "prepare", "write_results"]
 
 _BYTES = 120
-"""Of the name of a figure's file; file systems take 255."""
+"""The longest name of a figure's file; file systems take 255."""
 _UNFINISHED = "unfinished.txt"
-_SAID = "A run of bayesglmm has not written all its results here: files may be of an earlier run. Run it again.\n"
+_UNFINISHED_TEXT = (
+    "A run of bayesglmm has not written all its results here: files may be of an earlier run. Run it again.\n"
+)
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder and see that results can be written there, before anything is sampled.
+    """Make the folder and check that results can be written there, before anything is sampled.
 
     Raises
     ------
@@ -49,14 +54,15 @@ def prepare(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to draw and what to call it.
+    """The figures to draw, and their texts.
 
     Parameters
     ----------
     figures
         Names of figures: `"coefficients"`, `"random_effects"`, `"diagnostics"`, `"population"`.
     focal, by, labels
-        As in `bayesglmm.plots.population`; `focal` is needed for that figure.
+        Of the population figure, as in `Fit.conditional_effects`; it needs `focal`. The label of the response is the
+        whole label of the mean.
     title, description
         As in `write_report`.
     """
@@ -75,20 +81,18 @@ def draw_figures(fit: Fit, wanted: Wanted) -> dict[str, Picture]:
 
 
 def _drawers(fit: Fit, wanted: Wanted) -> dict[str, Callable[[], Picture]]:
-    """Return what draws each figure wanted, by its name."""
-    found: dict[str, Callable[[], Picture]] = {}
+    """Return the function that draws each figure wanted, by its name."""
+    drawers: dict[str, Callable[[], Picture]] = {}
     for name in wanted.figures:
-        found.update(_DRAWERS[choose("figure", name, tuple(_DRAWERS))](fit, wanted))
-    return found
+        drawers.update(_DRAWERS[choose("figure", name, tuple(_DRAWERS))](fit, wanted))
+    return drawers
 
 
 def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
     """Write the fit, its tables, the figures and the report, the fit first; yield each path when it is there.
 
     A figure that cannot be drawn is left out: everything else is written, the report says which and why, and the error
-    comes last.
-
-    Until all are written, `unfinished.txt` says that what is there may be of two runs.
+    is raised last. Until all are written, `unfinished.txt` says that files may be of two runs.
 
     Raises
     ------
@@ -100,7 +104,7 @@ def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
     failed: dict[str, Exception] = {}
     saved = _save(fit, folder)
     yield saved
-    with _worded(folder, saved):
+    with _fit_is_saved(folder, saved):
         yield _table(fit.summary(), folder / "summary.csv")
         if fit.model.design.blocks:
             yield _table(fit.covariance(), folder / "covariance.csv")
@@ -109,8 +113,8 @@ def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
         for name, draw in _drawers(fit, wanted).items():
             try:
                 picture = draw()
-                png = picture.png()  # only now is everything laid out
-            except Exception as error:  # whatever goes wrong in a figure, the sampling was not in vain
+                png = picture.png()  # layout happens here, and may fail
+            except Exception as error:  # a figure that fails must not cost the fit
                 failed[name] = error
                 continue
             write_file(folder / f"{name}.png", png)
@@ -126,7 +130,7 @@ def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
 def _save(fit: Fit, folder: Path) -> Path:
     """Save a fit; where that is not possible, save it among the system's temporary files, so that it is not lost."""
     try:
-        write_file(folder / _UNFINISHED, _SAID.encode("utf-8"))
+        write_file(folder / _UNFINISHED, _UNFINISHED_TEXT.encode("utf-8"))
         return fit.save(folder / "fit")
     except OSError as error:
         try:
@@ -140,8 +144,8 @@ def _save(fit: Fit, folder: Path) -> Path:
 
 
 @contextmanager
-def _worded(folder: Path, saved: Path) -> Iterator[None]:
-    """Say of what cannot be written that the fit is safe."""
+def _fit_is_saved(folder: Path, saved: Path) -> Iterator[None]:
+    """Reword errors of writing: they say where the fit is saved."""
     try:
         yield
     except OSError as error:
@@ -162,25 +166,50 @@ def _random_effects(fit: Fit, wanted: Wanted) -> dict[str, Callable[[], Picture]
         if block.factor not in names:
             names[block.factor] = _file_name(f"random_effects_{block.name.replace(':', '.')}", names.values())
     if len(names) == 1:
-        return {"random_effects": partial(plots.forest, fit)}
-    return {name: partial(plots.forest, fit, factor) for factor, name in names.items()}
+        names = dict.fromkeys(names, "random_effects")
+    return {name: partial(_forest, fit, factor) for factor, name in names.items()}
+
+
+def _forest(fit: Fit, factor: str) -> Picture:
+    return fit.random_effects(factor).plot()
+
+
+def _coefficients(fit: Fit) -> Picture:
+    return fit.coefficients(method="none").plot()
 
 
 def _file_name(name: str, taken: Iterable[str]) -> str:
-    """Return a name short enough for a file, and another than those taken also where case does not count."""
-    short, lower = name.encode()[:_BYTES].decode(errors="ignore"), {one.lower() for one in taken}
+    """Return a name short enough for a file, that differs from those taken by more than case."""
+    short, lower = name.encode()[:_BYTES].decode(errors="ignore"), {other.lower() for other in taken}
     numbered = (f"{short}_{number}" for number in itertools.count(2))
-    return next(one for one in itertools.chain([short], numbered) if one.lower() not in lower)
+    return next(unused for unused in itertools.chain([short], numbered) if unused.lower() not in lower)
 
 
 def _population(fit: Fit, wanted: Wanted) -> dict[str, Callable[[], Picture]]:
     if wanted.focal is None:
         raise OptionError("the population figure needs focal, the predictor to draw it over")
-    return {"population": partial(plots.population, fit, wanted.focal, wanted.by, labels=wanted.labels)}
+    return {"population": partial(_means, fit, wanted.focal, wanted.by, wanted.labels)}
+
+
+def _means(fit: Fit, focal: str, by: str | None, labels: Mapping[str, str]) -> Picture:
+    """Draw the means over a predictor, typical and population, with raw means where there are any.
+
+    Raw means are of the rows that have the values at which factors and indicators are held.
+    """
+    held = setting(fit.model, focal, by).held
+    fixed = {value.name: value.value for value in held if value.how != "mean"}
+    frame: FrameOption = ("typical", "population") if fit.model.design.blocks else "population"
+    means = fit.conditional_effects(focal, by=by, frame=frame, at=fixed)
+    response = render(fit.model.formula.response.outcome)
+    names = {"value": labels[response], **labels} if response in labels else labels
+    try:
+        return means.plot(raw=True, labels=names)
+    except OptionError:  # no row has these values, or the offset is no exposure
+        return means.plot(labels=names)
 
 
 _DRAWERS: dict[str, Callable[[Fit, Wanted], dict[str, Callable[[], Picture]]]] = {
-    "coefficients": lambda fit, wanted: {"coefficients": partial(plots.coefficients, fit)},
+    "coefficients": lambda fit, wanted: {"coefficients": partial(_coefficients, fit)},
     "random_effects": _random_effects,
     "diagnostics": lambda fit, wanted: {"diagnostics": partial(plots.diagnostics, fit)},
     "population": _population,

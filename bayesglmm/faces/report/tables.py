@@ -1,4 +1,4 @@
-"""The report's tables as HTML: rounded to what the uncertainty warrants, everything from the user's data escaped."""
+"""The report's tables as HTML: rounded by their uncertainty, text from the user's data escaped."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -49,10 +49,10 @@ def parameter_table(fit: Fit) -> str:
     head = "".join(
         f"<th>{text}</th>" for text in ("parameter", "mean", "sd", "95 % interval", "R-hat", "bulk ESS", "tail ESS")
     )
-    own = "; those of the family on a scale of their own" if fit.model.family.parameters else ""
+    family = "; those of the family on a scale of their own" if fit.model.family.parameters else ""
     return _table(
         f"<b>Parameters.</b> Posterior means, standard deviations and 95 % equal-tailed intervals, on the scale of the "
-        f"linear predictor ({shown(fit.model.family.link.name)} link){own}; with R-hat and effective sample sizes.",
+        f"linear predictor ({shown(fit.model.family.link.name)} link){family}; with R-hat and effective sample sizes.",
         f"<tr>{head}</tr>",
         rows,
     )
@@ -67,20 +67,21 @@ def coefficient_table(fit: Fit) -> str:
     if not design.blocks or not design.coef or family.link.additive or not family.link.averages:
         return ""
     ratio = family.ratio
-    table = fit.coefficients(exponentiate=ratio is not None)
-    if ratio is not None and len(table) > 1:
-        table = table.drop(index="Intercept", errors="ignore")
+    table = fit.coefficients(exponentiate=ratio is not None).wide
+    names = [name for name in design.coef if ratio is None or name != "Intercept" or len(design.coef) == 1]
     rows = []
-    for name, line in table.iterrows():
-        cells = "".join(_estimate(line, frame, ratio is not None) for frame in ("conditional", "marginal"))
+    for name in names:
+        line = table.loc[name]
+        cells = "".join(_estimate(line[frame], ratio=ratio is not None) for frame in ("conditional", "marginal"))
         rows.append(f"<tr><td>{shown(str(name))}</td>{cells}</tr>")
-    figures = ("95 % interval", "same sign")
+    null = "1" if ratio else "0"
+    figures = ("95 % interval", f"P(> {null})")
     head = "".join(f"<th>{text}</th>" for text in ("", "conditional", *figures, "marginal", *figures))
-    what = f"{ratio[0].upper()}{ratio[1:]}, exp(coefficient)" if ratio else f"Coefficients, {family.link.name} scale"
+    title = f"{ratio[0].upper()}{ratio[1:]}, exp(coefficient)" if ratio else f"Coefficients, {family.link.name} scale"
     return _table(
-        f"<b>{shown(what)}.</b> Conditional: of the typical subject, b = 0. Marginal: of the "
+        f"<b>{shown(title)}.</b> Conditional: of the typical subject, b = 0. Marginal: of the "
         f"{shown(str(table.attrs['marginal']))}. Posterior medians, 95 % equal-tailed intervals and the posterior "
-        "probability that a coefficient has the sign of its median.",
+        f"probability that a {'ratio' if ratio else 'coefficient'} is above {null}.",
         f"<tr>{head}</tr>",
         rows,
     )
@@ -111,20 +112,20 @@ def covariance_table(fit: Fit) -> str:
     )
 
 
-def sensitivity_table(found: PriorSensitivity) -> str:
-    """Tabulate how far prior and likelihood move each quantity, whose it is, and what that says."""
+def sensitivity_table(sensitivity: PriorSensitivity) -> str:
+    """Tabulate the sensitivity of each quantity to prior and likelihood, with its frame and the diagnosis."""
     rows = []
-    for name, line in found.table.iterrows():
+    for name, line in sensitivity.table.iterrows():
         prior, alone, data = (rounded(float(line[key]), 2) for key in ("prior", "alone", "likelihood"))
-        frame, strongest, says = (shown(str(line[key])) for key in ("frame", "strongest", "diagnosis"))
+        frame, strongest, diagnosis = (shown(str(line[key])) for key in ("frame", "strongest", "diagnosis"))
         cells = (
             f'<td class="left">{frame}</td><td>{prior}</td><td>{strongest} {alone}</td><td>{data}</td>'
-            f'<td class="left">{says}</td>'
+            f'<td class="left">{diagnosis}</td>'
         )
         rows.append(f"<tr><td>{shown(str(name))}</td>{cells}</tr>")
     head = (
         '<th>quantity</th><th class="left">frame</th><th>priors</th><th>one class</th><th>likelihood</th>'
-        '<th class="left">what it says</th>'
+        '<th class="left">diagnosis</th>'
     )
     return _table(
         "<b>Power scaling.</b> How far the distribution of each quantity moves by a doubling of all priors, of the one "
@@ -134,18 +135,20 @@ def sensitivity_table(found: PriorSensitivity) -> str:
     )
 
 
-def separation_table(found: Separation) -> str:
-    """Tabulate what maximum likelihood would estimate of each coefficient, given X and given the groups."""
-    table = found.table()
+def separation_table(separation: Separation) -> str:
+    """Tabulate the maximum likelihood estimate of each coefficient, given X and given the groups."""
+    table = separation.table
     rows = [
         f"<tr><td>{shown(str(name))}</td>{''.join(f'<td>{shown(_SIGNS.get(cell, cell))}</td>' for cell in line)}</tr>"
         for name, *line in table.itertuples(name=None)
     ]
     head = "".join(f"<th>{shown(text)}</th>" for text in ("coefficient", *map(str, table)))
     caption = "<b>Maximum likelihood estimates.</b> Which are finite"
-    if found.levels:
-        caption += "; given the groups: with their effects as fixed effects, so from what differs within groups"
-    caption = ". ".join([caption, *(f"{line[0].upper()}{line[1:]}" for line in found.legend)])
+    if separation.levels:
+        caption += (
+            "; given the groups: with their effects as fixed effects, so that only differences within groups count"
+        )
+    caption = ". ".join([caption, *(f"{line[0].upper()}{line[1:]}" for line in separation.legend)])
     return _table(f"{caption}.", f"<tr>{head}</tr>", rows)
 
 
@@ -169,20 +172,20 @@ def _table(caption: str, head: str, rows: Iterable[str]) -> str:
     )
 
 
-def _estimate(line: "pd.Series[Any]", frame: str, ratio: bool) -> str:
-    """Return the cells of a point, its interval and its direction, rounded to what the interval warrants.
+def _estimate(line: "pd.Series[Any]", *, ratio: bool) -> str:
+    """Return the cells of a median, its interval and P(> 0), rounded by the width of the interval.
 
     A ratio has two significant digits in any case: its interval may reach from 0.05 to 400.
     """
-    point, lower, upper = (float(line[key]) for key in (frame, f"{frame}_lower", f"{frame}_upper"))
+    median, lower, upper = (float(line[key]) for key in ("median", "lower", "upper"))
     places = decimals((upper - lower) / 4)
-    texts = [rounded(value, max(places, decimals(value)) if ratio else places) for value in (point, lower, upper)]
-    direction = float(line["p_direction" if frame == "conditional" else f"{frame}_p_direction"])
-    return f'<td>{texts[0]}</td><td class="range">[{texts[1]}, {texts[2]}]</td><td>{rounded(direction, 3)}</td>'
+    texts = [rounded(value, max(places, decimals(value)) if ratio else places) for value in (median, lower, upper)]
+    positive = rounded(float(line["probability_positive"]), 3)
+    return f'<td>{texts[0]}</td><td class="range">[{texts[1]}, {texts[2]}]</td><td>{positive}</td>'
 
 
 def _group(model: Model, name: str) -> str:
-    """Say what kind of parameter a row of the summary is."""
+    """Name the kind of parameter of a row of the summary."""
     variable = name.partition("[")[0]
     if variable == "beta":
         return "coefficients: conditional (typical subject, b = 0)" if model.design.blocks else "coefficients"

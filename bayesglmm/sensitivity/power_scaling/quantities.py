@@ -1,6 +1,5 @@
-"""What people report: the average effect of each predictor on the population, as `comparisons` gives it."""
+"""The quantities that are judged: parameters, quantities given, and the average effect of each predictor."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,19 +10,14 @@ from bayesglmm.estimands.comparisons import Comparison, population_effects
 from bayesglmm.estimands.frames import distinct_rows
 from bayesglmm.estimands.reference_values import is_factor, levels, predictors
 from bayesglmm.posterior.protocol import Fitted, Thinned
+from bayesglmm.sensitivity.thinning import AVERAGES, step_within
 from bayesglmm.specify.design import Columns, Design
 from bayesglmm.specify.variables import variable_names
 
-__all__ = ["check", "effects", "every_effect", "frame_of", "labelled", "parameters"]
+__all__ = ["check", "effects", "effects_step", "frame_of", "labelled", "parameters"]
 
-_WORK = 1e7
-"""Means averaged, rows × draws, before draws are left out: a second or two."""
-
-_FEWEST = 500
-"""Draws that are left at the least; if these take more than four times the work, there are no effects."""
-
-_FAR = 69.0
-"""Where log ratios end that are infinite in a double: those of probabilities of 1e-15 and 1 − 1e-15."""
+_LARGEST = 69.0
+"""What replaces a log odds ratio that is infinite in a double: that of probabilities of 1e-15 and 1 − 1e-15."""
 
 
 def effects(fit: Fitted, every: int = 1) -> dict[str, xr.DataArray]:
@@ -39,7 +33,7 @@ def effects(fit: Fitted, every: int = 1) -> dict[str, xr.DataArray]:
     fit
         The fit.
     every
-        Take every so many-th draw of each chain.
+        Take every k-th draw of each chain.
 
     Returns
     -------
@@ -51,74 +45,72 @@ def effects(fit: Fitted, every: int = 1) -> dict[str, xr.DataArray]:
     model, variables = fit.model, _variables(fit.model.design)
     if not variables or not _has_mean(fit):
         return {}
-    kinds = _kinds(fit)
-    found: dict[str, xr.DataArray] = {}
-    contrasted = population_effects(Thinned(model, fit.draws, every), variables, list(kinds.values()))
-    for (name, kind), estimates in zip(kinds.items(), contrasted, strict=True):
-        estimand = estimates.estimand if not found else f"{kind.replace('_', ' ')} of the same averages."
+    contrasts = _contrasts(fit)
+    draws: dict[str, xr.DataArray] = {}
+    compared = population_effects(Thinned(model, fit.draws, every), variables, list(contrasts.values()))
+    for (name, comparison), estimates in zip(contrasts.items(), compared, strict=True):
+        estimand = estimates.estimand if not draws else f"{comparison.replace('_', ' ')} of the same averages."
         frame = "population" if model.design.blocks else "no random effects"
         values = labelled(name, estimates.draws)
-        if kind != "difference":
-            values = values.copy(data=np.nan_to_num(values.values, posinf=_FAR, neginf=-_FAR))
-        found[name] = values.assign_attrs(frame=frame, estimand=f"{name}: {estimand[0].lower()}{estimand[1:]}")
-    return found
+        if comparison != "difference":
+            values = values.copy(data=np.nan_to_num(values.values, posinf=_LARGEST, neginf=-_LARGEST))
+        draws[name] = values.assign_attrs(frame=frame, estimand=f"{name}: {estimand[0].lower()}{estimand[1:]}")
+    return draws
 
 
-def every_effect(fit: Fitted, step: int, draws: int | None = None) -> int | None:
-    """Return at which draws effects are averaged, a multiple of `step`; None if 500 take long.
+def effects_step(fit: Fitted, step: int, draws: int | None = None) -> int | None:
+    """Return the step between draws at which effects are averaged, a multiple of `step`; None if 500 take long.
 
     Parameters
     ----------
     fit
         The fit.
     step
-        Every which draw there is a likelihood.
+        The step between draws that have a likelihood.
     draws
-        On how many draws at most; None for all if that does not take long.
+        The largest number of draws; None for all if that does not take long.
     """
     design = fit.model.design
-    values = sum(len(each) if is_factor(design, name) else 2 for name, each in _levels(design).items())
+    values = sum(len(distinct) if is_factor(design, name) else 2 for name, distinct in _levels(design).items())
     total = fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"]
-    work = len(distinct_rows(design)[0]) * total * max(values, 1) / _WORK
-    every = max(1, min(math.ceil(work), total // _FEWEST), math.ceil(total / (draws or total)))
-    every = step * math.ceil(every / step)
-    return None if work / every > 4 else every
+    return step_within(AVERAGES, total, len(distinct_rows(design)[0]) * max(values, 1), draws, step)
 
 
-def parameters(fit: Fitted, asked: Mapping[str, xr.DataArray]) -> xr.Dataset:
-    """Return the parameters but b, and what was asked for beside them.
+def parameters(fit: Fitted, quantities: Mapping[str, xr.DataArray]) -> xr.Dataset:
+    """Return the parameters but b, and the user's quantities.
 
     Raises
     ------
     OptionError
-        If something asked for does not have the draws of the fit, or more than one further dimension.
+        If a quantity does not have the draws of the fit, or more than one further dimension.
     """
     posterior = fit.posterior
-    found = posterior[[name for name in variable_names(fit.model) if not name.startswith("b_")]]
-    for name, values in asked.items():
+    together = posterior[[name for name in variable_names(fit.model) if not name.startswith("b_")]]
+    for name, values in quantities.items():
         check(fit, name, values)
         if values.ndim > 3:
             raise OptionError(f"'{name}' has dims {values.dims}; give one beside chain and draw, or none")
-        found[name] = labelled(name, values)
-    return found
+        together[name] = labelled(name, values)
+    return together
 
 
 def labelled(name: str, values: xr.DataArray) -> xr.DataArray:
-    """Return draws whose further dimension is their own, and labelled: by its index, else by what `Estimates` say."""
-    own = [dim for dim in values.dims if dim not in ("chain", "draw")]
-    if not own:
+    """Return draws whose further dimension has a name of its own, and its index or the labels of `Estimates`."""
+    further = [dim for dim in values.dims if dim not in ("chain", "draw")]
+    if not further:
         return values.reset_coords(drop=True)
-    coords = [values[key] for key in values.coords if values[key].dims == (own[0],) and key not in (own[0], "frame")]
+    (dim,) = further
+    coords = [values[key] for key in values.coords if values[key].dims == (dim,) and key not in (dim, "frame")]
     plain = values.reset_coords(drop=True)
-    if coords and own[0] not in values.coords:
+    if coords and dim not in values.coords:
         labels = zip(*(coord.values for coord in coords), strict=True)
-        plain = plain.assign_coords({own[0]: [": ".join(map(str, each)) for each in labels]})
-    return plain.rename({own[0]: f"of {name}"})
+        plain = plain.assign_coords({dim: [": ".join(map(str, label)) for label in labels]})
+    return plain.rename({dim: f"of {name}"})
 
 
-def frame_of(fit: Fitted, name: str, values: xr.DataArray, given: bool) -> str:
-    """Return whose number a quantity is; of one that was given what its attribute `frame` says."""
-    if given:
+def frame_of(fit: Fitted, name: str, values: xr.DataArray, parameter: bool) -> str:
+    """Return the frame of a parameter of the fit, or of a further quantity: its attribute `frame`."""
+    if not parameter:
         return str(values.attrs.get("frame", "as given"))
     if name != "beta":
         return "parameter"
@@ -129,12 +121,12 @@ def check(fit: Fitted, name: str, values: xr.DataArray) -> None:
     """Refuse values that are not of the draws of the fit."""
     sizes = {dim: fit.posterior.sizes[dim] for dim in ("chain", "draw")}
     if not isinstance(values, xr.DataArray) or any(values.sizes.get(dim) != size for dim, size in sizes.items()):
-        given = dict(values.sizes) if isinstance(values, xr.DataArray) else type(values).__name__
-        raise OptionError(f"'{name}' is an xarray.DataArray with dims and sizes {sizes}, not {given}")
+        actual = dict(values.sizes) if isinstance(values, xr.DataArray) else type(values).__name__
+        raise OptionError(f"'{name}' is an xarray.DataArray with dims and sizes {sizes}, not {actual}")
 
 
-def _kinds(fit: Fitted) -> dict[str, Comparison]:
-    """Return how averages are contrasted under a link, by the name of the effect."""
+def _contrasts(fit: Fitted) -> dict[str, Comparison]:
+    """Return how averages are compared under a link, by the name of the effect."""
     grouped = bool(fit.model.design.blocks)
     whose = "population" if grouped else "average"
     match fit.model.family.link.range:
@@ -153,17 +145,17 @@ def _has_mean(fit: Fitted) -> bool:
 
 def _levels(design: Design) -> dict[str, tuple[object, ...]]:
     """Return the values of each predictor that has several."""
-    found = {name: levels(design, name) for name in predictors(design)}
-    return {name: each for name, each in found.items() if len(each) > 1}
+    values = {name: levels(design, name) for name in predictors(design)}
+    return {name: distinct for name, distinct in values.items() if len(distinct) > 1}
 
 
 def _variables(design: Design) -> dict[str, list[float] | None]:
-    """Return what is compared of each predictor; None for what `comparisons` takes by itself."""
-    found: dict[str, list[float] | None] = {}
-    for name, each in _levels(design).items():
-        stepped = not is_factor(design, name) and len(each) > 2
-        found[name] = None if not stepped or _can_step(design, name) else _quartiles(design, name)
-    return found
+    """Return the two values of each predictor that are compared; None for the default of `comparisons`."""
+    compared: dict[str, list[float] | None] = {}
+    for name, values in _levels(design).items():
+        stepped = not is_factor(design, name) and len(values) > 2
+        compared[name] = None if not stepped or _can_step(design, name) else _quartiles(design, name)
+    return compared
 
 
 def _can_step(design: Design, name: str) -> bool:

@@ -1,13 +1,11 @@
-"""`PriorSensitivity`: what power scaling says, as a table with a frame a row, a sentence and a picture."""
+"""`PriorSensitivity`: the sensitivities of power scaling, as a table with a frame a row, a sentence and a picture."""
 
 from dataclasses import dataclass
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bayesglmm.common.tables import plain_table
-from bayesglmm.common.text import plain
+from bayesglmm.common.results import Layout, Result
 from bayesglmm.errors import listing
 
 if TYPE_CHECKING:
@@ -16,11 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["THRESHOLD", "PriorSensitivity"]
 
 THRESHOLD = 0.05
-"""From here on a quantity counts as sensitive, as its authors propose."""
+"""The smallest sensitivity that counts, as Kallioinen et al. (2024) propose."""
 
 
-@dataclass(frozen=True, eq=False)
-class PriorSensitivity:
+@dataclass(frozen=True, eq=False, repr=False)
+class PriorSensitivity(Result):
     """What power scaling says of each quantity.
 
     Parameters
@@ -55,24 +53,18 @@ class PriorSensitivity:
             _clause(self.table.index[prior & ~data], "rests on the prior", "rest on the prior"),
             _clause(self.table.index[~prior & ~data], "is not moved by the prior", "are not moved by the prior"),
         ]
-        found = "; ".join(part for part in parts if part)
-        return f"By power scaling of the priors and of {self.likelihood}, {found}."
+        conclusion = "; ".join(part for part in parts if part)
+        return f"By power scaling of the priors and of {self.likelihood}, {conclusion}."
 
     def plot(self) -> "Picture":
         """Draw both sensitivities of each quantity: see `bayesglmm.plots.power_scaling`."""
-        from bayesglmm.plots.power_scaling import power_scaling
+        from bayesglmm.plots.power_scaling import draw
 
-        return power_scaling(self.table, THRESHOLD, self.likelihood)
+        return draw(self, THRESHOLD)
 
-    def __str__(self) -> str:
-        """Return the sentence, what the quantities are, and the table."""
-        texts = [plain(text) for text in (self.sentence, self.estimand) if text]
-        said = "\n\n".join(fill(text, 110, break_on_hyphens=False) for text in texts)
-        return f"{said}\n\n{plain_table(self.table).to_string(float_format='{:.3f}'.format)}"
-
-    def __repr__(self) -> str:
-        """Return the same as `str()`."""
-        return str(self)
+    def _layout(self) -> Layout:
+        above = tuple(text for text in (self.sentence, self.estimand) if text)
+        return Layout(above, self.table, options={"float_format": "{:.3f}".format}, width=110)
 
 
 def _clause(names: pd.Index, one: str, several: str) -> str:

@@ -1,4 +1,8 @@
-"""`merge`: rows as cells, the columns of their groups by factor; `idle`: what groups can take back of a coefficient."""
+"""`merge`: equal rows become cells, with the columns of their groups; `null_directions`: what the groups absorb.
+
+A null direction d of the coefficients, given the groups, has x·d in the column space of Z: effects of the groups offset
+it in every row, and the likelihood does not change along it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,20 +15,20 @@ from numpy.typing import NDArray
 
 from bayesglmm.specify.design import BlockDesign
 
-__all__ = ["Cells", "Factor", "Mask", "Sparse", "idle", "merge"]
+__all__ = ["Cells", "Factor", "Mask", "Sparse", "merge", "null_directions"]
 
 type Array = NDArray[np.float64]
 type Mask = NDArray[np.bool_]
 type Sparse = Any
 
 _NULL = 1e-8
-"""The largest root mean square of x·d, beyond what the groups explain, that counts as 0, with columns of at most 1."""
+"""The largest root mean square of the residual of x·d on Z that counts as 0; x has entries of at most 1."""
 
 _DEPENDENT = 1e-12
-"""The smallest eigenvalue, beside the largest, of the cross products of the columns within a group."""
+"""Relative eigenvalue of the cross products of columns within a group, up to which columns are linearly dependent."""
 
 _CLOSE, _MOST_STEPS = 1e-12, 2000
-"""How close the projection on several factors comes, and in how many steps."""
+"""Tolerance and largest number of iterations of the projection on several factors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,7 @@ class Cells:
     factors
         The grouping factors.
     up, down
-        (c,) whether no row of the cell falls as η goes up, or down.
+        (c,) whether the likelihood of no row of the cell falls as η increases, or decreases.
     cell
         (n,) the cell of each row.
     """
@@ -102,7 +106,7 @@ class Cells:
 
 
 def merge(x: Array, blocks: Sequence[BlockDesign], up: Mask, down: Mask) -> Cells:
-    """Merge rows (n,) that share every column and group; a cell goes up, or down, only if all of its rows do."""
+    """Merge rows (n,) that share every column and group; a cell is `up`, or `down`, if all of its rows are."""
     names = dict.fromkeys(block.factor for block in blocks)
     by_factor = [[block for block in blocks if block.factor == name] for name in names]
     factors = [
@@ -114,14 +118,14 @@ def merge(x: Array, blocks: Sequence[BlockDesign], up: Mask, down: Mask) -> Cell
     if keys:
         cell = frame.groupby(list(frame.columns), sort=False).ngroup().to_numpy().astype(np.int64)
     count = int(cell.max()) + 1
-    rises, falls = np.bincount(cell, ~up, count) == 0, np.bincount(cell, ~down, count) == 0
+    all_up, all_down = np.bincount(cell, ~up, count) == 0, np.bincount(cell, ~down, count) == 0
     any_row = np.empty(count, dtype=np.int64)
     any_row[cell] = np.arange(len(cell))
-    return Cells(x[any_row], tuple(factor.rows(any_row) for factor in factors), rises, falls, cell)
+    return Cells(x[any_row], tuple(factor.rows(any_row) for factor in factors), all_up, all_down, cell)
 
 
-def idle(x: Array, factors: Sequence[Factor]) -> Array:
-    """Return a basis (p, r) of the directions d for which x·d is in the span of the columns of all groups.
+def null_directions(x: Array, factors: Sequence[Factor]) -> Array:
+    """Return a basis (p, r) of the directions d for which x·d is in the column space of all groups.
 
     Parameters
     ----------
@@ -133,13 +137,13 @@ def idle(x: Array, factors: Sequence[Factor]) -> Array:
     n, p = x.shape
     if n == 0 or p == 0:
         return np.eye(p)
-    residual = x - _explained(x, factors)
+    residual = x - _projection(x, factors)
     _, values, directions = np.linalg.svd(np.linalg.qr(residual / np.sqrt(n), mode="r"))
     values = np.pad(values, (0, p - len(values)))
     return np.asarray(directions[values < _NULL].T)
 
 
-def _explained(x: Array, factors: Sequence[Factor]) -> Array:
+def _projection(x: Array, factors: Sequence[Factor]) -> Array:
     """Return the projection of x (n, p) on the columns of all groups."""
     if not factors:
         return np.zeros_like(x)
@@ -148,5 +152,5 @@ def _explained(x: Array, factors: Sequence[Factor]) -> Array:
         return np.asarray(columns @ (columns.T @ x))
     from scipy.sparse.linalg import lsmr
 
-    close = {"atol": _CLOSE, "btol": _CLOSE, "conlim": 0.0, "maxiter": _MOST_STEPS}
-    return np.column_stack([columns @ lsmr(columns, column, **close)[0] for column in x.T])
+    tolerances = {"atol": _CLOSE, "btol": _CLOSE, "conlim": 0.0, "maxiter": _MOST_STEPS}
+    return np.column_stack([columns @ lsmr(columns, column, **tolerances)[0] for column in x.T])

@@ -1,9 +1,10 @@
-"""`rising`, `resting`, `reaching`: what a direction proves by being there, asked before the whole programme is solved.
+"""Three feasibility problems about the recession cone, each solved several times as fast as the whole programme.
 
-Which rows rise is a question of the face that a programme ends on. Whether all of them do, or none, and whether a
-coefficient can go to an infinity, are questions of feasibility, and answered several times as fast: w·d ≥ 1 in every
-row turned up; weights of at least 1 that balance all rows (Stiemke's theorem of the alternative); w·d ≥ 0 with an
-entry of d that is ±1. An answer that does not prove itself is no answer, and the programme has to give it.
+The rows are signed: w_i is turned so that the likelihood of row i does not fall as w_i·d increases. The recession
+cone is the set of directions d with w_i·d ≥ 0 in these rows and w_i·d = 0 in the rows with outcomes of both kinds.
+Every answer is a certificate that is checked: a direction with w_i·d ≥ 1 in all rows; weights λ_i ≥ 1 with
+Σ λ_i w_i = 0, which by Stiemke's theorem of the alternative exclude a row with w_i·d > 0; a recession direction with an
+entry of ±1. Where the solver returns none, the whole programme decides.
 """
 
 from typing import Any
@@ -13,44 +14,44 @@ from numpy.typing import NDArray
 
 from bayesglmm.sensitivity.separation.cells import Sparse
 
-__all__ = ["reaching", "resting", "rising"]
+__all__ = ["balancing_weights", "direction_with_entry", "strict_direction"]
 
 type Array = NDArray[np.float64]
 
 _LEAST = 0.5
-"""How much every row has to rise along a direction that was to make it rise by 1."""
+"""The smallest w·d accepted where the solver was asked for w·d ≥ 1."""
 
 _ZERO = 1e-9
-"""What counts as 0 beside an entry of the direction, or the least weight, of 1: less than the solver promises."""
+"""The largest violation of a constraint, relative to an entry or least weight of 1; below the solver's tolerance."""
 
 
-def rising(turned: Sparse) -> Array | None:
-    """Return a direction along which every row rises.
+def strict_direction(signed: Sparse) -> Array | None:
+    """Return a direction with w·d > 0 in every row: complete separation.
 
     Parameters
     ----------
-    turned
-        (D, n) the rows, transposed and turned so that their likelihood does not fall as w·d goes up.
+    signed
+        (D, n) the signed rows, transposed.
 
     Returns
     -------
     array or None
-        (D,) the direction, w·d well above 0 in every row; None if there is none, or the solver did not find it.
+        (D,) the direction; None if there is none, or the solver did not find it.
     """
-    columns, rows = turned.shape
-    d = _solve(columns, A_ub=-turned.T, b_ub=-np.ones(rows), bounds=(None, None), method="highs-ipm")
-    return d if d is not None and (turned.T @ d).min(initial=1.0) >= _LEAST else None
+    columns, rows = signed.shape
+    d = _solve(columns, A_ub=-signed.T, b_ub=-np.ones(rows), bounds=(None, None), method="highs-ipm")
+    return d if d is not None and (signed.T @ d).min(initial=1.0) >= _LEAST else None
 
 
-def resting(turned: Sparse, free: Sparse) -> Array | None:
-    """Return weights of at least 1 that balance all rows: then no direction makes a row rise.
+def balancing_weights(signed: Sparse, equality: Sparse) -> Array | None:
+    """Return weights of at least 1 under which all rows sum to 0: then no recession direction has a row with w·d > 0.
 
     Parameters
     ----------
-    turned
-        (D, n) as for `rising`.
-    free
-        (D, m) the rows along which w·d stays 0, with weights of either sign.
+    signed
+        (D, n) as for `strict_direction`.
+    equality
+        (D, m) the rows along which w·d = 0, transposed; their weights may have either sign.
 
     Returns
     -------
@@ -59,36 +60,37 @@ def resting(turned: Sparse, free: Sparse) -> Array | None:
     """
     from scipy.sparse import hstack
 
-    matrix = hstack([turned, free], format="csc")
-    ends = [(1, None)] * turned.shape[1] + [(None, None)] * free.shape[1]
-    weights = _solve(len(ends), A_eq=matrix, b_eq=np.zeros(matrix.shape[0]), bounds=ends)
+    matrix = hstack([signed, equality], format="csc")
+    bounds = [(1, None)] * signed.shape[1] + [(None, None)] * equality.shape[1]
+    weights = _solve(len(bounds), A_eq=matrix, b_eq=np.zeros(matrix.shape[0]), bounds=bounds)
     return weights if weights is not None and np.abs(matrix @ weights).max(initial=0.0) <= _ZERO else None
 
 
-def reaching(turned: Sparse, free: Sparse, column: int, sign: int) -> Array | None:
-    """Return a direction along which no row falls, with an entry of 1 or −1 in a column.
+def direction_with_entry(signed: Sparse, equality: Sparse, column: int, sign: int) -> Array | None:
+    """Return a recession direction with an entry of 1 or −1 in a column.
 
     Parameters
     ----------
-    turned, free
-        As for `resting`.
+    signed, equality
+        As for `balancing_weights`.
     column, sign
         Which entry, and 1 or −1.
 
     Returns
     -------
     array or None
-        (D,) the direction; None if there is none, or the solver did not find it. On columns of very different sizes
-        it has called such a direction infeasible that there was.
+        (D,) the direction; None if there is none, or the solver did not find it. With columns of very different sizes
+        the solver has reported feasible problems as infeasible.
     """
-    ends: list[tuple[Any, Any]] = [(None, None)] * turned.shape[0]
-    ends[column] = (sign, sign)
-    most, exactly = np.zeros(turned.shape[1]), np.zeros(free.shape[1])
-    d = _solve(len(ends), A_ub=-turned.T, b_ub=most, A_eq=free.T, b_eq=exactly, bounds=ends, method="highs-ipm")
+    bounds: list[tuple[Any, Any]] = [(None, None)] * signed.shape[0]
+    bounds[column] = (sign, sign)
+    constraints = {"A_ub": -signed.T, "b_ub": np.zeros(signed.shape[1])}
+    constraints |= {"A_eq": equality.T, "b_eq": np.zeros(equality.shape[1])}
+    d = _solve(len(bounds), bounds=bounds, method="highs-ipm", **constraints)
     if d is None:
         return None
-    falls = max(-(turned.T @ d).min(initial=0.0), np.abs(free.T @ d).max(initial=0.0))
-    return d if falls <= _ZERO else None
+    violation = max(-(signed.T @ d).min(initial=0.0), np.abs(equality.T @ d).max(initial=0.0))
+    return d if violation <= _ZERO else None
 
 
 def _solve(size: int, *, method: str = "highs-ds", **constraints: Any) -> Array | None:

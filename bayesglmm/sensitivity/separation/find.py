@@ -35,10 +35,10 @@ from bayesglmm.specify.model import Model, glmm
 __all__ = ["applies", "check_separation", "separation", "sides"]
 
 _FEW = 20
-"""How many values a predictor may have to name cells."""
+"""The largest number of values of a predictor that names cells."""
 
 _VARIABLES = 3
-"""How many predictors may name a cell together."""
+"""The largest number of predictors that name a cell."""
 
 
 def check_separation(
@@ -49,15 +49,14 @@ def check_separation(
     link: str | Link | None = None,
     missing: Literal["error", "drop"] = "error",
 ) -> Separation:
-    """Say whether the data are separated, given X alone and given the groups, without sampling.
+    """Return whether the data are separated, given X alone and given the groups, without sampling.
 
     Parameters
     ----------
     formula, data, link, missing
         As in `bayesglmm.glmm`.
     family
-        `"bernoulli"`, `"binomial"`, or a family of counts with the log link, where a cell of zeros does
-        what a cell of failures does.
+        `"bernoulli"`, `"binomial"`, or a family of counts with the log link, where zeros separate as failures do.
 
     Returns
     -------
@@ -75,24 +74,24 @@ def check_separation(
     ----------
     Konis (2007).
     """
-    chosen = get_family(family, link)
-    if not applies(chosen):
+    family = get_family(family, link)
+    if not applies(family):
         raise OptionError(
-            f"the {chosen.name} family with the {chosen.link.name} link has no separation; it is looked for in binary "
+            f"the {family.name} family with the {family.link.name} link has no separation; it is looked for in binary "
             "and binomial outcomes, and in counts with the log link"
         )
-    return separation(glmm(formula, data, chosen, missing=missing))
+    return separation(glmm(formula, data, family, missing=missing))
 
 
 def applies(family: Family) -> bool:
-    """Return whether a likelihood may rise to its supremum at infinity under a family and its link."""
+    """Return whether the likelihood of a family may have its supremum at infinity only."""
     return family.outcome_type in ("binary", "trials") or (
         family.outcome_type == "count" and family.link.multiplicative
     )
 
 
 def sides(model: Model) -> tuple[Mask, Mask]:
-    """Return the rows whose likelihood does not fall as η goes up, and as it goes down, each (n,)."""
+    """Return the rows whose likelihood does not fall as η increases, and as it decreases, each (n,)."""
     outcome = model.design.outcome
     assert outcome is not None
     y = outcome.y
@@ -106,24 +105,25 @@ def separation(model: Model) -> Separation:
     design, (up, down) = model.design, sides(model)
     cells = merge(design.x, design.blocks, up, down)
     given_x = _recession(replace(cells, factors=()))
-    found = [given_x, _recession(cells) if design.blocks else given_x]
-    tables = [estimates_table(design.coef, part.estimates) for part in found]
-    strict = [part.strict[cells.cell] for part in found]
+    given_groups = _recession(cells) if design.blocks else given_x
+    both = (given_x, given_groups)
+    tables = [estimates_table(design.coef, part.estimates) for part in both]
+    strict = [part.strict[cells.cell] for part in both]
     either = np.flatnonzero(strict[0] | strict[1])
-    words = _words(model)
+    outcomes = _outcomes(model)
     named = [
         [given, *cell]
-        for given, part in zip(("X", "groups")[: 1 + bool(design.blocks)], found, strict=False)
-        for cell in _responsible(design, part.strict[cells.cell], part.informative[cells.cell], up, words)
+        for given, part in zip(("X", "groups")[: 1 + bool(design.blocks)], both, strict=False)
+        for cell in _responsible(design, part.strict[cells.cell], part.informative[cells.cell], up, outcomes)
     ]
     return Separation(
         str(model.formula),
         model.family.name,
         tables[0],
         tables[1],
-        _kind(found[0]),
-        _kind(found[1]),
-        groups_table(_unanimous(design, up, down, words)),
+        _kind(given_x),
+        _kind(given_groups),
+        groups_table(_unanimous(design, up, down, outcomes)),
         rows_table(zip(design.columns.rows[either], strict[0][either], strict[1][either], strict=True)),
         cells_table(named),
         {block.factor: len(block.levels) for block in design.blocks},
@@ -139,15 +139,15 @@ def _recession(cells: Cells) -> Recession:
         return Recession(("not checked",) * cells.x.shape[1], none, none)
 
 
-def _kind(found: Recession) -> Kind:
-    if "not checked" in found.estimates:
+def _kind(part: Recession) -> Kind:
+    if "not checked" in part.estimates:
         return "not checked"
-    if not found.strict.any():
+    if not part.strict.any():
         return "none"
-    return "complete" if found.strict[found.informative].all() else "quasi-complete"
+    return "complete" if part.strict[part.informative].all() else "quasi-complete"
 
 
-def _words(model: Model) -> tuple[str, str]:
+def _outcomes(model: Model) -> tuple[str, str]:
     """Return what a cell or group of failures, and one of successes, is called."""
     if model.family.outcome_type == "trials":
         return "all failures", "all successes"
@@ -156,18 +156,21 @@ def _words(model: Model) -> tuple[str, str]:
     return f"all {first}", f"all {second}"
 
 
-def _unanimous(design: Design, up: Mask, down: Mask, words: tuple[str, str]) -> list[list[Any]]:
+def _unanimous(design: Design, up: Mask, down: Mask, outcomes: tuple[str, str]) -> list[list[Any]]:
     """List the levels of each factor that have one outcome in all of their rows."""
-    found: list[list[Any]] = []
+    unanimous: list[list[Any]] = []
     for factor, block in {block.factor: block for block in design.blocks}.items():
         size = np.bincount(block.index, minlength=len(block.levels))
         ups, downs = (np.bincount(block.index, side, len(block.levels)) for side in (up, down))
         for level in np.flatnonzero((ups == size) | (downs == size)):
-            found.append([factor, block.levels[level], words[int(ups[level] == size[level])], int(size[level])])
-    return found
+            outcome = outcomes[int(ups[level] == size[level])]
+            unanimous.append([factor, block.levels[level], outcome, int(size[level])])
+    return unanimous
 
 
-def _responsible(design: Design, strict: Mask, informative: Mask, up: Mask, words: tuple[str, str]) -> list[list[Any]]:
+def _responsible(
+    design: Design, strict: Mask, informative: Mask, up: Mask, outcomes: tuple[str, str]
+) -> list[list[Any]]:
     """Name the strict rows by cells of the fewest predictors of few values, each cell of one outcome.
 
     Returns
@@ -190,10 +193,10 @@ def _responsible(design: Design, strict: Mask, informative: Mask, up: Mask, word
                     [
                         ", ".join(f"{n} = {v}" for n, v in zip(names, values, strict=True)),
                         count,
-                        words[rises],
+                        outcomes[is_up],
                         int(np.all([columns[n] == v for n, v in zip(names, values, strict=True)], axis=0).sum()),
                     ]
-                    for values, count, rises in cells
+                    for values, count, is_up in cells
                 ]
     return []
 
@@ -204,9 +207,10 @@ def _cells(
     """Return the cells that are the strict rows exactly: values, number of rows, whether they are successes."""
     frame = pd.DataFrame({j: code for j, (code, _) in enumerate(codes)}).assign(strict=strict, up=up)
     table = frame.groupby(list(range(len(codes)))).agg(n=("up", "size"), strict=("strict", "mean"), up=("up", "mean"))
-    whole = table[table["strict"] == 1]
-    if (table["strict"] % 1 != 0).any() or (whole["up"] % 1 != 0).any():
+    strict_cells = table[table["strict"] == 1]
+    if (table["strict"] % 1 != 0).any() or (strict_cells["up"] % 1 != 0).any():
         return None
-    keys = [key if isinstance(key, tuple) else (key,) for key in whole.index]
-    named = [tuple(labels[code] for (_, labels), code in zip(codes, key, strict=True)) for key in keys]
-    return [(name, int(n), int(rises)) for name, n, rises in zip(named, whole["n"], whole["up"], strict=True)]
+    keys = [key if isinstance(key, tuple) else (key,) for key in strict_cells.index]
+    values = [tuple(labels[code] for (_, labels), code in zip(codes, key, strict=True)) for key in keys]
+    counts = zip(values, strict_cells["n"], strict_cells["up"], strict=True)
+    return [(cell, int(n), int(is_up)) for cell, n, is_up in counts]

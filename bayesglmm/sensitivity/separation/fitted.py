@@ -1,4 +1,4 @@
-"""Separation of a fit: looked for before sampling, kept with the draws, worded with what holds the posterior."""
+"""Separation of a fit: looked for before sampling, stored with the draws, worded with the priors that matter."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from bayesglmm.sensitivity.separation.recession import recession
 from bayesglmm.sensitivity.separation.result import Separation
 from bayesglmm.specify.model import Model
 
-__all__ = ["attach", "finding", "held", "look", "of_fit", "unbounded"]
+__all__ = ["attach", "finding", "kept_finite", "look", "of_fit", "unbounded"]
 
 _RECORD = "separation"
-"""The attribute of the draws that holds what was found, as text."""
+"""The attribute of the draws that holds the `Separation` as text."""
 
 
 def look(model: Model) -> Separation | None:
@@ -31,11 +31,11 @@ def look(model: Model) -> Separation | None:
     """
     if not applies(model.family):
         return None
-    found = separation(model)
-    flat = [name for name in found.infinite if name in _flat(model)]
+    result = separation(model)
+    flat = [name for name in result.infinite if name in _flat(model)]
     if flat:
         warnings.warn(_flat_text(flat, unbounded(model)), BayesGLMMWarning, stacklevel=4)
-    return found
+    return result
 
 
 def unbounded(model: Model) -> tuple[str, ...]:
@@ -45,26 +45,26 @@ def unbounded(model: Model) -> tuple[str, ...]:
     mean of the linear predictor stays where it is.
     """
     design, flat = model.design, _flat(model)
-    which = [j for j, name in enumerate(design.coef) if name in flat]
-    x = design.x[:, which]
+    positions = [j for j, name in enumerate(design.coef) if name in flat]
+    x = design.x[:, positions]
     if design.has_intercept and model.priors.centred and "Intercept" not in flat:
         x = x - x.mean(axis=0)
     try:
-        found = recession(merge(x, (), *sides(model)))
+        estimates = recession(merge(x, (), *sides(model))).estimates
     except Unsolved:
         return ()
-    return tuple(design.coef[j] for j, estimate in zip(which, found.estimates, strict=True) if estimate != "finite")
+    return tuple(design.coef[j] for j, estimate in zip(positions, estimates, strict=True) if estimate != "finite")
 
 
-def attach(draws: xr.DataTree, found: Separation | None) -> xr.DataTree:
-    """Return draws that hold the record of what was found."""
+def attach(draws: xr.DataTree, result: Separation | None) -> xr.DataTree:
+    """Return draws with the separation stored in their attributes."""
     attached = draws.copy()
-    attached.attrs |= {} if found is None else {_RECORD: found.to_json()}
+    attached.attrs |= {} if result is None else {_RECORD: result.to_json()}
     return attached
 
 
 def of_fit(fit: Fitted) -> Separation | None:
-    """Return what was found before a fit was sampled; looked for now if nothing is recorded, None without likelihood.
+    """Return the separation stored with a fit, or compute it; None for a fit of the prior alone.
 
     None also for a family that has no separation.
     """
@@ -75,17 +75,17 @@ def of_fit(fit: Fitted) -> Separation | None:
 
 
 def finding(fit: Fitted) -> Finding | None:
-    """Word separation as information on a fit, or that it was not checked; None where there is none."""
-    found = of_fit(fit)
-    if found is None or not (found.separated or found.unchecked):
+    """Return a finding that the data are separated, or that this was not checked; None otherwise."""
+    result = of_fit(fit)
+    if result is None or not (result.separated or result.unchecked):
         return None
-    if not found.separated:
-        return Finding("separation", f"separation {found.message}", found.advice)
-    infinite = tuple(found.infinite or found.infinite_given_groups)
+    if not result.separated:
+        return Finding("separation", f"separation {result.message}", result.advice)
+    infinite = tuple(result.infinite or result.infinite_given_groups)
     return Finding(
         "separation",
-        f"separation {found.message}",
-        f"{held(fit.model, found)}; {found.advice}",
+        f"separation {result.message}",
+        f"{kept_finite(fit.model, result)}; {result.advice}",
         tuple(f"beta[{name}]" for name in infinite),
     )
 
@@ -99,7 +99,7 @@ def _flat(model: Model) -> set[str]:
 
 
 def _flat_text(flat: Sequence[str], names: Sequence[str]) -> str:
-    """Word what a flat prior means for coefficients with an infinite estimate, of which some are unbounded."""
+    """Return the consequence of flat priors of coefficients with an infinite estimate; `names` are unbounded."""
     remedy = f"Give a proper prior, such as priors={{'slopes': 'normal(0, 2.5)'}} or {{'{flat[0]}': 'normal(0, 2.5)'}}"
     if names:
         return (
@@ -113,33 +113,33 @@ def _flat_text(flat: Sequence[str], names: Sequence[str]) -> str:
     )
 
 
-def held(model: Model, found: Separation) -> str:
-    """Say what holds the coefficients that the likelihood does not.
+def kept_finite(model: Model, result: Separation) -> str:
+    """Name the priors of the coefficients with infinite maximum likelihood estimates.
 
-    Given X it is priors alone; given the groups alone also what differs between groups.
+    Given X only the priors keep these finite; given the groups alone, differences between groups do too.
     """
     design, priors = model.design, model.priors
     assigned = [*([priors.intercept] if priors.intercept is not None else []), *priors.slopes]
     flat, by_name = _flat(model), dict(zip(design.coef, assigned, strict=True))
-    infinite = found.infinite or found.infinite_given_groups or _combined(found)
-    those = [f"{name} ~ {by_name[name].prior}" for name in infinite if name not in flat]
-    if not found.infinite:
-        those += [
+    infinite = result.infinite or result.infinite_given_groups or _combined(result)
+    named = [f"{name} ~ {by_name[name].prior}" for name in infinite if name not in flat]
+    if not result.infinite:
+        named += [
             f"sd_{block.name}[{column}] ~ {entry.prior}"
             for block in design.blocks
             for column, entry in zip(block.columns, priors.sd[block.name], strict=True)
         ]
-    what = "priors alone hold the posterior" if found.infinite else "the priors concerned"
-    said = [f"{what}: {listing(those)}"] if those else []
-    loose = [name for name in infinite if name in flat]
-    if loose and found.infinite:
-        said.append(_flat_text(loose, unbounded(model)))
-    elif loose:
-        said.append(f"the prior of {listing(loose)} is flat: give a proper one")
-    return "; ".join(said)
+    role = "only the priors keep these coefficients finite" if result.infinite else "the priors concerned"
+    parts = [f"{role}: {listing(named)}"] if named else []
+    flat_infinite = [name for name in infinite if name in flat]
+    if flat_infinite and result.infinite:
+        parts.append(_flat_text(flat_infinite, unbounded(model)))
+    elif flat_infinite:
+        parts.append(f"the prior of {listing(flat_infinite)} is flat: give a proper one")
+    return "; ".join(parts)
 
 
-def _combined(found: Separation) -> list[str]:
-    """Return the coefficients of which only a combination goes to infinity: those that the groups can stand in for."""
-    estimates = found.given_groups["estimate"]
+def _combined(result: Separation) -> list[str]:
+    """Return the coefficients of which only a combination goes to infinity: those not identified given the groups."""
+    estimates = result.given_groups["estimate"]
     return [str(name) for name in estimates.index[estimates == "not identified"] if name != "Intercept"]

@@ -1,8 +1,8 @@
-"""`overlaps(turned, free)`: a proof that nothing is separated, from a few Newton steps and without a linear programme.
+"""`overlaps(signed, equality)`: a proof of no separation by a few Newton steps, without a linear programme.
 
-Where the likelihood of a logistic regression on the turned rows has a maximum, its score equations give every row a
-weight above 0, and the weighted rows sum to 0. By Stiemke's theorem of the alternative no direction then makes a row
-rise and none fall. Nearly all data are like that, and the solver takes longer to import than this to say so.
+If the likelihood of a logistic regression on the signed rows has a maximum, the score equations there give every row a
+positive weight under which the rows sum to 0. By Stiemke's theorem of the alternative no recession direction then has
+w·d > 0 in a row. Most data overlap in this sense, and importing the solver takes longer than this proof.
 """
 
 import numpy as np
@@ -15,52 +15,52 @@ __all__ = ["overlaps"]
 type Array = NDArray[np.float64]
 
 _MOST = 1e8
-"""Rows times squared columns up to which this is tried."""
+"""Largest rows × columns², the cost of a Newton step."""
 
 _STEPS = 25
 _SETTLED = 1e-9
-"""The largest entry of the score, a row, at the maximum."""
+"""Convergence: largest entry of the score, divided by the number of rows."""
 
 _LEAST = 1e-4
-"""The least weight of a row: where rows come near to being separated, the programme has to say."""
+"""Smallest weight of a row in a proof; data nearer to separation are left to the linear programme."""
 
 _ZERO = 1e-10
-"""What counts as 0 in singular values of rows with entries of at most 1, a column, and in what balances."""
+"""Relative tolerance for singular values and for the weighted sum of rows."""
 
 
-def overlaps(turned: Sparse, free: Sparse) -> bool:
-    """Return whether it is proved that no direction makes a row rise.
+def overlaps(signed: Sparse, equality: Sparse) -> bool:
+    """Return whether it is proved that no recession direction has a row with w·d > 0.
 
     Parameters
     ----------
-    turned
-        (D, n) rows with entries of at most 1, transposed and turned so that their likelihood does not fall as w·d
-        goes up.
-    free
-        (D, m) rows along which w·d stays 0.
+    signed
+        (D, n) rows with entries of at most 1, transposed and signed so that their likelihood does not fall as w·d
+        increases.
+    equality
+        (D, m) rows along which w·d = 0.
 
     Returns
     -------
     bool
         False where there is such a direction, and where nothing was proved.
     """
-    columns, rows_up = turned.shape
-    if (rows_up + free.shape[1]) * columns**2 > _MOST:
+    columns, n_signed = signed.shape
+    if (n_signed + equality.shape[1]) * columns**2 > _MOST:
         return False
-    rows = turned.T.toarray() @ _null(free.T.toarray())
+    rows = signed.T.toarray() @ _null_space(equality.T.toarray())
     if not rows.size or not np.abs(rows).max() > _ZERO:
         return True
-    inner = rows @ _range(rows)  # directions that no row depends on do not matter
-    weights = _weights(inner)
+    full_rank = rows @ _row_space(rows)  # directions that no row depends on do not matter
+    weights = _weights(full_rank)
     if weights is None:
         return False
-    weights = weights - inner @ np.linalg.lstsq(inner, weights)[0]  # the least change after which they balance
-    balance = np.abs(inner.T @ weights).max()
-    return bool(weights.min() >= _LEAST and balance <= _ZERO * weights.sum())
+    weights = weights - full_rank @ np.linalg.lstsq(full_rank, weights)[0]  # projected so that they balance exactly
+    imbalance = np.abs(full_rank.T @ weights).max()
+    return bool(weights.min() >= _LEAST and imbalance <= _ZERO * weights.sum())
 
 
 def _weights(rows: Array) -> Array | None:
-    """Return 1 / (1 + exp(w·d)) of every row at the maximum likelihood, None if none was reached."""
+    """Return 1 / (1 + exp(w·d)) of every row at the maximum of the likelihood; None without convergence."""
     d = np.zeros(rows.shape[1])
     for _ in range(_STEPS):
         weights = 1 / (1 + np.exp(np.clip(rows @ d, -40, 40)))
@@ -75,8 +75,8 @@ def _weights(rows: Array) -> Array | None:
     return None
 
 
-def _null(rows: Array) -> Array:
-    """Return an orthonormal basis of the directions that every row is 0 along, (D, r)."""
+def _null_space(rows: Array) -> Array:
+    """Return an orthonormal basis (D, r) of the null space of rows."""
     if not len(rows):
         return np.eye(rows.shape[1])
     _, values, directions = np.linalg.svd(rows, full_matrices=True)
@@ -84,8 +84,8 @@ def _null(rows: Array) -> Array:
     return result
 
 
-def _range(rows: Array) -> Array:
-    """Return an orthonormal basis of the directions that rows depend on, (D, r)."""
+def _row_space(rows: Array) -> Array:
+    """Return an orthonormal basis (D, r) of the row space of rows."""
     _, values, directions = np.linalg.svd(rows, full_matrices=False)
     result: Array = directions[values > _ZERO * max(rows.shape)].T
     return result

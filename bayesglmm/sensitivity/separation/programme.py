@@ -1,10 +1,11 @@
 """The linear programme: which rows can be predicted without error, and to which infinity a coefficient then goes.
 
-A row is a vector w, the columns of its linear predictor η = w·d, with the sides on which its likelihood does not
-fall as η goes to infinity: up for a row without failures, down for one without successes or a count of zero,
-neither for the rest. The directions d along which no row falls are a cone. Where some row rises strictly, the
-likelihood has no maximum. The programme is solved as its dual (Gordan's theorem of the alternative), which has a
-row a column of the design instead of one a row of the data.
+A row is a vector w, the columns of its linear predictor η = w·d. It is `up` if its likelihood does not fall as η → ∞
+(no failures), `down` if it does not fall as η → −∞ (no successes, a count of zero), neither otherwise. The recession
+cone is the set of directions d along which the likelihood of no row falls: w·d ≥ 0 in `up` rows, ≤ 0 in `down` rows,
+= 0 in the others. A row is strict if its likelihood rises along some recession direction, w·d ≠ 0; then the likelihood
+has no maximum. The programme is solved as its dual (Gordan's theorem of the alternative), which has a row a column of
+the design instead of one a row of the data.
 
 References
 ----------
@@ -21,20 +22,20 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bayesglmm.sensitivity.separation.cells import Mask, Sparse
-from bayesglmm.sensitivity.separation.feasibility import reaching, resting, rising
+from bayesglmm.sensitivity.separation.feasibility import balancing_weights, direction_with_entry, strict_direction
 from bayesglmm.sensitivity.separation.overlap import overlaps
 
-__all__ = ["Cone", "Unsolved", "peel", "reaches", "strict_rows", "unseparated"]
+__all__ = ["Cone", "Unsolved", "has_entry", "no_strict_row", "strict_by_single_columns", "strict_rows"]
 
 
-_FEW, _PART = 200, 4_000
-"""Up to how many columns a part of the rows is looked at first, and how many rows that is."""
+_FEW, _SAMPLE = 200, 4_000
+"""With at most so many columns a sample of the rows is solved first, and its size."""
 
 _WIDE = 400
-"""From how many columns on questions of feasibility are asked first, and programmes are solved by interior points."""
+"""Number of columns from which on feasibility is tried first, and programmes are solved by interior points."""
 
 _ZERO = 1e-6
-"""What counts as 0 along a direction along which strict rows rise by 1."""
+"""The largest |w·d| that counts as 0, where strict rows have 1."""
 
 
 class Unsolved(Exception):
@@ -74,96 +75,96 @@ class Cone:
         """(n,) +1 where up, −1 where down, 0 where neither."""
         return self.up.astype(np.float64) - self.down
 
-    def balance(self) -> tuple[Sparse, Sparse]:
-        """Return the transposed rows with a side, turned up, (D, m), and those without, (D, n − m)."""
-        one = self.up | self.down
-        turned = sp.csc_matrix((sp.diags(self.sign[one]) @ self.w[one]).T)
-        return turned, sp.csc_matrix(self.w[~one].T)
+    def constraints(self) -> tuple[Sparse, Sparse]:
+        """Return the rows of the inequalities w·d ≥ 0, signed, (D, m), and of the equalities w·d = 0, (D, n − m)."""
+        inequality = self.up | self.down
+        signed = sp.csc_matrix((sp.diags(self.sign[inequality]) @ self.w[inequality]).T)
+        return signed, sp.csc_matrix(self.w[~inequality].T)
 
 
 def strict_rows(cone: Cone) -> Mask:
-    """Return which rows rise strictly along some direction of the cone, (n,); along one direction all of them do.
+    """Return which rows are strict, (n,): a sum of recession directions is one, so a single one makes all of them rise.
 
-    Rows that a single column separates go first: the rest may then be looked at alone, since enough of that
-    column's direction added to any other satisfies the rows gone.
+    Rows that a single column separates are removed first: a large enough multiple of that column's direction, added to
+    a recession direction of the remaining rows, is one of all rows.
     """
-    strict, whole = peel(cone), False
+    strict, complete = strict_by_single_columns(cone), False
     if cone.w.shape[1] >= _WIDE and not strict.all():
-        turned, free = cone.rows(~strict).balance()
-        if free.shape[1] == 0 and rising(turned) is not None:
+        signed, equality = cone.rows(~strict).constraints()
+        if equality.shape[1] == 0 and strict_direction(signed) is not None:
             return np.ones(len(strict), dtype=np.bool_)
-    while not whole and not strict.all():
-        rest = ~strict
-        strict[rest], whole = _some_strict(cone.rows(rest))
+    while not complete and not strict.all():
+        remaining = ~strict
+        strict[remaining], complete = _some_strict(cone.rows(remaining))
     return strict
 
 
-def unseparated(cone: Cone) -> bool:
-    """Return whether no row is known to rise strictly along any direction of a cone of many columns."""
-    return cone.w.shape[1] >= _WIDE and resting(*cone.balance()) is not None
+def no_strict_row(cone: Cone) -> bool:
+    """Return whether it is proved that a cone of many columns has no strict row; False where it was not tried."""
+    return cone.w.shape[1] >= _WIDE and balancing_weights(*cone.constraints()) is not None
 
 
-def reaches(cone: Cone, column: int, sign: int) -> bool:
-    """Return whether some direction of the cone has a positive (sign 1) or negative (sign −1) entry in a column.
+def has_entry(cone: Cone, column: int, sign: int) -> bool:
+    """Return whether some recession direction has a positive (sign 1) or negative (sign −1) entry in a column.
 
     The dual of maximising sign·d_k ≤ 1: the least u in [0, 1] for which Σ λ_i w_i = −sign·(1 − u) in that
-    column and 0 in the others, λ ≥ 0 for rows turned up.
+    column and 0 in the others, λ ≥ 0 for the inequalities.
     """
-    turned, free = cone.balance()
+    signed, equality = cone.constraints()
     size = cone.w.shape[1]
-    if size >= _WIDE and reaching(turned, free, column, sign) is not None:
+    if size >= _WIDE and direction_with_entry(signed, equality, column, sign) is not None:
         return True
     last = sp.csc_matrix(([-float(sign)], ([column], [0])), shape=(size, 1))
     right = np.zeros(size)
     right[column] = -sign
-    ends = [(0, None)] * turned.shape[1] + [(None, None)] * free.shape[1] + [(0, 1)]
-    cost = np.zeros(len(ends))
+    bounds = [(0, None)] * signed.shape[1] + [(None, None)] * equality.shape[1] + [(0, 1)]
+    cost = np.zeros(len(bounds))
     cost[-1] = 1.0
-    found, _ = _linprog(cost, sp.hstack([turned, free, last], format="csc"), right, ends)
-    return bool(found[-1] > 0.5)
+    dual, _ = _linprog(cost, sp.hstack([signed, equality, last], format="csc"), right, bounds)
+    return bool(dual[-1] > 0.5)
 
 
-def peel(cone: Cone) -> Mask:
-    """Return the rows that single columns separate, one after another; some strict rows, not all."""
+def strict_by_single_columns(cone: Cone) -> Mask:
+    """Return the strict rows, not all of them, that single columns show, each among the rows the others leave."""
     signs = sp.csc_matrix(cone.w.sign())
-    sided = sp.csc_matrix(sp.diags(cone.sign) @ signs)
+    signed = sp.csc_matrix(sp.diags(cone.sign) @ signs)
     neither = ~(cone.up | cone.down)
     blocked = (abs(signs).T @ neither.astype(np.float64)) > 0
-    active = ~neither
-    strict = np.zeros(len(active), dtype=np.bool_)
-    while active.any():
-        count, total = abs(sided).T @ active.astype(np.float64), sided.T @ active.astype(np.float64)
-        pure = (count > 0) & (np.abs(total) == count) & ~blocked
-        touched = active & ((abs(sided) @ pure.astype(np.float64)) > 0)
-        if not touched.any():
+    remaining = ~neither
+    strict = np.zeros(len(remaining), dtype=np.bool_)
+    while remaining.any():
+        nonzero, total = abs(signed).T @ remaining.astype(np.float64), signed.T @ remaining.astype(np.float64)
+        one_sign = (nonzero > 0) & (np.abs(total) == nonzero) & ~blocked
+        shown = remaining & ((abs(signed) @ one_sign.astype(np.float64)) > 0)
+        if not shown.any():
             break
-        strict |= touched
-        active &= ~touched
+        strict |= shown
+        remaining &= ~shown
     return strict
 
 
 def _some_strict(cone: Cone) -> tuple[Mask, bool]:
     """Return strict rows of a cone, and whether they are all there are.
 
-    Data that are not separated are mostly seen to be so without the programme. With few columns a part of many rows
-    gives a direction, to which the rows that it violates are added until none is; the rows that rise along it are
-    strict, and the rest can be looked at alone.
+    Overlap is mostly proved without the programme. With few columns and many rows the programme is solved on a sample
+    of rows, to which the rows that its direction violates are added until there are none; the rows that rise along it
+    are strict, and are removed.
     """
-    if overlaps(*cone.balance()):
+    if overlaps(*cone.constraints()):
         return np.zeros(len(cone.up), dtype=np.bool_), True
     n, columns = cone.w.shape
-    part = np.zeros(n, dtype=np.bool_)
-    part[np.random.default_rng(0).permutation(n)[:_PART]] = True
-    while columns <= _FEW and 2 * part.sum() <= n:
-        strict, d = _solve_strict(cone.rows(part))
+    sample = np.zeros(n, dtype=np.bool_)
+    sample[np.random.default_rng(0).permutation(n)[:_SAMPLE]] = True
+    while columns <= _FEW and 2 * sample.sum() <= n:
+        strict, d = _solve_strict(cone.rows(sample))
         if not strict.any():
-            full = np.linalg.matrix_rank(cone.w[part].toarray()) == columns
-            return (np.zeros(n, dtype=np.bool_), True) if full else (_solve_strict(cone)[0], True)
-        along = cone.w @ d
-        value = np.where(cone.up | cone.down, cone.sign * along, -np.abs(along))
-        if value.min() >= -_ZERO:
-            return value > _ZERO, False
-        part[np.argsort(value)[:_PART]] = True
+            full_rank = np.linalg.matrix_rank(cone.w[sample].toarray()) == columns
+            return (np.zeros(n, dtype=np.bool_), True) if full_rank else (_solve_strict(cone)[0], True)
+        change = cone.w @ d
+        slack = np.where(cone.up | cone.down, cone.sign * change, -np.abs(change))
+        if slack.min() >= -_ZERO:
+            return slack > _ZERO, False
+        sample[np.argsort(slack)[:_SAMPLE]] = True
     return _solve_strict(cone)[0], True
 
 
@@ -172,27 +173,27 @@ def _solve_strict(cone: Cone) -> tuple[Mask, NDArray[np.float64]]:
 
     This is max Σ t_i, 0 ≤ t_i ≤ 1, t_i ≤ w_i·d by its dual, in which a_i = 1 − t_i is 0 or 1 at the optimum.
     """
-    turned, free = cone.balance()
-    m, columns = turned.shape[1], cone.w.shape[1]
+    signed, equality = cone.constraints()
+    m, columns = signed.shape[1], cone.w.shape[1]
     strict = np.zeros(len(cone.up), dtype=np.bool_)
     if m == 0 or columns == 0:
         return strict, np.zeros(columns)
-    ends = [(0, 1)] * m + [(0, None)] * m + [(None, None)] * free.shape[1]
-    cost = np.zeros(len(ends))
+    bounds = [(0, 1)] * m + [(0, None)] * m + [(None, None)] * equality.shape[1]
+    cost = np.zeros(len(bounds))
     cost[:m] = -1.0
-    found, marginals = _linprog(cost, sp.hstack([turned, turned, free], format="csc"), np.zeros(columns), ends)
-    strict[cone.up | cone.down] = found[:m] < 0.5
+    dual, marginals = _linprog(cost, sp.hstack([signed, signed, equality], format="csc"), np.zeros(columns), bounds)
+    strict[cone.up | cone.down] = dual[:m] < 0.5
     return strict, -marginals
 
 
 def _linprog(
-    cost: NDArray[np.float64], matrix: Sparse, right: NDArray[np.float64], ends: Any
+    cost: NDArray[np.float64], matrix: Sparse, right: NDArray[np.float64], bounds: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Minimise cost·v with matrix·v = right between ends; return v and the marginals of the equations."""
+    """Minimise cost·v subject to matrix·v = right and bounds; return v and the dual values of the equations."""
     from scipy.optimize import linprog
 
     method = "highs" if matrix.shape[0] < _WIDE else "highs-ipm"
-    result = linprog(cost, A_eq=matrix, b_eq=right, bounds=ends, method=method)
+    result = linprog(cost, A_eq=matrix, b_eq=right, bounds=bounds, method=method)
     if result.status != 0:
         raise Unsolved(result.message)
     return np.asarray(result.x, dtype=np.float64), np.asarray(result.eqlin.marginals, dtype=np.float64)
@@ -202,5 +203,5 @@ def _largest(w: Sparse, axis: int) -> NDArray[np.float64]:
     """Return the largest absolute entry along an axis, 1 where all are 0."""
     if 0 in w.shape:
         return np.ones(w.shape[1 - axis])
-    found = np.asarray(abs(w).max(axis=axis).todense()).ravel()
-    return np.where(found > 0, found, 1.0)
+    largest = np.asarray(abs(w).max(axis=axis).todense()).ravel()
+    return np.where(largest > 0, largest, 1.0)

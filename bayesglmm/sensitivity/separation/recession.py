@@ -1,9 +1,9 @@
 """Each coefficient's maximum likelihood estimate given X, or given the groups: finite, infinite or not identified.
 
-Given the groups, their effects e are fixed columns Z like any other and maximised over. Rows that Z alone predicts
-without error (a group all zero or all one) say nothing about the coefficients. On the rows that remain, a
-direction d of the coefficients for which some e gives x·d + z·e = 0 in every row changes nothing: a coefficient
-that it moves is not identified. A direction along which no row falls and some row rises goes to infinity.
+Given the groups, their effects e are coefficients of fixed columns Z, maximised over. Rows that Z alone predicts
+without error (a group all zero or all one) are not informative about the coefficients. On the informative rows, a null
+direction d has an e with x·d + z·e = 0 in every row; a coefficient with an entry in one is not identified. Along a
+recession direction with a strict row (see `programme`) the likelihood rises to infinity.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,15 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from bayesglmm.sensitivity.separation.cells import Cells, Mask, idle
-from bayesglmm.sensitivity.separation.programme import Cone, Unsolved, peel, reaches, strict_rows, unseparated
+from bayesglmm.sensitivity.separation.cells import Cells, Mask, null_directions
+from bayesglmm.sensitivity.separation.programme import (
+    Cone,
+    Unsolved,
+    has_entry,
+    no_strict_row,
+    strict_by_single_columns,
+    strict_rows,
+)
 from bayesglmm.sensitivity.separation.result import Estimate
 from bayesglmm.sensitivity.separation.within import differences
 
@@ -23,10 +30,10 @@ __all__ = ["Recession", "recession"]
 type Array = NDArray[np.float64]
 
 _FIRST = 2_000
-"""How many cells are looked at first: where they leave no direction, all cells leave none."""
+"""Cells in the first sample: if it has no recession direction but null directions, neither have all cells."""
 
 _MOST, _MOST_PLAIN = 200_000, 2_000_000
-"""The largest number of cells the linear programme is given, with columns of groups and without."""
+"""The largest number of cells in a linear programme, with columns of groups and without."""
 
 _SMALL = 1e-6
 """The largest entry of a direction of length 1 that counts as 0."""
@@ -34,16 +41,16 @@ _SMALL = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Recession:
-    """Where the likelihood goes to infinity.
+    """The estimates, and the cells that separation predicts without error.
 
     Parameters
     ----------
     estimates
         One a coefficient.
     strict
-        (c,) the cells predicted without error along a direction of the coefficients.
+        (c,) informative cells whose likelihood rises along a recession direction.
     informative
-        (c,) the cells that the effects of the groups alone do not predict without error; given X all.
+        (c,) cells that the effects of the groups alone do not predict without error; given X all.
     """
 
     estimates: tuple[Estimate, ...]
@@ -61,19 +68,19 @@ def recession(cells: Cells) -> Recession:
     """
     pairs = differences(cells)
     if pairs is not None:
-        found = recession(pairs.cells)
-        return Recession(found.estimates, pairs.strict(found.strict, cells), pairs.informative(cells))
+        of_pairs = recession(pairs.cells)
+        return Recession(of_pairs.estimates, pairs.strict(of_pairs.strict, cells), pairs.informative(cells))
     problem = _Problem.of(cells)
-    strict, left = _strict(problem)
-    still = problem.idle(left)
-    moved = problem.idle(left & ~strict) if strict.any() else still
-    estimates = tuple(_estimate(problem, left, k, still[k], moved[k]) for k in range(len(still)))
-    return Recession(estimates, strict, left)
+    strict, informative = _strict(problem)
+    null = problem.null_directions(informative)
+    null_of_others = problem.null_directions(informative & ~strict) if strict.any() else null
+    estimates = tuple(_estimate(problem, informative, k, null[k], null_of_others[k]) for k in range(cells.x.shape[1]))
+    return Recession(estimates, strict, informative)
 
 
 @dataclass(frozen=True, eq=False)
 class _Problem:
-    """Cells with the columns of the coefficients at most 1 in size, the cone of all columns, and that of the groups."""
+    """Cells with columns scaled to entries of at most 1, the cone of all columns, and that of the groups alone."""
 
     cells: Cells
     joint: Cone
@@ -88,97 +95,101 @@ class _Problem:
         return cls(replace(cells, x=x), joint, Cone.of(z, cells.up, cells.down))
 
     @property
-    def peels_wholly(self) -> bool:
-        """Whether columns one by one find all that the groups alone separate: one column for each, of one factor."""
+    def groups_have_single_columns(self) -> bool:
+        """Whether single columns show all that the groups alone separate: one factor with one column a level."""
         return len(self.cells.factors) <= 1 and all(factor.z.shape[1] == 1 for factor in self.cells.factors)
 
-    def idle(self, rows: Mask) -> Array:
-        """Return a basis (p, r) of the directions that the groups can take back in every one of the rows."""
-        return idle(self.cells.x[rows], [factor.rows(rows) for factor in self.cells.factors])
+    def null_directions(self, rows: Mask) -> Array:
+        """Return a basis (p, r) of the directions that the groups absorb in every one of the rows."""
+        return null_directions(self.cells.x[rows], [factor.rows(rows) for factor in self.cells.factors])
 
     def strict(self, rows: Mask) -> tuple[Mask, Mask]:
-        """Return which of the rows are strict along a direction of the coefficients, and which the groups leave."""
-        return self.beyond(rows, _within(self.joint, rows))
+        """Return which of the rows are strict and informative, and which are informative."""
+        return self.informative(rows, _within(self.joint, rows))
 
-    def beyond(self, rows: Mask, strict: Mask) -> tuple[Mask, Mask]:
-        """Return the same where all strict rows are known: those that the groups alone predict are none of either."""
+    def informative(self, rows: Mask, strict: Mask) -> tuple[Mask, Mask]:
+        """Return the same from all strict rows of the joint cone: rows that the groups alone predict are removed."""
         left = rows.copy()
-        if strict.any() and not self.peels_wholly:
-            only = Cone(self.alone.w, self.alone.up & strict, self.alone.down & strict)
-            left &= ~_groups(only, rows)
+        if strict.any() and not self.groups_have_single_columns:
+            restricted = Cone(self.alone.w, self.alone.up & strict, self.alone.down & strict)
+            left &= ~_by_groups(restricted, rows)
         return strict & left, left
 
 
 def _within(cone: Cone, rows: Mask) -> Mask:
-    """Return which of some rows are strict in a cone of those rows, (c,)."""
+    """Return which of some rows are strict in the cone of those rows, (c,)."""
     strict = np.zeros(len(rows), dtype=np.bool_)
     strict[rows] = strict_rows(cone.rows(rows))
     return strict
 
 
-def _groups(alone: Cone, rows: Mask) -> Mask:
-    """Return the same in a cone of the columns of the groups, where often none is."""
-    return np.zeros(len(rows), dtype=np.bool_) if unseparated(alone.rows(rows)) else _within(alone, rows)
+def _by_groups(alone: Cone, rows: Mask) -> Mask:
+    """Return the same in a cone of the columns of the groups, where it is often proved quickly that none is strict."""
+    return np.zeros(len(rows), dtype=np.bool_) if no_strict_row(alone.rows(rows)) else _within(alone, rows)
 
 
 def _strict(problem: _Problem) -> tuple[Mask, Mask]:
-    """Return which cells are strict along a direction of the coefficients, and which the groups leave.
+    """Return which cells are strict and informative, and which are informative.
 
-    Single columns come first. Where what they leave has no direction but those that groups can take back, its
-    strict rows are those of the groups alone.
+    Cells that single columns show to be strict are removed first. If the remaining ones have no recession directions
+    but null directions, their strict cells are those of the groups alone.
     """
-    left = ~peel(problem.alone)
-    rest = left.copy()
-    rest[left] = ~peel(problem.joint.rows(left))
-    peeled = left & ~rest
-    settled = _settled(problem, rest)
-    if settled and (problem.peels_wholly or not peeled.any()):
-        return peeled, left
-    if (rest if problem.peels_wholly else left).sum() > (_MOST if problem.cells.factors else _MOST_PLAIN):
+    informative = ~strict_by_single_columns(problem.alone)
+    remaining = informative.copy()
+    remaining[informative] = ~strict_by_single_columns(problem.joint.rows(informative))
+    strict = informative & ~remaining
+    only_null = _only_null_directions(problem, remaining)
+    if only_null and (problem.groups_have_single_columns or not strict.any()):
+        return strict, informative
+    unsolved = remaining if problem.groups_have_single_columns else informative
+    if unsolved.sum() > (_MOST if problem.cells.factors else _MOST_PLAIN):
         raise Unsolved("too many distinct rows")
-    return problem.beyond(left, peeled | _groups(problem.alone, rest)) if settled else problem.strict(left)
+    if only_null:
+        return problem.informative(informative, strict | _by_groups(problem.alone, remaining))
+    return problem.strict(informative)
 
 
-def _estimate(problem: _Problem, left: Mask, k: int, still: Array, moved: Array) -> Estimate:
-    """Return the estimate of a coefficient from its entries in the directions that change nothing, or no strict row.
+def _estimate(problem: _Problem, informative: Mask, k: int, null: Array, null_of_others: Array) -> Estimate:
+    """Return the estimate of coefficient k from its entries in null directions: of all cells, and of those not strict.
 
-    Along some direction every strict row rises, so those that keep the other rows are an open set of the second:
-    some move the coefficient if any of the second does, and then one of the two ends can be reached.
+    Along some recession direction every strict row rises, so the recession directions are an open subset of the null
+    directions of the other rows: some have an entry in k if any of these has, and then one infinity can be reached.
     """
-    if not (np.abs(moved) > _SMALL).any():
+    if not (np.abs(null_of_others) > _SMALL).any():
         return "finite"
-    if (np.abs(still) > _SMALL).any():
+    if (np.abs(null) > _SMALL).any():
         return "not identified"
-    for part in (*_parts(problem, left), left):
-        cone = problem.joint.rows(part)
-        if not reaches(cone, k, -1):
+    for sample in (*_samples(problem, informative), informative):
+        cone = problem.joint.rows(sample)
+        if not has_entry(cone, k, -1):
             return "+inf"
-        if not reaches(cone, k, 1):
+        if not has_entry(cone, k, 1):
             return "-inf"
     return "±inf"
 
 
-def _settled(problem: _Problem, rest: Mask) -> bool:
-    """Return whether some of the cells leave no direction but those without effect in all.
+def _only_null_directions(problem: _Problem, remaining: Mask) -> bool:
+    """Return whether a sample proves that the cells have no recession directions but their null directions.
 
-    More cells allow fewer directions, and what has no effect in them all is one: between the two lies the answer.
+    The cone of all cells lies within that of a sample and contains the null directions of all: if a sample has no
+    strict row and null directions of the same dimension, the three are equal.
     """
-    free = -1
-    for part in _parts(problem, rest):
-        free = problem.idle(rest).shape[1] if free < 0 else free
-        strict, informative = problem.strict(part)
-        if not strict.any() and problem.idle(informative).shape[1] == free:
+    dimension = -1
+    for sample in _samples(problem, remaining):
+        dimension = problem.null_directions(remaining).shape[1] if dimension < 0 else dimension
+        strict, informative = problem.strict(sample)
+        if not strict.any() and problem.null_directions(informative).shape[1] == dimension:
             return True
     return False
 
 
-def _parts(problem: _Problem, rows: Mask) -> Iterator[Mask]:
-    """Yield more and more of some rows, whole groups of the largest factor, up to half of them."""
-    found, place = np.unique(problem.cells.cluster[rows], return_inverse=True)
-    order = np.random.default_rng(0).permutation(len(found))[place]
+def _samples(problem: _Problem, rows: Mask) -> Iterator[Mask]:
+    """Yield growing samples of some rows, whole groups of the largest factor, up to half of them."""
+    clusters, index = np.unique(problem.cells.cluster[rows], return_inverse=True)
+    order = np.random.default_rng(0).permutation(len(clusters))[index]
     size, count = _FIRST, int(rows.sum())
     while 2 * size <= count and size <= _MOST:
-        part = np.zeros(len(rows), dtype=np.bool_)
-        part[np.flatnonzero(rows)[order < max(len(found) * size // count, 1)]] = True
-        yield part
+        sample = np.zeros(len(rows), dtype=np.bool_)
+        sample[np.flatnonzero(rows)[order < max(len(clusters) * size // count, 1)]] = True
+        yield sample
         size *= 4

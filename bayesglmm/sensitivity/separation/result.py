@@ -1,18 +1,20 @@
-"""`Separation`: what the linear programme found, as tables, a paragraph and text that can be stored."""
+"""`Separation`: estimates, rows and groups that separation concerns, as tables, a paragraph and text to be stored."""
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from bayesglmm.common.tables import block, html, plain_table
+from bayesglmm.common.results import Layout, Result
 from bayesglmm.common.text import plain
 from bayesglmm.errors import listing
+
+if TYPE_CHECKING:
+    from bayesglmm.plots import Picture
 
 __all__ = ["Estimate", "Kind", "Separation", "cells_table", "estimates_table", "groups_table", "rows_table"]
 
@@ -27,14 +29,14 @@ _LEGEND = {
 }
 _CELL = ["cell", "rows", "all_rows", "outcome"]
 _SHOWN = 8
-"""How many cells are shown."""
+"""The largest number of cells that text lists."""
 
 
-@dataclass(frozen=True, eq=False)
-class Separation:
-    """Whether the likelihood has a maximum, given X alone and given the groups, and what goes to infinity where not.
+@dataclass(frozen=True, eq=False, repr=False)
+class Separation(Result):
+    """Whether the likelihood has a maximum, given X alone and given the groups, and which estimates are infinite.
 
-    Given the groups means with their effects as fixed effects, [X Z]: what the data say within groups. A
+    Given the groups means with their effects as fixed effects, [X Z], so that only differences within groups count. A
     coefficient's `estimate` is that of maximum likelihood:
 
     - `finite`: it has one.
@@ -46,7 +48,7 @@ class Separation:
     Parameters
     ----------
     formula, family
-        What was asked.
+        Those of the model.
     given_x, given_groups
         Index `coefficient`, column `estimate`; equal without grouping factors.
     kind, kind_given_groups
@@ -59,10 +61,10 @@ class Separation:
         The rows predicted without error: index `row`, positions in the data as given; columns `given_x` and
         `given_groups`.
     cells
-        The same rows as the fewest predictors can say it, where up to three of few values can: columns
-        `given` (`X` or `groups`), `cell`, `rows` (their number), `outcome` (theirs) and `all_rows`, how many the
-        cell has. Given the groups that may be more: rows that the effects of the groups alone predict, such as
-        those of a level with one outcome, say nothing, and may have another outcome.
+        The same rows as cells of the fewest predictors, where up to three with few values describe them: columns
+        `given` (`X` or `groups`), `cell`, `rows` (their number), `outcome` (theirs) and `all_rows`, the size of the
+        cell. Given the groups the cell may be larger: rows that the effects of the groups alone predict, such as
+        those of a level with one outcome, are not informative, and may have another outcome.
     levels
         The number of levels of each grouping factor.
     """
@@ -105,28 +107,28 @@ class Separation:
 
     @property
     def message(self) -> str:
-        """What was found, in one paragraph."""
-        parts = [_found("given X", self.kind, self.infinite)]
+        """The result in one paragraph."""
+        parts = [_clause("given X", self.kind, self.infinite)]
         if self.levels:
             where = f"given the groups of {listing(self.levels)}"
-            parts.append(_found(where, self.kind_given_groups, self.infinite_given_groups))
+            parts.append(_clause(where, self.kind_given_groups, self.infinite_given_groups))
         return "; ".join(parts)
 
     @property
     def advice(self) -> str:
         """What to do about it."""
         if not self.separated and self.unchecked:
-            return "look at a part of the groups with check_separation, or group the values of continuous predictors"
+            return "use check_separation on a subset of the groups, or round the values of continuous predictors"
         if not self.separated:
             return "nothing to do"
         if self.kind in ("quasi-complete", "complete"):
             return (
-                "there is no finite maximum likelihood estimate, and the posterior is as wide as the priors let it "
-                "be: give these coefficients a prior you can defend, and see what another scale of it changes"
+                "there is no finite maximum likelihood estimate, so the priors determine the width of the posterior: "
+                "give these coefficients priors that you can justify, and compare other scales with prior_ladder"
             )
         return (
-            "within groups the data do not bound these coefficients: their estimates rest on differences between "
-            "groups, held by the priors of the coefficients and of the sds; see what another scale of these changes"
+            "within groups the data do not bound these coefficients: their estimates depend on differences between "
+            "groups and on the priors of the coefficients and sds; compare other scales with prior_ladder"
         )
 
     @property
@@ -136,30 +138,26 @@ class Separation:
 
     @property
     def legend(self) -> list[str]:
-        """What entries of the table mean that do not say so themselves, a line each."""
-        there = {*self.given_x["estimate"], *self.given_groups["estimate"]}
-        return [f"{entry}: {text}" for entry, text in _LEGEND.items() if entry in there]
+        """The meaning of entries of the table, a line each."""
+        entries = {*self.given_x["estimate"], *self.given_groups["estimate"]}
+        return [f"{entry}: {text}" for entry, text in _LEGEND.items() if entry in entries]
 
-    def __str__(self) -> str:
-        """Return the paragraph, the table and what its entries mean."""
-        paragraph = f"separation {self.message}."
-        if self.separated or self.unchecked:
-            paragraph += f"\n{self.advice[0].upper()}{self.advice[1:]}."
-        table = plain_table(self.table()).to_string()
-        return "\n".join([paragraph, *self.details, "", "maximum likelihood estimates", table, *self.legend])
+    def plot(self) -> "Picture":
+        """Draw which way each estimate goes, given X and given the groups: see `bayesglmm.plots.separation`."""
+        from bayesglmm.plots.separation import draw
 
-    def __repr__(self) -> str:
-        """Return the same as `str()`: this is what a notebook or a prompt shows."""
-        return str(self)
+        return draw(self)
 
-    def _repr_html_(self) -> str:
-        lines = [f"separation {self.message}.", *([self.advice + "."] if self.separated or self.unchecked else [])]
-        text = "".join(f"<p>{escape(line)}</p>" for line in [*lines, *self.details])
-        legend = "".join(f"<p>{escape(line)}</p>" for line in self.legend)
-        return block(f"{text}<p>maximum likelihood estimates</p>{html(self.table())}{legend}")
+    def _layout(self) -> Layout:
+        advice = [f"{self.advice[0].upper()}{self.advice[1:]}."] if self.separated or self.unchecked else []
+        above = (f"separation {self.message}.", *advice, *self.details)
+        table = self.table
+        table.columns.name = "maximum likelihood estimate"
+        return Layout(above, table, tuple(self.legend))
 
+    @property
     def table(self) -> pd.DataFrame:
-        """Return both estimates side by side: index `coefficient`, columns `given X` and `given the groups`."""
+        """Both estimates side by side: index `coefficient`, columns `given X` and `given the groups`."""
         columns = {"given X": self.given_x["estimate"]}
         if self.levels:
             columns["given the groups"] = self.given_groups["estimate"]
@@ -172,10 +170,11 @@ class Separation:
             count, cells = int(self.rows[column].sum()), self.cells[self.cells["given"] == given]
             if not count or (given == "groups" and not self.levels):
                 continue
-            shown = [f"{name} ({_counted(*cell)})" for name, *cell in cells[_CELL].itertuples(index=False, name=None)]
-            what = f": {listing(shown, _SHOWN)}" if shown else ""
-            name = "X" if given == "X" else "the groups"
-            lines.append(f"predicted without error given {name}: {count:,} row{'' if count == 1 else 's'}{what}")
+            named = [f"{name} ({_counted(*cell)})" for name, *cell in cells[_CELL].itertuples(index=False, name=None)]
+            list_of_cells = f": {listing(named, _SHOWN)}" if named else ""
+            design = "X" if given == "X" else "the groups"
+            rows = f"{count:,} row{'' if count == 1 else 's'}"
+            lines.append(f"predicted without error given {design}: {rows}{list_of_cells}")
         return lines
 
     def _groups(self) -> list[str]:
@@ -248,7 +247,7 @@ def _table(entries: Iterable[Sequence[Any]], columns: list[str]) -> pd.DataFrame
 
 
 def _counted(rows: int, all_rows: int, outcome: str) -> str:
-    """Say how many rows of a cell have one outcome: all of them, or those that are informative given the groups."""
+    """Return the number of rows of a cell with one outcome: all of them, or those informative given the groups."""
     if rows == all_rows:
         return f"{rows:,} rows, {outcome}"
     verb = "is" if rows == 1 else "are"
@@ -256,17 +255,17 @@ def _counted(rows: int, all_rows: int, outcome: str) -> str:
 
 
 def _infinite(table: pd.DataFrame) -> dict[str, str]:
-    return {str(name): str(found) for name, found in table["estimate"].items() if found in _INFINITE}
+    return {str(name): str(estimate) for name, estimate in table["estimate"].items() if estimate in _INFINITE}
 
 
-def _found(where: str, kind: Kind, infinite: Mapping[str, str]) -> str:
-    """Word what was found in one place."""
+def _clause(where: str, kind: Kind, infinite: Mapping[str, str]) -> str:
+    """Return the result given X, or given the groups."""
     if kind == "none":
         return f"{where}: none"
     if kind == "not checked":
         return f"{where}: not checked, the linear programme is too large or was not solved"
-    goes = {end: [name for name, found in infinite.items() if found == end] for end in _INFINITE}
-    said = [f"{listing(names)} to {_INFINITE[end]}" for end, names in goes.items() if names]
-    if not said:
-        said = ["a combination of coefficients to infinity, none of which is identified alone"]
-    return f"{where}: {kind}, the likelihood rises without a maximum with {' and '.join(said)}"
+    by_end = {end: [name for name, estimate in infinite.items() if estimate == end] for end in _INFINITE}
+    divergent = [f"{listing(names)} to {_INFINITE[end]}" for end, names in by_end.items() if names]
+    if not divergent:
+        divergent = ["a combination of coefficients to infinity, none of which is identified alone"]
+    return f"{where}: {kind}, the likelihood rises without a maximum with {' and '.join(divergent)}"

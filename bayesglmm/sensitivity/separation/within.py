@@ -1,7 +1,7 @@
-"""`differences`: with one intercept a group, what the groups leave of the data are differences between their rows.
+"""`differences`: with one intercept a group, the intercepts are eliminated by differences between rows of a group.
 
-An intercept e can be chosen in a group if every row that goes up lies above every row that goes down: the
-constraints are one a pair, on the coefficients alone, as in conditional logistic regression.
+The intercept of a group satisfies its constraints if and only if x·d is at least as large in every `up` row as in every
+`down` row: one constraint a pair, on the coefficients alone, as in conditional logistic regression.
 """
 
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ __all__ = ["Differences", "differences"]
 type Rows = NDArray[np.int64]
 
 _MOST = 2_000_000
-"""The largest number of pairs that is made."""
+"""The largest number of pairs."""
 
 
 @dataclass(frozen=True, eq=False)
 class Differences:
-    """Pairs of cells of the same group, without groups of their own.
+    """Pairs of cells of the same group, as cells without groups.
 
     Parameters
     ----------
     cells
-        The difference of each pair in its columns.
+        The differences of the columns, a cell a pair.
     first, second
-        (pairs,) which cells they are.
+        (pairs,) the cells of each pair.
     """
 
     cells: Cells
@@ -36,10 +36,10 @@ class Differences:
     second: Rows
 
     def strict(self, pairs: Mask, cells: Cells) -> Mask:
-        """Return which cells are strict, (c,), from which pairs are: those with a side whose every pair is."""
-        held = np.zeros(len(cells.x), dtype=np.bool_)
-        held[self.first[~pairs]] = held[self.second[~pairs]] = True
-        return self.informative(cells) & ~held & (cells.up | cells.down)
+        """Return which cells are strict, (c,), from which pairs are: `up` or `down` cells all of whose pairs are."""
+        in_other_pair = np.zeros(len(cells.x), dtype=np.bool_)
+        in_other_pair[self.first[~pairs]] = in_other_pair[self.second[~pairs]] = True
+        return self.informative(cells) & ~in_other_pair & (cells.up | cells.down)
 
     def informative(self, cells: Cells) -> Mask:
         """Return which cells, (c,), are of a group that its intercept alone does not predict."""
@@ -49,7 +49,7 @@ class Differences:
 
 
 def differences(cells: Cells) -> Differences | None:
-    """Return the pairs of cells if one factor's intercept is all there is and they are not too many, None otherwise."""
+    """Return the pairs of cells; None unless one factor's intercept is the only random effect and pairs are few."""
     if len(cells.factors) != 1 or cells.factors[0].z.shape[1] != 1 or (cells.factors[0].z != 1).any():
         return None
     index, levels = cells.factors[0].index, cells.factors[0].levels
@@ -62,18 +62,18 @@ def differences(cells: Cells) -> Differences | None:
     if (number[index[ups]]).sum() > _MOST:
         return None
     above, below = _pairs(index, ups, downs, number)
-    rest = np.flatnonzero(pivoted & (pivot[index] != np.arange(len(index))))
-    first, second = np.concatenate([above, rest]), np.concatenate([below, pivot[index[rest]]])
-    up = np.concatenate([np.ones(len(above), dtype=np.bool_), cells.up[rest]])
-    down = np.concatenate([np.zeros(len(above), dtype=np.bool_), cells.down[rest]])
+    with_pivot = np.flatnonzero(pivoted & (pivot[index] != np.arange(len(index))))
+    first, second = np.concatenate([above, with_pivot]), np.concatenate([below, pivot[index[with_pivot]]])
+    up = np.concatenate([np.ones(len(above), dtype=np.bool_), cells.up[with_pivot]])
+    down = np.concatenate([np.zeros(len(above), dtype=np.bool_), cells.down[with_pivot]])
     x = cells.x[first] - cells.x[second]
     return Differences(Cells(x, (), up, down, np.arange(len(x), dtype=np.int64)), first, second)
 
 
 def _pairs(index: Rows, ups: Rows, downs: Rows, number: Rows) -> tuple[Rows, Rows]:
-    """Pair every cell that goes up with every one of its group that goes down, of which each level has a number."""
+    """Pair every `up` cell with every `down` cell of its group; `number` counts the `down` cells of each level."""
     downs = downs[np.argsort(index[downs], kind="stable")]
-    each = number[index[ups]]
+    partners = number[index[ups]]
     start = (np.cumsum(number) - number)[index[ups]]
-    within = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
-    return np.repeat(ups, each), downs[np.repeat(start, each) + within]
+    offset = np.arange(partners.sum()) - np.repeat(np.cumsum(partners) - partners, partners)
+    return np.repeat(ups, partners), downs[np.repeat(start, partners) + offset]
