@@ -308,7 +308,7 @@ def _fixed(draws: Draws, blocks: tuple[BlockDesign, ...]) -> Array:
             if _spanned(design, block.z[:, j]):
                 raise OptionError(
                     f"the column '{name}' of '{block.factor}' is a combination of population-level columns "
-                    f"({listing(design.coef)}), coded otherwise: use kind='effects', or predict(frame='group')"
+                    f"({listing(design.coef)}), coded otherwise: use kind='effects', or epred(frame='group')"
                 )
             parts.append(np.zeros(len(beta)))
     return np.column_stack(parts)
@@ -342,7 +342,7 @@ def _meanings(fit: Fitted, columns: list[str], kind: EffectKind, scale: EffectSc
         elif level or ratio is None:
             raise OptionError(
                 f"'{column}' has no meaning of its own on the response scale under the {link.name} link; use "
-                "scale='link', or predict(frame='group')"
+                "scale='link', or epred(frame='group')"
             )
         elif kind == "coefficients":
             found.append(f"group's own {ratio}{_AT_ZERO}")

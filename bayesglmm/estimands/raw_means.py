@@ -61,7 +61,7 @@ def raw_means(model: Model, chosen: Setting, rate: bool) -> Raw:
             "these means are at one offset and the outcomes each at its own, so there are no raw means beside them; "
             "under the log link leave the columns of the offset out of at, and both are rates"
         )
-    given = {held.name: held.value for held in chosen.held if held.how == "given" and _labels(model, held.name)}
+    given = {held.name: held.value for held in chosen.held if held.how == "at" and _labels(model, held.name)}
     keep = np.all([np.ones(design.n, dtype=bool), *(_equal(columns[name], each) for name, each in given.items())], 0)
     trials = np.ones(design.n) if outcome.trials is None else outcome.trials
     base = np.exp(design.offset) if rate else trials

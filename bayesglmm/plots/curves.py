@@ -7,9 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.common.text import named
-from bayesglmm.estimands import predict as predictions
 from bayesglmm.estimands.frames import Frame
 from bayesglmm.estimands.offsets import is_rate, unit
+from bayesglmm.estimands.posterior_draws import epred
 from bayesglmm.estimands.reference_grid import Setting, setting
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.specify.formula import render
@@ -68,10 +68,10 @@ def curves(fit: Fitted, focal: str, by: str | None = None) -> Curves:
     rows = chosen.rows(model)
     offset = model.design.on(rows).offset
     exposure = np.exp(offset) if is_rate(model) else np.ones(rows.n)
-    shape = (-1, len(chosen.groups), len(chosen.values))
+    shape = (-1, len(next(iter(chosen.groups.values()), (None,))), len(chosen.values))
 
     def draws(frame: Frame) -> NDArray[np.float64]:
-        predicted = predictions.predict(model, fit.posterior, rows, frame=frame)
+        predicted = epred(model, fit.posterior, rows, frame=frame)
         means = np.asarray(predicted.transpose("chain", "draw", "row").values, dtype=float)
         return np.reshape(means / exposure, shape)
 
@@ -119,8 +119,9 @@ def _raw(model: Model, chosen: Setting) -> pd.DataFrame:
         if held.how != "mean":
             keep &= np.asarray(columns[held.name] == held.value)
     parts = []
-    for position, group in enumerate(chosen.groups):
-        rows = keep if chosen.by is None else keep & np.asarray(columns[chosen.by] == group)
+    by, groups = next(iter(chosen.groups.items()), (None, (None,)))
+    for position, group in enumerate(groups):
+        rows = keep if by is None else keep & np.asarray(columns[by] == group)
         parts.append(_by_focal(model, chosen, np.flatnonzero(rows), outcome.y, weight).assign(group=position))
     table = pd.concat([part for part in parts if len(part)]) if any(len(part) for part in parts) else empty
     return table[["group", "x", "mean", "n"]].reset_index(drop=True)

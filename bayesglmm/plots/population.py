@@ -90,7 +90,7 @@ def _positions(shown: Curves) -> NDArray[np.float64]:
 
 
 def _draw(axes: Axes, shown: Curves) -> None:
-    x, count = _positions(shown), len(shown.setting.groups)
+    x, count = _positions(shown), len(next(iter(shown.setting.groups.values()), (None,)))
     gap = float(np.diff(x).min()) if len(x) > 1 else 1.0
     for group in range(count):
         raw = shown.raw[shown.raw["group"] == group]
@@ -173,8 +173,8 @@ def _handles(shown: Curves) -> list[Artist]:
     """Return the entries of the legend: the groups, then the kinds of line."""
     points = shown.setting.shape != "curve"
     handles: list[Artist] = []
-    if shown.setting.by is not None:
-        for group, text in enumerate(as_labels(shown.setting.groups)):
+    if shown.setting.groups:
+        for group, text in enumerate(as_labels(next(iter(shown.setting.groups.values())))):
             colour = COLOURS[group]
             marker: dict[str, Any] = {"marker": MARKERS[group], "markersize": 4.5}
             marker["markerfacecolor"] = colour if points else "white"
@@ -208,7 +208,7 @@ def _rows(shown: Curves) -> str:
 
 def _caption(shown: Curves) -> str:
     setting = shown.setting
-    over = plain(f"{setting.focal}, by {setting.by}" if setting.by is not None else setting.focal)
+    over = plain(", by ".join([setting.focal, *setting.groups]))
     what = shown.expected[0].upper() + shown.expected[1:]
     if shown.averaged:
         frame = (

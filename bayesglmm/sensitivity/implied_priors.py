@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from bayesglmm.common.tables import plain_table
 from bayesglmm.common.text import plain
 from bayesglmm.errors import listing
+from bayesglmm.estimands import wording
 from bayesglmm.estimands.frames import Frame, eta_and_variance, mean_response, resolve
 from bayesglmm.estimands.reference_values import Held, steps
 from bayesglmm.posterior.draws import Draws, variance_over_b
@@ -137,7 +138,12 @@ def implied_priors(
         found[name] = (("block", "draw"), values)
         found = found.assign_coords(block=[block.name for block in model.design.blocks])
     return ImpliedPriors(
-        _table(model, found), found, chosen.held, tuple(_findings(model, found)), _outcome(model), link.range
+        _table(model, found),
+        found,
+        chosen.held,
+        tuple(_findings(model, found)),
+        f"the {wording.quantity(model)}",
+        link.range,
     )
 
 
@@ -243,13 +249,3 @@ def _findings(model: Model, found: xr.Dataset) -> Iterator[str]:
         ]
         if bad:
             yield f"frame {frame}: most of the prior lies {where} at {listing(bad, 4)}; {_REMEDY}"
-
-
-def _outcome(model: Model) -> str:
-    outcome = model.design.outcome
-    assert outcome is not None
-    if model.family.kind == "trials":
-        return f"the probability of a success in {outcome.name}"
-    if model.family.kind == "binary":
-        return f"the probability of {outcome.name} = {outcome.levels[1] if outcome.levels is not None else 1}"
-    return f"the mean of {outcome.name}"

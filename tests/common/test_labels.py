@@ -104,7 +104,7 @@ FIGURES: dict[str, tuple[Callable[[Fit], Picture], tuple[str, ...]]] = {
     ),
     "implied": (lambda fit: plots.implied_priors(fit.model.implied_priors(draws=200)), ("f: $10k-$20k → $x_{$",)),
     "sensitivity": (lambda fit: fit.prior_sensitivity(quantities={}).plot(), ("beta[f[$x_{$] × x]",)),
-    "heterogeneity": (lambda fit: fit.heterogeneity(draws=100).plot(references={"$a_{$": 0.5}), ("$a_{$ 0.5",)),
+    "heterogeneity": (lambda fit: fit.heterogeneity(max_draws=100).plot(references={"$a_{$": 0.5}), ("$a_{$ 0.5",)),
 }
 
 
@@ -132,7 +132,7 @@ def test_every_table_is_a_line_a_row(fit: Fit) -> None:
         "effects": (str(fit.random_effects("g")), 0),
         "comparisons": (str(fit.comparisons("f")), 4),
         "predictions": (str(fit.predictions(by="f")), 5),
-        "separation": (str(fit.separation), len(fit.model.design.coef)),
+        "separation": (str(fit.separation()), len(fit.model.design.coef)),
         "implied": (str(fit.model.implied_priors(draws=100)), 0),
         "sensitivity": (str(fit.prior_sensitivity(quantities={})), 0),
     }
@@ -160,7 +160,7 @@ class Page(HTMLParser):
 
 
 def test_notebooks_show_labels_as_they_are_in_full_and_without_mathematics(fit: Fit) -> None:
-    for shown in (fit, fit.model, fit.check(), fit.separation, fit.comparisons("f"), fit.predictions(by="g")):
+    for shown in (fit, fit.model, fit.check(), fit.separation(), fit.comparisons("f"), fit.predictions(by="g")):
         text = shown._repr_html_()
         assert re.match(r'<div class="[^"]*tex2jax_ignore mathjax_ignore', text), type(shown)
         assert "<b>&amp;</b>" not in text

@@ -9,7 +9,7 @@ from scipy import special, stats
 
 import bayesglmm as bg
 from bayesglmm.errors import OptionError
-from bayesglmm.estimands.predict import predict
+from bayesglmm.estimands.posterior_draws import epred
 from bayesglmm.posterior.log_prior import log_prior
 from bayesglmm.sensitivity.power_scaling import (
     THRESHOLD,
@@ -41,7 +41,7 @@ def constant(difference) -> None:
 def test_the_likelihood_given_b_is_the_sum_over_rows(formula, family) -> None:
     data = seizure_like()
     fit = hand_made(bg.glmm(formula, data, family), draws=20)
-    mean = predict(fit.model, fit.posterior, frame="group").values
+    mean = epred(fit.model, fit.posterior, frame="group").values
     y = fit.model.design.outcome.y
     own = {name: fit.posterior[name].values[..., None] for name in ("phi", "sigma") if name in fit.posterior}
     rows = {
@@ -287,7 +287,7 @@ def test_every_quantity_says_whose_it_is(crossover, found) -> None:
 
 
 def test_on_few_draws_the_same_is_said_and_how_many_they_are(crossover, found) -> None:
-    some = crossover.prior_sensitivity(draws=500)
+    some = crossover.prior_sensitivity(max_draws=500)
     assert "integrated out (at 500 of 4,000 draws), " in some.sentence
     own = ~some.table["frame"].eq("population")
     pd.testing.assert_series_equal(some.table["prior"][own], found.table["prior"][own])

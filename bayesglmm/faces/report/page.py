@@ -126,7 +126,7 @@ def _verdict(check: Check) -> str:
 
 def _separation(fit: Fit) -> str:
     """Say which coefficients only a prior keeps finite, if there are any."""
-    found, said = fit.separation, [finding for finding in fit.check().findings if finding.kind == "separation"]
+    found, said = fit.separation(), [finding for finding in fit.check().findings if finding.kind == "separation"]
     if found is None or not said:
         return ""
     sentences = (f"{text[0].upper()}{text[1:]}." for text in (said[0].message, said[0].advice))
@@ -138,7 +138,7 @@ def _separation(fit: Fit) -> str:
 def _sensitivity(fit: Fit) -> str:
     """Say which conclusions rest on the data and which on the prior, or why power scaling does not."""
     try:
-        found = fit.prior_sensitivity(draws=_SCALED)
+        found = fit.prior_sensitivity(max_draws=_SCALED)
     except OptionError as error:
         return _section("Prior sensitivity", f"<p>{prose(f'Not available: {error}.')}</p>")
     said = "".join(f"<p>{shown(text)}</p>" for text in (found.sentence, found.estimand))
