@@ -1,4 +1,6 @@
-"""Bayesian generalized linear mixed models that say whose number each number is.
+"""Bayesian generalized linear mixed models that state the estimand of every number.
+
+Conditional (b = 0), population-averaged, an observed group or a new group: see `bayesglmm.estimands.frames`.
 
 >>> import bayesglmm as bg
 >>> f = bg.fit("y ~ x + (1 + x | id)", data, family="poisson")  # doctest: +SKIP
@@ -11,11 +13,15 @@ if TYPE_CHECKING:
     from bayesglmm import datasets, errors, plots
     from bayesglmm.errors import BayesGLMMError, BayesGLMMWarning
     from bayesglmm.estimands.estimates import Estimates
+    from bayesglmm.estimands.random_effects import RandomEffects
     from bayesglmm.fitting import Fit, fit, load
     from bayesglmm.sample.diagnostics import Check, Finding
     from bayesglmm.sample.sampling import Sampler
-    from bayesglmm.sensitivity.prior_ladder import prior_ladder
+    from bayesglmm.sensitivity.implied_priors import ImpliedPriors
+    from bayesglmm.sensitivity.power_scaling import PriorSensitivity
+    from bayesglmm.sensitivity.prior_ladder import PriorLadder, prior_ladder
     from bayesglmm.sensitivity.separation import Separation, check_separation
+    from bayesglmm.sensitivity.zero_sd import Heterogeneity
     from bayesglmm.specify import families, priors
     from bayesglmm.specify.bambi_model import from_bambi
     from bayesglmm.specify.design import Design
@@ -34,8 +40,13 @@ __all__ = [
     "Finding",
     "Fit",
     "Formula",
+    "Heterogeneity",
+    "ImpliedPriors",
     "Model",
+    "PriorLadder",
+    "PriorSensitivity",
     "Priors",
+    "RandomEffects",
     "Sampler",
     "Separation",
     "check_separation",
@@ -62,8 +73,13 @@ _HOME = {
     "Finding": "sample.diagnostics",
     "Fit": "fitting",
     "Formula": "specify.formula",
+    "Heterogeneity": "sensitivity.zero_sd",
+    "ImpliedPriors": "sensitivity.implied_priors",
     "Model": "specify.model",
+    "PriorLadder": "sensitivity.prior_ladder",
+    "PriorSensitivity": "sensitivity.power_scaling",
     "Priors": "specify.priors",
+    "RandomEffects": "estimands.random_effects",
     "Sampler": "sample.sampling",
     "Separation": "sensitivity.separation",
     "check_separation": "sensitivity.separation",

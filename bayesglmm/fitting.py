@@ -268,20 +268,18 @@ class Fit:
         *,
         quantities: Mapping[str, xr.DataArray] | None = None,
         log_likelihood: xr.DataArray | None = None,
-        max_draws: int | None = None,
+        draws: int | None = None,
     ) -> PriorSensitivity:
         """Say what rests on the data and what on the prior: see `bayesglmm.sensitivity.power_scaling`."""
-        return power_scaling.prior_sensitivity(
-            self, quantities=quantities, log_likelihood=log_likelihood, draws=max_draws
-        )
+        return power_scaling.prior_sensitivity(self, quantities=quantities, log_likelihood=log_likelihood, draws=draws)
 
     def prior_ladder(self, scales: Sequence[float] = (1, 2.5, 5, 10), *, of: Ladder = "slopes") -> "PriorLadder[Fit]":
         """Fit again under ever wider priors: see `bayesglmm.sensitivity.prior_ladder`."""
         return prior_ladder.prior_ladder(self, scales, of=of)
 
-    def heterogeneity(self, *, epsilon: float | None = None, max_draws: int | None = None) -> Heterogeneity:
+    def heterogeneity(self, *, epsilon: float | None = None, draws: int | None = None) -> Heterogeneity:
         """Say of each sd how near zero it may be: see `bayesglmm.sensitivity.zero_sd.heterogeneity`."""
-        return zero_sd.heterogeneity(self, epsilon=epsilon, draws=max_draws)
+        return zero_sd.heterogeneity(self, epsilon=epsilon, draws=draws)
 
     # Fitting again
 

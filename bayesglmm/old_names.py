@@ -18,14 +18,16 @@ def _predict(fit: Any, new_data: Any = None, *, kind: str = "mean", given: Any =
 
 
 def _forest(fit: Any, factor: str | None = None, *, kind: str = "effects", column: str | None = None) -> Any:
-    options = {} if kind == "effects" else {"kind": kind}
+    if kind == "means":
+        _warn("forest(kind='means')", "group_means(...).plot()")
+        return fit.group_means(factor).plot()
     _warn("forest()", "random_effects(...).plot(...)")
-    return fit.random_effects(factor, **options).plot(**({} if column is None else {"column": column}))
+    return fit.random_effects(factor, quantity=kind).plot(columns=column)
 
 
 def _heterogeneity(fit: Any, *, epsilon: float | None = None, draws: int | None = None) -> Any:
     _warn("heterogeneity()", "zero_sd()")
-    return fit.zero_sd(epsilon=epsilon, max_draws=draws)
+    return fit.zero_sd(epsilon=epsilon, draws=draws)
 
 
 def _covariance(fit: Any, ci_prob: float = 0.95) -> Any:

@@ -49,7 +49,7 @@ def group_log_likelihood(fit: Fitted, factor: str | None = None, *, thin: int = 
         The grouping factor, as written; it may be left out where there is one only. All its blocks are
         integrated out together. The effects of a factor crossed with it, or around it, stay at their draws.
     thin
-        Use every `thin`-th draw of each chain, from the first; 1 for all.
+        Take every k-th draw of each chain, from the first; 1 for all.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def group_log_likelihood(fit: Fitted, factor: str | None = None, *, thin: int = 
         effects of the inner factor, which would have to be integrated out with theirs; or if `thin` is below 1.
     """
     if thin < 1:
-        raise OptionError(f"thin={thin!r} is not a step between draws; give a whole number of 1 or more")
+        raise OptionError(f"thin={thin!r} is not a whole number of 1 or more: it keeps every k-th draw of each chain")
     model, posterior = fit.model, fit.posterior.isel(draw=slice(None, None, thin))
     design, outcome = model.design, model.design.outcome
     assert outcome is not None

@@ -104,7 +104,7 @@ FIGURES: dict[str, tuple[Callable[[Fit], Picture], tuple[str, ...]]] = {
     ),
     "implied": (lambda fit: plots.implied_priors(fit.model.implied_priors(draws=200)), ("f: $10k-$20k → $x_{$",)),
     "sensitivity": (lambda fit: fit.prior_sensitivity(quantities={}).plot(), ("beta[f[$x_{$] × x]",)),
-    "heterogeneity": (lambda fit: fit.heterogeneity(max_draws=100).plot(references={"$a_{$": 0.5}), ("$a_{$ 0.5",)),
+    "heterogeneity": (lambda fit: fit.heterogeneity(draws=100).plot(references={"$a_{$": 0.5}), ("$a_{$ 0.5",)),
 }
 
 

@@ -230,8 +230,11 @@ def test_outcomes_far_from_every_draw_are_warned_of() -> None:
     data = seizure_like()
     fit = hand_made(bg.glmm(SEIZURE, data, "poisson"), draws=250)
     new = data[data["id"] == 3].assign(id=99, count=[9_000, 1, 8_000, 0, 7_000])
-    with pytest.warns(BayesGLMMWarning, match=r"do not report these predictions; fit again with these rows added"):
+    with pytest.warns(
+        BayesGLMMWarning, match=r"do not report these predictions; fit again with these rows added"
+    ) as record:
         fit.epred(new, frame="group", new_outcomes=new, seed=1)
+    assert record[0].filename == __file__
 
 
 def refused(
