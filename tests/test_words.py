@@ -1,4 +1,4 @@
-"""What is said is meant: names in any order, families of other packages, models without groups, moved groups."""
+"""Names and texts: names in any order, families of other packages, models without groups, moved groups."""
 
 import re
 from pathlib import Path

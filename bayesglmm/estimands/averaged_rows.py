@@ -22,7 +22,7 @@ __all__ = ["AveragedRows", "read_rows"]
 
 @dataclass(frozen=True, eq=False)
 class AveragedRows:
-    """Rows and the cell that each is averaged in.
+    """Rows, and the cell in which each of them is averaged.
 
     Parameters
     ----------

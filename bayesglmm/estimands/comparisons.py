@@ -31,7 +31,7 @@ type Array = NDArray[np.float64]
 type Comparison = Literal["difference", "ratio", "log_ratio", "odds_ratio", "log_odds_ratio"]
 
 COMPARISONS: tuple[Comparison, ...] = get_args(Comparison.__value__)
-"""On which scale averages are contrasted."""
+"""How averages are contrasted."""
 
 
 def comparisons(
@@ -59,9 +59,9 @@ def comparisons(
     fit
         The fit.
     variables
-        One predictor or several, each compared by itself. A mapping gives each what to compare: a list of values
-        or levels, or a step that is added to the value of each row. Without, a factor takes all its levels, the
-        reference first; a numeric predictor its values where there are two, else a step of 1.
+        One predictor or several, each compared by itself. A mapping gives the values or levels to compare, or a step
+        that is added to the value of each row. By default a factor takes all its levels, the reference first; a
+        numeric predictor of two values these; any other a step of 1.
     comparison
         `"difference"`, `"ratio"`, `"log_ratio"`, `"odds_ratio"` or `"log_odds_ratio"`.
     contrasts
@@ -71,8 +71,8 @@ def comparisons(
     by
         One column of the data or several by whose values to average; None for one average over all rows.
     frame
-        One of `bayesglmm.estimands.frames`; a tuple of several gives a row for each. In the
-        frame `"new_group"` all rows lie in one new group a draw, so that the interval has the spread of one group.
+        One of `bayesglmm.estimands.frames`; a tuple of several gives a row for each. In the frame `"new_group"` all rows
+        lie in one new group a draw, so that the interval has the spread of one group.
     new_data
         The rows to average over; None for those of the model.
     at

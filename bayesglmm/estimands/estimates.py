@@ -45,7 +45,7 @@ class Shown:
     focal
         The column on the horizontal axis, except in a forest.
     null
-        Where there is no effect; None for means.
+        The value of no effect: 0 or 1; None for means.
     ratio
         Whether the axis is logarithmic.
     bounds
@@ -149,9 +149,9 @@ class Estimates:
         return draw(self, style=style, lines=lines, labels=labels, raw=raw)
 
     def to_text(self, digits: int = 4) -> str:
-        """Return the estimand, then the table with its estimates to so many significant digits.
+        """Return the estimand, then at most 40 rows of the table, estimates to `digits` significant digits.
 
-        Below a million no digit before the decimal point is cut; labels have four whatever `digits`. At most 40 rows.
+        Whole parts below a million are printed in full; numeric labels always have four digits.
 
         Raises
         ------
@@ -241,7 +241,7 @@ def _formats(table: pd.DataFrame, labels: Sequence[str], digits: int) -> dict[st
 
 
 def _significant(value: float, digits: int) -> str:
-    """Return a number to so many significant digits, the whole part in full below a million."""
+    """Return a number to `digits` significant digits, the whole part in full below a million."""
     text = f"{value:.{digits}g}"
     return f"{value:.0f}" if "e+" in text and abs(value) < 1e6 else text
 

@@ -75,10 +75,10 @@ def frames_by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str,
     Parameters
     ----------
     design
-        The design whose blocks are meant.
+        The design.
     frame
-        One frame, or frames by grouping factor as written or by block; a block's own name goes before its
-        factor where the two differ.
+        One frame, or frames by grouping factor or by block; the entry of a block takes precedence over that of its
+        factor.
 
     Raises
     ------
@@ -86,22 +86,24 @@ def frames_by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str,
         For an unknown frame, an unknown factor, blocks that are left without a frame, or observed levels
         inside levels that are not.
     """
-    frames = _each(design, frame)
+    frames = _by_block(design, frame)
     _check_nested(design, frames)
     return frames
 
 
-def _each(design: Design, frame: str | Mapping[str, str]) -> dict[str, Frame]:
+def _by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str, Frame]:
     """Return the frame of each block, its factors spelled as in the model."""
     if not isinstance(frame, Mapping):
         same = _frame("frame", frame)
         return {block.name: same for block in design.blocks}
-    known = dict.fromkeys(name for block in design.blocks for name in (block.factor, block.name))
+    factors_and_blocks = dict.fromkeys(name for block in design.blocks for name in (block.factor, block.name))
     by_name: dict[str, Frame] = {}
     for name, text in frame.items():
-        factor = find(str(name), known)
+        factor = find(str(name), factors_and_blocks)
         if factor is None:
-            raise OptionError(f"frame has '{name}', which is not a grouping factor; {suggest(str(name), known)}")
+            raise OptionError(
+                f"frame has '{name}', which is not a grouping factor; {suggest(str(name), factors_and_blocks)}"
+            )
         if factor in by_name:
             raise OptionError(f"frame has two entries for '{factor}'; keep one")
         by_name[factor] = _frame(f"frame[{name!r}]", text)
