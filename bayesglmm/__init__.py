@@ -1,4 +1,6 @@
-"""Bayesian generalized linear mixed models that say whose number each number is.
+"""Bayesian generalized linear mixed models that state the estimand of every number.
+
+Conditional (b = 0), population-averaged, an observed group or a new group: see `bayesglmm.estimands.frames`.
 
 >>> import bayesglmm as bg
 >>> f = bg.fit("y ~ x + (1 + x | id)", data, family="poisson")  # doctest: +SKIP
@@ -10,12 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bayesglmm import datasets, errors, plots
     from bayesglmm.errors import BayesGLMMError, BayesGLMMWarning
+    from bayesglmm.estimands.coefficients import Coefficients
     from bayesglmm.estimands.estimates import Estimates
+    from bayesglmm.estimands.group_means import GroupMeans
+    from bayesglmm.estimands.random_effects import RandomEffects
     from bayesglmm.fitting import Fit, fit, load
     from bayesglmm.sample.diagnostics import Check, Finding
     from bayesglmm.sample.sampling import Sampler
-    from bayesglmm.sensitivity.prior_ladder import prior_ladder
+    from bayesglmm.sensitivity.implied_priors import ImpliedPriors
+    from bayesglmm.sensitivity.power_scaling import PriorSensitivity
+    from bayesglmm.sensitivity.prior_ladder import PriorLadder, prior_ladder
     from bayesglmm.sensitivity.separation import Separation, check_separation
+    from bayesglmm.sensitivity.zero_sd import ZeroSd
     from bayesglmm.specify import families, priors
     from bayesglmm.specify.bambi_model import from_bambi
     from bayesglmm.specify.design import Design
@@ -28,16 +36,23 @@ __all__ = [
     "BayesGLMMError",
     "BayesGLMMWarning",
     "Check",
+    "Coefficients",
     "Design",
     "Estimates",
     "Family",
     "Finding",
     "Fit",
     "Formula",
+    "GroupMeans",
+    "ImpliedPriors",
     "Model",
+    "PriorLadder",
+    "PriorSensitivity",
     "Priors",
+    "RandomEffects",
     "Sampler",
     "Separation",
+    "ZeroSd",
     "check_separation",
     "datasets",
     "errors",
@@ -56,16 +71,23 @@ _HOME = {
     "BayesGLMMError": "errors",
     "BayesGLMMWarning": "errors",
     "Check": "sample.diagnostics",
+    "Coefficients": "estimands.coefficients",
     "Design": "specify.design",
     "Estimates": "estimands.estimates",
     "Family": "specify.families",
     "Finding": "sample.diagnostics",
     "Fit": "fitting",
     "Formula": "specify.formula",
+    "GroupMeans": "estimands.group_means",
+    "ImpliedPriors": "sensitivity.implied_priors",
     "Model": "specify.model",
+    "PriorLadder": "sensitivity.prior_ladder",
+    "PriorSensitivity": "sensitivity.power_scaling",
     "Priors": "specify.priors",
+    "RandomEffects": "estimands.random_effects",
     "Sampler": "sample.sampling",
     "Separation": "sensitivity.separation",
+    "ZeroSd": "sensitivity.zero_sd",
     "check_separation": "sensitivity.separation",
     "fit": "fitting",
     "from_bambi": "specify.bambi_model",

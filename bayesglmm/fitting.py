@@ -1,46 +1,55 @@
-"""`Fit`: a model and its draws; thin methods, each one line into the module that does the work. `fit` makes one."""
+"""`Fit`: a model and its draws, with one short method for each computation; `fit` makes one, `load` reads one.
+
+The methods of `Fit`, in order: tables of parameters; estimands of rows and averages; checks; sensitivity to the prior;
+fitting again; keeping and showing.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 import xarray as xr
 
+from bayesglmm import old_names
 from bayesglmm.common.tables import block, html, plain_table
-from bayesglmm.common.text import plain
 from bayesglmm.errors import OptionError, refuse_unknown
 from bayesglmm.estimands import (
     coefficients,
     comparisons,
     conditional_effects,
-    group_coefficients,
     group_means,
     icc,
-    predict,
+    posterior_draws,
     predictions,
     random_effects,
     slopes,
 )
+from bayesglmm.estimands.coefficients import Coefficients, Method
 from bayesglmm.estimands.comparisons import Comparison
 from bayesglmm.estimands.contrasts import ContrastOption
 from bayesglmm.estimands.estimates import Estimates
 from bayesglmm.estimands.frames import Frame
+from bayesglmm.estimands.group_coefficients import EffectScale, Quantity
+from bayesglmm.estimands.group_means import GroupMeans
+from bayesglmm.estimands.icc import IccScale
+from bayesglmm.estimands.random_effects import RandomEffects
 from bayesglmm.estimands.request import FrameOption, Scale
-from bayesglmm.marginalize import group_likelihood as likelihood
+from bayesglmm.marginalize import group_likelihood
 from bayesglmm.posterior import storage, summaries
-from bayesglmm.sample import diagnostics as checks
-from bayesglmm.sample import mending
+from bayesglmm.posterior.heading import heading
+from bayesglmm.sample import diagnostics, mending
 from bayesglmm.sample.diagnostics import Check
 from bayesglmm.sample.sampling import Backend, Sampler, sample
-from bayesglmm.sensitivity import power_scaling as sensitivity
-from bayesglmm.sensitivity import prior_ladder, separation, zero_sd
+from bayesglmm.sensitivity import power_scaling, prior_ladder, separation, zero_sd
+from bayesglmm.sensitivity.power_scaling import PriorSensitivity
+from bayesglmm.sensitivity.prior_ladder import PriorLadder, Widened
 from bayesglmm.sensitivity.separation import Separation
+from bayesglmm.sensitivity.zero_sd import ZeroSd
 from bayesglmm.specify.bambi_model import from_bambi, is_bambi
-from bayesglmm.specify.describe import notes, size
 from bayesglmm.specify.families import Family
 from bayesglmm.specify.families.links import Link
 from bayesglmm.specify.formula import Formula
@@ -70,21 +79,23 @@ class Fit:
         """The draws of the parameters, dims `chain`, `draw` and those of each parameter."""
         return self.draws["posterior"].to_dataset()
 
-    def summary(self, ci_prob: float = 0.95) -> pd.DataFrame:
+    # Tables of parameters
+
+    def summary(self, *, ci_prob: float = 0.95) -> pd.DataFrame:
         """Summarise the parameters: see `bayesglmm.posterior.summaries.summary`."""
         return summaries.summary(self.model, self.draws, ci_prob)
 
-    def covariance(self, ci_prob: float = 0.95) -> pd.DataFrame:
+    def covariance(self, *, ci_prob: float = 0.95) -> pd.DataFrame:
         """Summarise the random-effects covariance: see `bayesglmm.posterior.summaries.covariance`."""
         return summaries.covariance(self.model, self.draws, ci_prob)
 
     def coefficients(
-        self, *, exponentiate: bool = False, ci_prob: float = 0.95, method: coefficients.Method = "exact"
-    ) -> coefficients.Coefficients:
+        self, *, exponentiate: bool = False, ci_prob: float = 0.95, method: Method = "exact"
+    ) -> Coefficients:
         """Return conditional and marginal coefficients: see `bayesglmm.estimands.coefficients`."""
         return coefficients.coefficients(self, exponentiate=exponentiate, ci_prob=ci_prob, method=method)
 
-    def icc(self, new_data: Any = None, *, scale: icc.IccScale = "latent", ci_prob: float = 0.95) -> pd.DataFrame:
+    def icc(self, new_data: Any = None, *, scale: IccScale = "latent", ci_prob: float = 0.95) -> pd.DataFrame:
         """Tabulate the share of the variance that lies between groups: see `bayesglmm.estimands.icc`."""
         return icc.icc(self, new_data, scale=scale, ci_prob=ci_prob)
 
@@ -92,42 +103,57 @@ class Fit:
         self,
         factor: str | None = None,
         *,
-        quantity: group_coefficients.Quantity = "effects",
-        scale: group_coefficients.EffectScale = "link",
+        quantity: Quantity = "effects",
+        scale: EffectScale = "link",
         ci_prob: float = 0.95,
-    ) -> random_effects.RandomEffects:
+    ) -> RandomEffects:
         """Return the effects or coefficients of groups: see `bayesglmm.estimands.random_effects`."""
         return random_effects.random_effects(self, factor, quantity=quantity, scale=scale, ci_prob=ci_prob)
 
-    def group_means(self, factor: str | None = None, *, ci_prob: float = 0.95) -> group_means.GroupMeans:
+    def group_means(self, factor: str | None = None, *, ci_prob: float = 0.95) -> GroupMeans:
         """Return the mean response of each group over its own rows: see `bayesglmm.estimands.group_means`."""
         return group_means.group_means(self, factor, ci_prob=ci_prob)
 
-    def check(self) -> Check:
-        """Return what the sampler's diagnostics say, with advice: see `bayesglmm.sample.diagnostics.check`."""
-        return self._check
+    # Estimands
 
-    @cached_property
-    def _check(self) -> Check:
-        found, said = checks.check(self.draws), separation.finding(self)
-        return found if said is None else replace(found, findings=(*found.findings, said))
-
-    @cached_property
-    def separation(self) -> Separation | None:
-        """Whether the likelihood has a maximum: see `bayesglmm.check_separation`; None for a family where it must."""
-        return separation.of_fit(self)
-
-    def predict(
+    def linpred(
         self,
         new_data: Any = None,
         *,
         frame: Frame | Mapping[str, Frame] = "population",
-        kind: predict.Kind = "mean",
-        given: Any = None,
+        new_outcomes: Any = None,
         seed: int | None = None,
     ) -> xr.DataArray:
-        """Predict for the rows fitted or new ones, in a frame: see `bayesglmm.estimands.predict`."""
-        return predict.predict(self.model, self.posterior, new_data, frame=frame, kind=kind, given=given, seed=seed)
+        """Return draws of the linear predictor of rows: see `bayesglmm.estimands.posterior_draws.linpred`."""
+        return posterior_draws.linpred(
+            self.model, self.posterior, new_data, frame=frame, new_outcomes=new_outcomes, seed=seed
+        )
+
+    def epred(
+        self,
+        new_data: Any = None,
+        *,
+        frame: Frame | Mapping[str, Frame] = "population",
+        new_outcomes: Any = None,
+        seed: int | None = None,
+    ) -> xr.DataArray:
+        """Return draws of the mean E(Y) of rows: see `bayesglmm.estimands.posterior_draws.epred`."""
+        return posterior_draws.epred(
+            self.model, self.posterior, new_data, frame=frame, new_outcomes=new_outcomes, seed=seed
+        )
+
+    def outcomes(
+        self,
+        new_data: Any = None,
+        *,
+        frame: Frame | Mapping[str, Frame] = "population",
+        new_outcomes: Any = None,
+        seed: int | None = None,
+    ) -> xr.DataArray:
+        """Return draws of new outcomes Y of rows: see `bayesglmm.estimands.posterior_draws.outcomes`."""
+        return posterior_draws.outcomes(
+            self.model, self.posterior, new_data, frame=frame, new_outcomes=new_outcomes, seed=seed
+        )
 
     def predictions(
         self,
@@ -195,7 +221,7 @@ class Fit:
         self,
         focal: str,
         *,
-        by: str | None = None,
+        by: str | Sequence[str] | None = None,
         frame: FrameOption = "population",
         at: Mapping[str, Any] | None = None,
         scale: Scale = "response",
@@ -207,9 +233,30 @@ class Fit:
             self, focal, by=by, frame=frame, at=at, scale=scale, ci_prob=ci_prob, seed=seed
         )
 
-    def group_log_likelihood(self, factor: str | None = None, *, every: int = 1) -> xr.DataArray:
+    # Checks
+
+    def check(self) -> Check:
+        """Return what the sampler's diagnostics say, with advice: see `bayesglmm.sample.diagnostics.check`."""
+        return self._check
+
+    @cached_property
+    def _check(self) -> Check:
+        check, finding = diagnostics.check(self.draws), separation.finding(self)
+        return check if finding is None else replace(check, findings=(*check.findings, finding))
+
+    def separation(self) -> Separation | None:
+        """Return whether the likelihood has a maximum: see `bayesglmm.check_separation`; None where it always has."""
+        return self._separation
+
+    @cached_property
+    def _separation(self) -> Separation | None:
+        return separation.of_fit(self)
+
+    def group_log_likelihood(self, factor: str | None = None, *, thin: int = 1) -> xr.DataArray:
         """Integrate random effects out of groups' likelihoods: see `bayesglmm.marginalize.group_likelihood`."""
-        return likelihood.group_log_likelihood(self, factor, every=every)
+        return group_likelihood.group_log_likelihood(self, factor, thin=thin)
+
+    # Sensitivity to the prior
 
     def prior_sensitivity(
         self,
@@ -217,9 +264,9 @@ class Fit:
         quantities: Mapping[str, xr.DataArray] | None = None,
         log_likelihood: xr.DataArray | None = None,
         max_draws: int | None = None,
-    ) -> sensitivity.PriorSensitivity:
+    ) -> PriorSensitivity:
         """Say what rests on the data and what on the prior: see `bayesglmm.sensitivity.power_scaling`."""
-        return sensitivity.prior_sensitivity(
+        return power_scaling.prior_sensitivity(
             self, quantities=quantities, log_likelihood=log_likelihood, max_draws=max_draws
         )
 
@@ -227,17 +274,17 @@ class Fit:
         self,
         scales: Sequence[float] = (1, 2.5, 5, 10),
         *,
-        parameters: prior_ladder.Widened = "slopes",
+        parameters: Widened = "slopes",
         ci_prob: float = 0.95,
-    ) -> "prior_ladder.PriorLadder[Fit]":
+    ) -> "PriorLadder[Fit]":
         """Fit again under wider and wider priors: see `bayesglmm.sensitivity.prior_ladder`."""
         return prior_ladder.prior_ladder(self, scales, parameters=parameters, ci_prob=ci_prob)
 
-    def zero_sd(
-        self, *, epsilon: float | None = None, max_draws: int | None = None, ci_prob: float = 0.95
-    ) -> zero_sd.ZeroSd:
+    def zero_sd(self, *, epsilon: float | None = None, max_draws: int | None = None, ci_prob: float = 0.95) -> ZeroSd:
         """Return P(sd < epsilon) and the Bayes factor of sd = 0 for each sd: see `bayesglmm.sensitivity.zero_sd`."""
         return zero_sd.zero_sd(self, epsilon=epsilon, max_draws=max_draws, ci_prob=ci_prob)
+
+    # Fitting again
 
     def update(
         self,
@@ -252,7 +299,7 @@ class Fit:
         progress: bool = True,
         **settings: Any,
     ) -> "Fit":
-        """Fit again with something changed; what is not given stays, the seed and the settings included.
+        """Fit again with something changed; what is left out stays, the seed and the settings included.
 
         Parameters
         ----------
@@ -266,15 +313,15 @@ class Fit:
         Raises
         ------
         BayesGLMMError
-            As `bayesglmm.fit`; a prior given before for what is no longer there is one of the reasons.
+            As `bayesglmm.Model.update`, and for an unknown setting.
         """
-        sampler = self._sampler(settings)
+        sampler = self._settings(settings)
         model = self.model.update(
             formula, data=data, family=family, link=link, priors=priors, missing=missing, reference=reference
         )
         return model.fit(progress=progress, **asdict(sampler))
 
-    def _sampler(self, changed: Mapping[str, Any]) -> Sampler:
+    def _settings(self, changed: Mapping[str, Any]) -> Sampler:
         """Return the settings of this fit with some changed."""
         refuse_unknown("update", [name for name in changed if name not in Sampler.options()], Sampler.options())
         attrs = self.draws.attrs
@@ -284,6 +331,8 @@ class Fit:
         before |= {"mend": bool(attrs.get("mend", 1)), "backend": attrs.get("asked_backend", "auto")}
         return Sampler(**{**before, **changed})
 
+    # Keeping and showing
+
     def save(self, folder: str | Path) -> Path:
         """Write the fit into a folder, which `bayesglmm.load` reads: see `bayesglmm.posterior.storage.write`."""
         return storage.write(self.model, self.draws, folder)
@@ -291,41 +340,24 @@ class Fit:
     def __str__(self) -> str:
         """Return the verdict on the sampling, what was fitted, and the table of parameters."""
         table = plain_table(self.summary()).to_string(formatters=_FORMATS)
-        return "\n".join([self.check().verdict, *self._headings(), "", table])
+        return "\n".join([self.check().verdict, *self._heading(), "", table])
 
     def __repr__(self) -> str:
         """Return the same as `str()`: this is what a notebook or a prompt shows."""
         return str(self)
 
     def _repr_html_(self) -> str:
-        headings = "".join(f"<p>{escape(line)}</p>" for line in self._headings())
-        return block(f"{self.check()._repr_html_()}{headings}{html(self.summary(), formatters=_FORMATS)}")
+        lines = "".join(f"<p>{escape(line)}</p>" for line in self._heading())
+        return block(f"{self.check()._repr_html_()}{lines}{html(self.summary(), formatters=_FORMATS)}")
 
-    def _headings(self) -> list[str]:
-        family, attrs, posterior = self.model.family, self.draws.attrs, self.draws["posterior"]
-        source = "the prior alone, without the data" if attrs.get("prior_only") else "the posterior"
-        chains, kept = posterior.sizes["chain"], posterior.sizes["draw"]
-        how = f"seed {attrs.get('seed')}, {attrs.get('backend')} backend, {attrs.get('parameterization')} coordinates"
-        if attrs.get("why_plain"):
-            how += f" ({attrs['why_plain']})"
-        merged = attrs.get("merged_rows", self.model.design.n)
-        if merged < self.model.design.n:
-            how += f"; identical rows merged exactly, {self.model.design.n:,} rows → {merged:,}"
-        whose = " conditional (typical subject, b = 0)," if self.model.design.blocks else ""
-        what = f"coefficients are{whose}" if self.model.design.coef else "standard deviations are"
-        lines = [
-            f"{self.model.formula}",
-            f"{family.name} family, {family.link.name} link; {size(self.model.design)}",
-            *notes(self.model.design),
-            f"{chains} chains of {kept:,} draws from {source} ({how})",
-            f"{what} on the scale of the {family.link.name} link; 95 % equal-tailed intervals",
-            *[
-                _SAID[finding.kind].format(finding.message)
-                for finding in self.check().findings
-                if finding.kind in _SAID
-            ],
-        ]
-        return [plain(line) for line in lines]
+    def _heading(self) -> list[str]:
+        return heading(self.model, self.draws, self.check().findings)
+
+    if not TYPE_CHECKING:  # a type checker shall still refuse names that do not exist
+
+        def __getattr__(self, name: str) -> Any:
+            """Forward the method names of before 1.0, with a warning: see `bayesglmm.old_names`."""
+            return old_names.forwarded(self, name)
 
 
 def fit(
@@ -356,14 +388,14 @@ def fit(
     Parameters
     ----------
     formula, data, family, link, priors, missing, reference
-        As in `bayesglmm.glmm`. In the place of a formula may stand a Bambi model, which brings its family, link and
-        priors along, and its data unless they are given: see `bayesglmm.from_bambi`.
+        As in `bayesglmm.glmm`. A Bambi model in the place of the formula brings its own family, link and priors, and
+        its data unless `data` is passed: see `bayesglmm.from_bambi`.
     progress
         Whether to show a progress bar.
     draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, partial, mend
         As in `bayesglmm.Sampler`.
     unknown
-        Taken only to be refused with a word.
+        Refused, with the argument that may have been meant.
 
     Returns
     -------
@@ -373,10 +405,9 @@ def fit(
     Raises
     ------
     BayesGLMMError
-        If the formula, the data, the family, a prior or a setting cannot be what it says; nothing is
-        sampled then.
+        For a formula, data, a family, a prior or a setting that is not valid, before anything is sampled.
     KeyboardInterrupt
-        If interrupted, unless draws so far are asked for (`partial`) and there are some.
+        If interrupted, unless `partial` is set and there are draws already.
 
     Warns
     -----
@@ -390,8 +421,8 @@ def fit(
     >>> f = bg.fit("count ~ trt*time + offset(log(weeks)) + (1 + time | id)", seizure,
     ...            family="poisson", seed=1, progress=False)  # doctest: +SKIP
     """
-    known = ("formula", "data", "family", "link", "priors", "missing", "reference", "progress", *Sampler.options())
-    refuse_unknown("fit", unknown, known)
+    arguments = ("formula", "data", "family", "link", "priors", "missing", "reference", "progress", *Sampler.options())
+    refuse_unknown("fit", unknown, arguments)
     if is_bambi(formula):
         if (
             family is not LEFT_OUT
@@ -424,7 +455,7 @@ def fit(
 
 
 def sampled(model: Model, sampler: Sampler, *, progress: bool = True) -> Fit:
-    """Fit a model: the one place where a model becomes a fit.
+    """Sample a model, again where the first draws fail their checks, and record its separation.
 
     Parameters
     ----------
@@ -435,9 +466,9 @@ def sampled(model: Model, sampler: Sampler, *, progress: bool = True) -> Fit:
     progress
         Whether to show a progress bar.
     """
-    found = None if sampler.prior_only else separation.look(model)
+    separated = None if sampler.prior_only else separation.look(model)
     draws = mending.mend(model, sampler, sample(model, sampler, progress=progress), progress=progress)
-    return Fit(model, separation.attach(draws, found))
+    return Fit(model, separation.attach(draws, separated))
 
 
 def load(folder: str | Path) -> Fit:
@@ -446,7 +477,7 @@ def load(folder: str | Path) -> Fit:
     Raises
     ------
     StorageError
-        If there is none, it is damaged or was changed since, or of a format that is not known.
+        If there is none, or its files are damaged, changed, or of an unknown format.
     """
     return Fit(*storage.read(folder))
 
@@ -454,9 +485,6 @@ def load(folder: str | Path) -> Fit:
 def _significant(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
 
-
-_SAID = {"separation": "{} (see .separation)", "mended": "{}"}
-"""How findings that are neither failures nor warnings stand in the heading."""
 
 _FORMATS: Any = {
     **dict.fromkeys(("mean", "sd", "lower", "upper"), _significant),

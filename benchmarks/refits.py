@@ -38,7 +38,7 @@ def refit(fits: int, seed: int, settings: dict[str, Any]) -> tuple[np.ndarray, n
     data = study.load()
     rng = np.random.default_rng(seed)
     first = bg.fit(study.formula, data, study.family, seed=seed, progress=False, **settings)
-    means = first.predict(frame="group").mean(("chain", "draw")).values
+    means = first.epred(frame="group").mean(("chain", "draw")).values
     seconds, memory, used = np.empty(fits), np.empty(fits), []
     for i in range(fits):
         start = time.perf_counter()

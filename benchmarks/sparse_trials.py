@@ -199,7 +199,7 @@ def fitted(index: int, trial: Trial) -> Result:
 
 def _figures(fit: Fit) -> dict[str, Any]:
     difference, posterior = fit.comparisons("trt", frame=("population", "typical")), fit.posterior
-    separation = fit.separation
+    separation = fit.separation()
     assert separation is not None
     table = difference.table.set_index("frame")
     row, typical = table.loc["population"], table.loc["typical"]

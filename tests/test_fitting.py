@@ -30,7 +30,7 @@ def test_summary_interval_is_the_quantiles(seizure_fit):
 @pytest.mark.parametrize("ci_prob", [0, 1, 95, "wide"])
 def test_an_impossible_interval_is_refused(seizure_fit, ci_prob):
     with pytest.raises(OptionError, match="ci_prob"):
-        seizure_fit.summary(ci_prob)
+        seizure_fit.summary(ci_prob=ci_prob)
 
 
 def test_covariance_is_sd_correlation_and_their_product(seizure_fit):

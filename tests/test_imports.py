@@ -24,6 +24,7 @@ ROOMS = (
     "estimands",
     "sensitivity",
     "plots",
+    "old_names",
     "fitting",
     "faces",
     "__main__",

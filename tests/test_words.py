@@ -1,4 +1,4 @@
-"""What is said is meant: names in any order, families of other packages, models without groups, moved groups."""
+"""Names and texts: names in any order, families of other packages, models without groups, moved groups."""
 
 import re
 from pathlib import Path
@@ -60,10 +60,10 @@ def test_terms_are_found_in_any_order_wherever_they_are_named() -> None:
     assert len(fit.random_effects("id").plot("quantiles", columns="trt:time").axes) == 1
     assert fit.random_effects("severity:trt").factor == "trt:severity"
     assert fit.random_effects("id").ranks("trt:time").attrs["column"] == "time:trt"
-    both = fit.predict(frame={"id": "typical", "severity:trt": "group"})
-    np.testing.assert_array_equal(both, fit.predict(frame={"id": "typical", "trt:severity": "group"}))
-    with pytest.raises(OptionError, match="says twice what becomes of 'trt:severity'"):
-        fit.predict(frame={"id": "typical", "severity:trt": "group", "trt:severity": "typical"})
+    both = fit.epred(frame={"id": "typical", "severity:trt": "group"})
+    np.testing.assert_array_equal(both, fit.epred(frame={"id": "typical", "trt:severity": "group"}))
+    with pytest.raises(OptionError, match="two entries for 'trt:severity'"):
+        fit.epred(frame={"id": "typical", "severity:trt": "group", "trt:severity": "typical"})
     own = fit.random_effects("id", quantity="coefficients")
     beta = fit.posterior["beta"].sel(coef="trt:time").values.reshape(-1)
     np.testing.assert_array_equal(own.centre[:, 1], beta)
@@ -269,7 +269,7 @@ def test_a_column_called_as_a_word_of_the_sentence_stands_in_quotes() -> None:
     assert ", with 'mean' at 0" in fit.predictions(at={"mean": 0}).estimand
     own = hand_made(glmm("mean ~ y", data), draws=40)
     assert own.comparisons("y").estimand.startswith("Difference of the average expected 'mean': y as it is and 1 more")
-    assert own.predict().attrs["estimand"].startswith("expected 'mean'")
+    assert own.epred().attrs["estimand"].startswith("expected 'mean'")
 
 
 def test_what_not_identified_means_stands_below_its_table() -> None:

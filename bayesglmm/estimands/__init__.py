@@ -1,1 +1,1 @@
-"""Numbers that say whose they are: `frames`, then one verb a file, each from draws to a table."""
+"""Estimands: the frames, then one verb a file, each from the draws of a fit to a table or an array of draws."""

@@ -1,6 +1,6 @@
-"""Averages of the mean over rows, draw by draw: the one kernel of every verb.
+"""Averages over rows of the mean or the linear predictor, draw by draw: the one kernel of every verb.
 
-Rows that share everything that matters are computed once, so that an average over discrete covariates costs
+Rows that are equal in all that is read are computed once, so that an average over discrete covariates costs
 as much as it has distinct rows.
 """
 
@@ -11,138 +11,132 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from bayesglmm.estimands.frames import Effects, eta_and_variance, mean_response, resolve
-from bayesglmm.estimands.request import Asked, View
+from bayesglmm.estimands.frames import NamedFrame, RandomPart, eta_and_variance, mean_response, resolve
+from bayesglmm.estimands.request import Request
 from bayesglmm.posterior.draws import chunks
 from bayesglmm.specify.design import Columns, Design
 
-__all__ = ["Place", "average", "means", "place"]
+__all__ = ["FramedDesign", "average", "framed", "means"]
 
 type Array = NDArray[np.float64]
 type Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
-    """A design with the random effects it has in a frame.
-
-    Parameters
-    ----------
-    design
-        n rows.
-    effects
-        Their random effects.
-    """
+class FramedDesign:
+    """The design of n rows and their random effects in a frame."""
 
     design: Design
-    effects: Effects
+    random: RandomPart
 
-    def eta_and_variance(self, asked: Asked, rows: Index) -> tuple[Array, Array | None]:
-        """Return η and the variance of what is averaged over, each (s, rows); link scale."""
-        return eta_and_variance(asked.draws.beta, self.design, self.effects, rows)
+    def eta_and_variance(self, request: Request, rows: Index) -> tuple[Array, Array | None]:
+        """Return η and the variance of what is integrated over, each (s, rows); link scale."""
+        return eta_and_variance(request.draws.beta, self.design, self.random, rows)
 
     @property
     def key(self) -> Array:
-        """All that rows differ in, (n, …)."""
+        """All in which rows may differ, (n, …): x, offset, z and the group."""
         parts = [self.design.x, self.design.offset[:, None]]
-        for _, z, index in self.effects.known:
-            parts += [z, index[:, None].astype(float)]
-        parts += [z for _, z in self.effects.integrated]
+        for _, z, group in self.random.at_b:
+            parts += [z, group[:, None].astype(float)]
+        parts += [z for _, z in self.random.over_b]
         return np.hstack(parts)
 
 
-def place(
-    asked: Asked,
-    view: View,
+def framed(
+    request: Request,
+    frame: NamedFrame,
     columns: Columns,
     *,
-    rate: bool = False,
-    apart: bool = False,
-    like: Place | None = None,
-) -> Place:
-    """Put rows into a frame.
+    zero_offset: bool = False,
+    one_group: bool = True,
+    groups_of: FramedDesign | None = None,
+) -> FramedDesign:
+    """Return the design of rows in a frame.
 
     Parameters
     ----------
-    asked, view
+    request, frame
         The draws, and the frame.
     columns
         The rows.
-    rate
-        Whether they are at one unit of exposure.
-    apart
-        Whether each label of a factor in the frame `"new_group"` is a new group of its own, as in
-        `bayesglmm.estimands.predict`. Else all rows lie in one: the average over many new groups would have the
-        spread neither of one group nor of the population.
-    like
-        The same rows in the same frame, whose groups these rows are in, whatever their columns say; None to read them.
+    zero_offset
+        Whether the offset is 0 for all rows, which is one unit of exposure under the log link.
+    one_group
+        Whether in the frame `"new_group"` all rows lie in one new group, so that their average has the spread of one
+        group, and not one for each label as in `bayesglmm.estimands.posterior_draws`.
+    groups_of
+        The same rows in the same frame, whose groups these rows stay in, whatever their columns; None to read them.
 
     Raises
     ------
     DataError
-        As `Design.on`, and for a group that the frame `"group"` does not know.
+        As `Design.on`, and for a group that was not fitted in the frame `"group"`.
     """
-    design = asked.model.design.on(columns, outcome=False, factors=asked.factors if like is None else ())
-    if like is not None:
-        pairs = zip(design.blocks, like.design.blocks, strict=True)
-        design = replace(design, blocks=tuple(replace(block, index=known.index) for block, known in pairs))
-    if rate:
+    factors = request.factors if groups_of is None else ()
+    design = request.model.design.on(columns, outcome=False, factors=factors)
+    if groups_of is not None:
+        pairs = zip(design.blocks, groups_of.design.blocks, strict=True)
+        design = replace(design, blocks=tuple(replace(block, index=other.index) for block, other in pairs))
+    if zero_offset:
         design = replace(design, offset=np.zeros(design.n))
-    rng = np.random.default_rng(asked.seed)
-    return Place(design, resolve(asked.draws, design, view.blocks, rng, one=not apart))
+    rng = np.random.default_rng(request.seed)
+    return FramedDesign(design, resolve(request.draws, design, frame.by_block, rng, one_group=one_group))
 
 
-def means(asked: Asked, where: Place, cell: Index, cells: int) -> Array:
+def means(request: Request, rows: FramedDesign, cell: Index, cells: int) -> Array:
     """Average the mean, or the linear predictor, over the rows of each cell.
 
     Parameters
     ----------
-    asked
+    request
         The draws and the scale.
-    where
-        The rows, in a frame.
+    rows
+        n rows, in a frame.
     cell
         (n,) the cell of each row; every cell has one.
     cells
-        How many there are, k.
+        The number of cells, k.
 
     Returns
     -------
     Array
         Shape (s, k).
     """
-    link = asked.model.family.link
+    link = request.model.family.link
 
-    def value(rows: Index) -> Array:
-        eta, v = where.eta_and_variance(asked, rows)
-        return eta if asked.scale == "link" else mean_response(link, eta, v)
+    def value(part: Index) -> Array:
+        eta, v = rows.eta_and_variance(request, part)
+        return eta if request.scale == "link" else mean_response(link, eta, v)
 
-    return average(asked, [where], cell, cells, value)
+    return average(request, [rows], cell, cells, value)
 
 
-def average(asked: Asked, places: Sequence[Place], cell: Index, cells: int, value: Callable[[Index], Array]) -> Array:
+def average(
+    request: Request, designs: Sequence[FramedDesign], cell: Index, cells: int, value: Callable[[Index], Array]
+) -> Array:
     """Average a function of rows over the rows of each cell, shape (s, cells).
 
     Parameters
     ----------
-    asked
+    request
         The draws, s in all.
-    places
-        What the function reads: rows that are equal in all of them are computed once.
+    designs
+        What the function reads, each of the same n rows: rows that are equal in all of them are computed once.
     cell
         (n,) the cell of each row.
     cells
-        How many there are.
+        The number of cells.
     value
         From r rows, by their positions, the values (s, r).
     """
-    key = np.hstack([where.key for where in places])
+    key = np.hstack([design.key for design in designs])
     _, first, which = np.unique(key, axis=0, return_index=True, return_inverse=True)
     share = 1 / np.bincount(cell, minlength=cells)[cell]
     weights = sparse.csr_array(sparse.coo_array((share, (which.reshape(-1), cell)), shape=(len(first), cells)))
-    total = np.zeros((asked.draws.size, cells))
-    for part in chunks(asked.draws.size, len(first)):
-        here = weights[part]
-        used = np.unique(here.indices)
-        total[:, used] += value(first[part]) @ here[:, used]
+    total = np.zeros((request.draws.size, cells))
+    for part in chunks(request.draws.size, len(first)):
+        chunk = weights[part]
+        used = np.unique(chunk.indices)
+        total[:, used] += value(first[part]) @ chunk[:, used]
     return total

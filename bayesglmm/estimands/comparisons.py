@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from scipy import special
 
 from bayesglmm.errors import DataError, OptionError, choose, listing
-from bayesglmm.estimands.average import means, place
-from bayesglmm.estimands.averaged_rows import Rows, read_rows
+from bayesglmm.estimands.average import framed, means
+from bayesglmm.estimands.averaged_rows import AveragedRows, read_rows
 from bayesglmm.estimands.contrasts import Contrast, ContrastOption, read_contrasts
 from bayesglmm.estimands.estimates import Estimates, Shown, estimates
+from bayesglmm.estimands.frames import NamedFrame
 from bayesglmm.estimands.reference_grid import fixed, product
-from bayesglmm.estimands.request import Asked, FrameOption, View, ask
-from bayesglmm.estimands.wording import beside, set_to
+from bayesglmm.estimands.request import FrameOption, Request, read_request
+from bayesglmm.estimands.wording import columns_set, offset_clause
 from bayesglmm.posterior.protocol import Fitted
 
 __all__ = ["COMPARISONS", "Comparison", "comparisons", "population_effects"]
@@ -30,7 +31,7 @@ type Array = NDArray[np.float64]
 type Comparison = Literal["difference", "ratio", "log_ratio", "odds_ratio", "log_odds_ratio"]
 
 COMPARISONS: tuple[Comparison, ...] = get_args(Comparison.__value__)
-"""On which scale averages are contrasted."""
+"""How averages are contrasted."""
 
 
 def comparisons(
@@ -49,18 +50,18 @@ def comparisons(
 ) -> Estimates:
     """Compare average means between values of a variable, the other columns as they are.
 
-    For each value the variable is set to it in every row, the mean of each row found in its frame, and the means
-    averaged over the rows (standardisation, the g-formula). The averages are contrasted, draw by draw: a ratio
-    or an odds ratio is one of averages and not an average of ratios.
+    The variable is set to each value in every row in turn, and the means of the rows are averaged (standardisation, the
+    g-formula). The averages are contrasted draw by draw: a ratio or an odds ratio is one of averages and not an
+    average of ratios.
 
     Parameters
     ----------
     fit
         The fit.
     variables
-        One predictor or several, each compared by itself. A mapping gives each what to compare: a list of values
-        or levels, or a step that is added to the value of each row. Without, a factor takes all its levels, the
-        reference first; a numeric predictor its values where there are two, else a step of 1.
+        One predictor or several, each compared by itself. A mapping gives the values or levels to compare, or a step
+        that is added to the value of each row. By default a factor takes all its levels, the reference first; a
+        numeric predictor of two values these; any other a step of 1.
     comparison
         `"difference"`, `"ratio"`, `"log_ratio"`, `"odds_ratio"` or `"log_odds_ratio"`.
     contrasts
@@ -68,10 +69,10 @@ def comparisons(
         `"sequential"`: each against the one before. Or weights, rows that sum to 0, one column a value:
         a matrix, or a mapping of names to rows. Ratios take weights on the log scale, odds ratios on the logit's.
     by
-        Columns of the data by whose values to average; None for one average over all rows.
+        One column of the data or several by whose values to average; None for one average over all rows.
     frame
-        Whose number it is, as in `bayesglmm.estimands.predict`; a tuple of several gives a row for each. In the
-        frame `"new_group"` all rows lie in one new group a draw, so that the interval has the spread of one group.
+        One of `bayesglmm.estimands.frames`; a tuple of several gives a row for each. In the frame `"new_group"` all
+        rows lie in one new group a draw, so that the interval has the spread of one group.
     new_data
         The rows to average over; None for those of the model.
     at
@@ -81,7 +82,7 @@ def comparisons(
     ci_prob
         The probability of the equal-tailed intervals.
     seed
-        What the effects of the new group are drawn from; it is the same at each value.
+        The seed of the random effects of the new group, which are the same at each value.
 
     Returns
     -------
@@ -100,119 +101,128 @@ def comparisons(
     ----------
     Robins (1986); Zou (2009).
     """
-    asked = ask(fit, frame, scale, ci_prob, seed)
-    kind = choose("comparison", comparison, COMPARISONS)
-    return _several(asked, (kind,), variables, contrasts, by, new_data, at)[0]
+    request = read_request(fit, frame, scale, ci_prob, seed)
+    chosen = choose("comparison", comparison, COMPARISONS)
+    return _several(request, (chosen,), variables, contrasts, by, new_data, at)[0]
 
 
-def population_effects(fit: Fitted, variables: Mapping[str, Any], kinds: Sequence[Comparison]) -> list[Estimates]:
-    """Return what `comparisons` returns of variables for each kind of comparison, the averages computed once."""
-    return _several(ask(fit, "population", "response", 0.95, None), kinds, variables, "reference", None, None, None)
+def population_effects(fit: Fitted, variables: Mapping[str, Any], several: Sequence[Comparison]) -> list[Estimates]:
+    """Return what `comparisons` returns for several comparisons of the same averages, which are computed once."""
+    request = read_request(fit, "population", "response", 0.95, None)
+    return _several(request, several, variables, "reference", None, None, None)
 
 
 def _several(
-    asked: Asked,
-    kinds: Sequence[Comparison],
+    request: Request,
+    several: Sequence[Comparison],
     variables: Any,
     contrasts: ContrastOption,
     by: str | Sequence[str] | None,
     new_data: Any,
     at: Mapping[str, Any] | None,
 ) -> list[Estimates]:
-    """Average once, and contrast the averages in each way."""
-    for kind in kinds:
-        _check_scale(asked, kind)
-    plans = [read_contrasts(asked.model, variables, contrasts, "-" if kind == "difference" else "/") for kind in kinds]
-    given = fixed(asked.model, at)
-    for plan in plans[0]:
-        if plan.variable in given:
-            raise OptionError(f"'{plan.variable}' is compared and fixed in at; leave it out of one")
-    rows = read_rows(asked, new_data, by, given, compared=[plan.variable for plan in plans[0] if not plan.is_step])
-    parts: list[list[tuple[pd.DataFrame, list[Array]]]] = [[] for _ in kinds]
+    """Average once, and contrast the averages by each comparison."""
+    model = request.model
+    for comparison in several:
+        _check_scale(request, comparison)
+    signs = ["-" if comparison == "difference" else "/" for comparison in several]
+    plans = [read_contrasts(model, variables, contrasts, sign) for sign in signs]
+    set_variables = [plan.variable for plan in plans[0]]
+    values = fixed(model, at)
+    for name in set_variables:
+        if name in values:
+            raise OptionError(f"'{name}' is compared and fixed in at; leave it out of one")
+    rows = read_rows(request, new_data, by, values, compared=[plan.variable for plan in plans[0] if not plan.is_step])
+    parts: list[list[tuple[pd.DataFrame, list[Array]]]] = [[] for _ in several]
     for number, plan in enumerate(plans[0]):
-        for point in product(given):
-            averages = [_averages(asked, view, rows, plan, point) for view in asked.views]
-            for kind, mine, part in zip(kinds, plans, parts, strict=True):
-                each = [_contrasted(one, mine[number], kind) for one in averages]
-                cells = beside(rows.labels, point, given, ("variable", "contrast"))
-                labels = [cells.assign(contrast=name) for name in mine[number].names]
+        for point in product(values):
+            averages = [_averages(request, frame, rows, plan, point) for frame in request.frames]
+            for comparison, its_plans, part in zip(several, plans, parts, strict=True):
+                draws = [_contrasted(each, its_plans[number], comparison) for each in averages]
+                cells = rows.labels_at(point, values, reserved=("variable", "contrast"))
+                labels = [cells.assign(contrast=name) for name in its_plans[number].names]
                 table = pd.concat(labels, ignore_index=True).assign(variable=plan.variable)
-                part.append((table[["variable", "contrast", *table.columns[:-2]]], each))
-    changed = [*given, *(plan.variable for plan in plans[0])]
-    found = []
-    for kind, mine, part in zip(kinds, plans, parts, strict=True):
-        text = _sentence(asked, mine, rows, given, kind.replace("_", " "))
-        found.append(estimates(asked, part, text, _shown(asked, kind, mine), changed=changed))
-    return found
+                part.append((table[["variable", "contrast", *table.columns[:-2]]], draws))
+    changed = [*values, *set_variables]
+    results = []
+    for comparison, its_plans, part in zip(several, plans, parts, strict=True):
+        text = _sentence(request, its_plans, rows, values, comparison.replace("_", " "))
+        results.append(estimates(request, part, text, _shown(request, comparison, its_plans), changed=changed))
+    return results
 
 
-def _shown(asked: Asked, kind: Comparison, plans: Sequence[Contrast]) -> Shown:
+def _shown(request: Request, comparison: Comparison, plans: Sequence[Contrast]) -> Shown:
     """Say how a comparison is drawn."""
-    null = 1.0 if kind in ("ratio", "odds_ratio") else 0.0
+    null = 1.0 if comparison in ("ratio", "odds_ratio") else 0.0
     texts = {name: text for plan in plans for name, text in zip(plan.names, plan.texts, strict=True)}
-    value = f"{kind.replace('_', ' ')} of averages, {asked.quantity}"
+    value = f"{comparison.replace('_', ' ')} of averages, {request.quantity}"
     return Shown("forest", value, null=null, ratio=null == 1.0, contrasts=texts)
 
 
-def _check_scale(asked: Asked, kind: Comparison) -> None:
+def _check_scale(request: Request, comparison: Comparison) -> None:
     """Refuse comparisons that have no meaning for what is averaged."""
-    link = asked.model.family.link
-    if kind == "difference":
+    link = request.model.family.link
+    if comparison == "difference":
         return
-    if asked.scale == "link":
-        raise OptionError(f"comparison={kind!r} is of the mean; with scale='link' use comparison='difference'")
-    if "odds" in kind and link.range != "unit":
+    if request.scale == "link":
+        raise OptionError(f"comparison={comparison!r} is of the mean; with scale='link' use comparison='difference'")
+    if "odds" in comparison and link.range != "unit":
         raise OptionError(
-            f"comparison={kind!r} needs means between 0 and 1, which the {link.name} link does not give; "
+            f"comparison={comparison!r} needs means between 0 and 1, which the {link.name} link does not give; "
             "use 'difference' or 'ratio'"
         )
     if link.range == "real":
-        raise OptionError(f"comparison={kind!r} needs positive means; under the {link.name} link use 'difference'")
+        raise OptionError(
+            f"comparison={comparison!r} needs positive means; under the {link.name} link use 'difference'"
+        )
 
 
-def _averages(asked: Asked, view: View, rows: Rows, plan: Contrast, point: Mapping[str, Any]) -> Array:
+def _averages(
+    request: Request, frame: NamedFrame, rows: AveragedRows, plan: Contrast, point: Mapping[str, Any]
+) -> Array:
     """Return averages with the variable at each value, shape (L, s, cells)."""
-    like, name, k = asked.model.design.columns, plan.variable, len(rows.labels)
-    found = []
+    like, name, cells = request.model.design.columns, plan.variable, len(rows.labels)
+    averages = []
     for value in plan.values:
-        new = np.asarray(rows.columns[name], dtype=float) + value if plan.is_step else value
-        columns = rows.where(like, {**point, name: new})
+        column = np.asarray(rows.columns[name], dtype=float) + value if plan.is_step else value
+        columns = rows.with_columns(like, {**point, name: column})
         try:
-            where = place(asked, view, columns)
+            design = framed(request, frame, columns)
         except DataError as error:
             raise DataError(
-                f"with {plan} the mean cannot be found: {error}. Compare values that it has: "
+                f"with {plan} the mean cannot be computed: {error}. Compare other values: "
                 f"variables={{{name!r}: [low, high]}}, or a smaller step"
             ) from error
-        found.append(means(asked, where, rows.cell, k))
-    return np.stack(found)
+        averages.append(means(request, design, rows.cell, cells))
+    return np.stack(averages)
 
 
-def _contrasted(averages: Array, plan: Contrast, kind: Comparison) -> Array:
+def _contrasted(averages: Array, plan: Contrast, comparison: Comparison) -> Array:
     """Contrast averages (L, s, cells), shape (s, contrasts × cells)."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if kind in ("ratio", "log_ratio"):
+        if comparison in ("ratio", "log_ratio"):
             averages = np.log(averages)
-        elif kind in ("odds_ratio", "log_odds_ratio"):
+        elif comparison in ("odds_ratio", "log_odds_ratio"):
             averages = special.logit(averages)
-        found = np.stack([_combined(row, averages) for row in plan.weights], axis=1)
-        found = np.exp(found) if kind in ("ratio", "odds_ratio") else found
-    return np.asarray(found.reshape(len(found), -1))
+        values = np.stack([_weighted_sum(row, averages) for row in plan.weights], axis=1)
+        values = np.exp(values) if comparison in ("ratio", "odds_ratio") else values
+    return np.asarray(values.reshape(len(values), -1))
 
 
-def _combined(weights: Array, averages: Array) -> Array:
-    """Sum averages by weights; those without weight have no say, be they infinite."""
+def _weighted_sum(weights: Array, averages: Array) -> Array:
+    """Sum averages by weights; those of weight 0 are left out, since 0 · ∞ is not a number."""
     used = np.flatnonzero(weights)
     return np.asarray(np.tensordot(weights[used], averages[used], axes=1))
 
 
 def _sentence(
-    asked: Asked, plans: Sequence[Contrast], rows: Rows, given: Mapping[str, tuple[Any, ...]], name: str
+    request: Request, plans: Sequence[Contrast], rows: AveragedRows, values: Mapping[str, tuple[Any, ...]], name: str
 ) -> str:
-    """Say what is compared, of whom, and in which order averaging and contrasting go."""
+    """Say what is compared, over which rows, and that averaging comes before contrasting."""
     article = "an" if name.startswith("o") else "a"
     caution = "" if name == "difference" else f" ({article} {name} of averages, not an average of {name}s)"
+    rows_set = f"in all rows{columns_set(values)}{offset_clause(request.model, values)}"
     return (
-        f"{name[0].upper()}{name[1:]} of the average {asked.quantity}: {listing(map(str, plans))} in all rows"
-        f"{set_to(given)}{asked.offsets(given)}; averaged over {rows}, then contrasted draw by draw{caution}."
+        f"{name[0].upper()}{name[1:]} of the average {request.quantity}: {listing(map(str, plans))} {rows_set}; "
+        f"averaged over {rows}, then contrasted draw by draw{caution}."
     )

@@ -1,4 +1,4 @@
-"""What is compared: for each variable the values it is set to, and contrasts between them as rows of weights."""
+"""Contrasts: for each variable the values it is set to, and rows of weights of the averages at these values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ type ContrastOption = str | ArrayLike | Mapping[str, ArrayLike]
 _MINUS = "\N{MINUS SIGN}"
 
 NAMED = ("reference", "pairwise", "sequential")
-"""Each value against the first, each pair, each against the one before; the later always against the earlier."""
+"""Each value against the first, every pair, each value against the one before; the later minus the earlier."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +35,11 @@ class Contrast:
     variable
         The column.
     values
-        The values it is set to, L in all; for a step 0 and the step, which are added to each row's value.
+        The values it is set to, L in all; for a step 0 and the step.
     is_step
-        Whether the values are added.
+        Whether the values are added to each row's value.
     names, texts
-        Of the contrasts, c in all; `texts` with the sign that a picture has for minus.
+        Of the contrasts, c in all; `texts`, for pictures, with the typographic minus.
     weights
         (c, L), rows that sum to 0.
     """
@@ -59,30 +59,29 @@ class Contrast:
 
 
 def read_variables(model: Model, option: str, variables: Any) -> dict[str, Any]:
-    """Return what is asked of each variable, None where nothing is.
+    """Return the values to compare of each variable, None where the user has not said which.
 
     Raises
     ------
     OptionError
         For none, a name twice, or one that is not a predictor.
     """
-    given = {variables: None} if isinstance(variables, str) else variables
-    names = list(given)
+    names = [variables] if isinstance(variables, str) else list(variables)
     if not names:
         raise OptionError(f"{option} is empty; give the name of a predictor")
-    known = predictors(model.design)
+    predictor_columns = predictors(model.design)
     for name in names:
-        if name not in known:
+        if name not in predictor_columns:
             raise OptionError(
-                f"{option} has {name!r}, which is not a predictor of the model; {suggest(str(name), known)}"
+                f"{option} has {name!r}, which is not a predictor of the model; {suggest(str(name), predictor_columns)}"
             )
     if len(set(names)) < len(names):
         raise OptionError(f"{option} has a predictor more than once: {listing(names)}")
-    return dict(given) if isinstance(given, Mapping) else dict.fromkeys(names)
+    return dict(variables) if isinstance(variables, Mapping) else dict.fromkeys(names)
 
 
 def read_contrasts(model: Model, variables: Any, contrasts: ContrastOption, sign: str) -> tuple[Contrast, ...]:
-    """Read what is compared.
+    """Return the contrasts of each variable.
 
     Parameters
     ----------
@@ -98,8 +97,8 @@ def read_contrasts(model: Model, variables: Any, contrasts: ContrastOption, sign
     OptionError
         For an unknown variable or value, or weights of another shape than the values or that do not sum to 0.
     """
-    asked = read_variables(model, "variables", variables)
-    return tuple(_contrast(model, name, value, contrasts, sign) for name, value in asked.items())
+    values = read_variables(model, "variables", variables)
+    return tuple(_contrast(model, name, value, contrasts, sign) for name, value in values.items())
 
 
 def _contrast(model: Model, name: str, value: Any, contrasts: ContrastOption, sign: str) -> Contrast:
@@ -152,9 +151,9 @@ def _weights(name: str, values: Sequence[Any], contrasts: ContrastOption, sign: 
         for row, (low, high) in enumerate(pairs):
             weights[row, low], weights[row, high] = -1.0, 1.0
         return tuple(f"{number(values[high])} {sign} {number(values[low])}" for low, high in pairs), weights
-    given = list(contrasts.values()) if isinstance(contrasts, Mapping) else contrasts
+    matrix = list(contrasts.values()) if isinstance(contrasts, Mapping) else contrasts
     try:
-        weights = np.atleast_2d(np.asarray(given, dtype=np.float64))
+        weights = np.atleast_2d(np.asarray(matrix, dtype=np.float64))
     except (TypeError, ValueError) as error:
         raise OptionError(
             f"contrasts is not a matrix of numbers ({error}); give a row of weights a contrast"
@@ -174,10 +173,10 @@ def _weights(name: str, values: Sequence[Any], contrasts: ContrastOption, sign: 
     return tuple(texts), weights
 
 
-def _pairs(count: int, named: str) -> list[tuple[int, int]]:
-    if named == "reference":
+def _pairs(count: int, option: str) -> list[tuple[int, int]]:
+    if option == "reference":
         return [(0, j) for j in range(1, count)]
-    return list(combinations(range(count), 2)) if named == "pairwise" else [(j, j + 1) for j in range(count - 1)]
+    return list(combinations(range(count), 2)) if option == "pairwise" else [(j, j + 1) for j in range(count - 1)]
 
 
 def _text(row: Array, values: Sequence[Any], sign: str) -> str:

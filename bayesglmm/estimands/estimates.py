@@ -1,6 +1,6 @@
-"""`Estimates`: what every verb returns, draws with a label a row, their table, their picture and their estimand."""
+"""`Estimates`: what every verb returns, labelled draws with their table, picture and estimand."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from html import escape
@@ -16,7 +16,8 @@ from bayesglmm.common.tables import block, html, plain_table
 from bayesglmm.common.text import plain
 from bayesglmm.errors import OptionError
 from bayesglmm.estimands.raw_means import Raw
-from bayesglmm.estimands.request import Asked, Over
+from bayesglmm.estimands.request import Request
+from bayesglmm.estimands.wording import Unit
 from bayesglmm.posterior.summaries import interval
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ __all__ = ["Estimates", "Shown", "estimates"]
 
 type Array = NDArray[np.float64]
 
-_TAKEN = frozenset({"frame", "chain", "draw", "mean", "median", "lower", "upper", "p_direction"})
+_STATISTICS = ("mean", "median", "sd", "lower", "upper", "probability_positive")
+_RESERVED = frozenset({"frame", "chain", "draw", *_STATISTICS})
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Shown:
     focal
         The column on the horizontal axis, except in a forest.
     null
-        Where there is no effect; None for means.
+        The value of no effect: 0 or 1; None for means.
     ratio
         Whether the axis is logarithmic.
     bounds
@@ -53,7 +55,7 @@ class Shown:
     note
         What else a reader must know, below the picture.
     raw
-        What finds the raw means of the outcome that can stand behind the estimates; None where none can.
+        Computes the raw means of the outcome that can stand behind the estimates; None where there are none.
     contrasts
         What each contrast is called in a picture, by its name.
     grouped
@@ -85,7 +87,7 @@ class Estimates:
     labels
         The names of the labels, `frame` the last.
     estimand
-        What is estimated, and of whom.
+        What is estimated, in which frame.
     ci_prob
         The probability of the equal-tailed intervals.
     shown
@@ -100,9 +102,11 @@ class Estimates:
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row an estimate: its labels, `mean median lower upper` of its draws, `p_direction` for effects.
+        """A row an estimate: its labels, then `mean median sd lower upper` of its draws.
 
-        `p_direction` is the posterior probability of the side of no effect that more draws are on.
+        Effects have `probability_positive` too, the posterior probability that the effect is above the value of no
+        effect: 0 for differences, slopes and logarithms of ratios, 1 for ratios. So 0.02 says that it is almost surely
+        below. `attrs` have `estimand` and `ci_prob`.
         """
         return self._table.copy()
 
@@ -113,10 +117,10 @@ class Estimates:
         with np.errstate(invalid="ignore", over="ignore"):
             low, high = interval(self.ci_prob)
             lower, median, upper = np.quantile(flat, (low, 0.5, high), axis=0)
-            table["mean"], table["median"], table["lower"], table["upper"] = flat.mean(axis=0), median, lower, upper
+            table["mean"], table["median"], table["sd"] = flat.mean(axis=0), median, flat.std(axis=0, ddof=1)
+            table["lower"], table["upper"] = lower, upper
         if self.shown.null is not None:
-            above, below = (flat > self.shown.null).mean(axis=0), (flat < self.shown.null).mean(axis=0)
-            table["p_direction"] = np.maximum(above, below)
+            table["probability_positive"] = (flat > self.shown.null).mean(axis=0)
         table.attrs = {"estimand": self.estimand, "ci_prob": self.ci_prob}
         return table
 
@@ -145,9 +149,9 @@ class Estimates:
         return draw(self, style=style, lines=lines, labels=labels, raw=raw)
 
     def to_text(self, digits: int = 4) -> str:
-        """Return the estimand, then the table with its estimates to so many significant digits.
+        """Return the estimand, then at most 40 rows of the table, estimates to `digits` significant digits.
 
-        Below a million no digit before the decimal point is cut; labels have four whatever `digits`. At most 40 rows.
+        Whole parts below a million are printed in full; numeric labels always have four digits.
 
         Raises
         ------
@@ -178,18 +182,18 @@ class Estimates:
 
 
 def estimates(
-    asked: Asked,
+    request: Request,
     parts: Sequence[tuple[pd.DataFrame, Sequence[Array]]],
     estimand: str,
     shown: Shown,
-    over: Over = "average",
-    changed: Iterable[str] = (),
+    unit: Unit = "average",
+    changed: Collection[str] = (),
 ) -> Estimates:
     """Put estimates together, the frames of a row below each other.
 
     Parameters
     ----------
-    asked
+    request
         The frames and the draws.
     parts
         Labels of k rows, and for each frame draws (s, k); parts follow each other.
@@ -197,12 +201,12 @@ def estimates(
         What is estimated, without the frames.
     shown
         How it is drawn.
-    over
-        Whether they are averages over rows, single rows or points of a grid.
+    unit
+        What one estimate is of.
     changed
         The columns that are set to other values than the rows have.
     """
-    names = [view.name for view in asked.views]
+    names = [frame.name for frame in request.frames]
     tables, values = [], []
     for labels, each in parts:
         _check_labels(labels)
@@ -210,22 +214,22 @@ def estimates(
         tables.append(table.assign(frame=names * len(labels)))
         values.append(np.stack(each, axis=2).reshape(len(each[0]), -1))
     table, flat = pd.concat(tables, ignore_index=True), np.concatenate(values, axis=1)
-    whose = asked.whose(over, changed)
-    sentence = f"{estimand} {whose[0].upper()}{whose[1:]}"
-    sizes = {dim: asked.posterior.sizes[dim] for dim in ("chain", "draw")}
-    coords: dict[str, Any] = {dim: asked.posterior[dim].values for dim in sizes}
+    clause = request.frames_clause(unit, changed)
+    sentence = f"{estimand} {clause[0].upper()}{clause[1:]}."
+    sizes = {dim: request.posterior.sizes[dim] for dim in ("chain", "draw")}
+    coords: dict[str, Any] = {dim: request.posterior[dim].values for dim in sizes}
     coords |= {name: ("row", table[name].to_numpy()) for name in map(str, table)}
     attrs = {
         "estimand": sentence,
         "frame": names[0] if len(names) == 1 else "see the coordinate frame",
-        "scale": "linear predictor" if asked.scale == "link" else "response",
-        "family": asked.model.family.name,
-        "link": asked.model.family.link.name,
+        "scale": request.scale,
+        "family": request.model.family.name,
+        "link": request.model.family.link.name,
     }
     shaped = flat.reshape(*sizes.values(), -1)
     draws = xr.DataArray(shaped, coords, ("chain", "draw", "row"), attrs=attrs)
-    shown = replace(shown, frames=asked.titles(), grouped=bool(asked.model.design.blocks))
-    return Estimates(draws, tuple(map(str, table)), sentence, asked.ci_prob, shown)
+    shown = replace(shown, frames=request.frame_titles(), grouped=bool(request.model.design.blocks))
+    return Estimates(draws, tuple(map(str, table)), sentence, request.ci_prob, shown)
 
 
 def _formats(table: pd.DataFrame, labels: Sequence[str], digits: int) -> dict[str, Any]:
@@ -237,19 +241,19 @@ def _formats(table: pd.DataFrame, labels: Sequence[str], digits: int) -> dict[st
 
 
 def _significant(value: float, digits: int) -> str:
-    """Return a number to so many significant digits, the whole part in full below a million."""
+    """Return a number to `digits` significant digits, the whole part in full below a million."""
     text = f"{value:.{digits}g}"
     return f"{value:.0f}" if "e+" in text and abs(value) < 1e6 else text
 
 
 def _check_labels(table: pd.DataFrame) -> None:
-    """Refuse columns whose names the table has for itself.
+    """Refuse columns with names that the table uses itself.
 
     Raises
     ------
     OptionError
         Naming them.
     """
-    taken = [name for name in table if name in _TAKEN or list(table).count(name) > 1]
-    if taken:
-        raise OptionError(f"the table has a column {taken[0]!r} of its own; rename that of the data before the fit")
+    clashing = [name for name in table if name in _RESERVED or list(table).count(name) > 1]
+    if clashing:
+        raise OptionError(f"the table has a column {clashing[0]!r} of its own; rename that of the data before the fit")

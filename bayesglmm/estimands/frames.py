@@ -1,13 +1,23 @@
-"""Whose number it is: frames, block by block, and what each makes of the random effects, draw by draw.
+"""Frames: whose mean is estimated, and so what becomes of the random effects b ~ N(0, G) in each draw.
 
-Each block of random effects is at b = 0, at the b of the row's group, at the b of a group not yet seen, or
-averaged over; the last only adds its zᵀGz to v, so nested and crossed blocks are averaged together.
+    "typical"     E(Y given x, b = 0), conditional       b is 0
+                  brms: re_formula = NA
+    "population"  ∫ g⁻¹(xβ + zᵀb) dN(b; 0, G), marginal  b is integrated out, exactly
+                  brms: no equivalent
+    "group"       E(Y given x, b_j)                      b_j of the row's observed group j
+                  brms: re_formula = NULL
+    "new_group"   E(Y given x, b)                        one b ~ N(0, G) for each group not fitted
+                  brms: allow_new_levels = TRUE, sample_new_levels = "gaussian"
+
+One frame holds for every block of random effects, or a mapping gives each grouping factor, or block, its own:
+`{"site": "group", "id": "population"}`. Integrating over a block adds its zᵀGz to the variance v of η, so nested
+and crossed blocks are averaged over together.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +33,17 @@ from bayesglmm.specify.formula import Term, column_names
 
 __all__ = [
     "FRAMES",
-    "Effects",
+    "BlockAtB",
+    "BlockOverB",
     "Frame",
+    "NamedFrame",
+    "RandomPart",
     "distinct_rows",
     "eta_and_variance",
     "frames_by_block",
     "mean_response",
     "new_effects",
+    "read_frame",
     "resolve",
 ]
 
@@ -37,7 +51,22 @@ type Array = NDArray[np.float64]
 type Frame = Literal["typical", "population", "group", "new_group"]
 
 FRAMES: tuple[Frame, ...] = ("typical", "population", "group", "new_group")
-"""Whose number it is: b = 0, averaged over b, an observed group's, one group's not yet seen."""
+"""b = 0, averaged over b, an observed group, a group that was not fitted."""
+
+
+@dataclass(frozen=True)
+class NamedFrame:
+    """A frame, or a mapping of frames, as the user wrote it, and the frame of each block of random effects."""
+
+    name: str
+    by_block: Mapping[str, Frame]
+
+
+def read_frame(design: Design, frame: str | Mapping[str, str]) -> NamedFrame:
+    """Return a frame with its name; errors as `frames_by_block`."""
+    by_block = frames_by_block(design, frame)
+    name = frame if isinstance(frame, str) else "; ".join(f"{factor}: {text}" for factor, text in frame.items())
+    return NamedFrame(name, by_block)
 
 
 def frames_by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str, Frame]:
@@ -46,10 +75,10 @@ def frames_by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str,
     Parameters
     ----------
     design
-        The design whose blocks are meant.
+        The design.
     frame
-        One frame, or frames by grouping factor as written or by block; a block's own name goes before its
-        factor where the two differ.
+        One frame, or frames by grouping factor or by block; the entry of a block takes precedence over that of its
+        factor.
 
     Raises
     ------
@@ -57,30 +86,32 @@ def frames_by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str,
         For an unknown frame, an unknown factor, blocks that are left without a frame, or observed levels
         inside levels that are not.
     """
-    frames = _each(design, frame)
+    frames = _by_block(design, frame)
     _check_nested(design, frames)
     return frames
 
 
-def _each(design: Design, frame: str | Mapping[str, str]) -> dict[str, Frame]:
-    """Return the frame of each block, named rightly or refused."""
+def _by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str, Frame]:
+    """Return the frame of each block, its factors spelled as in the model."""
     if not isinstance(frame, Mapping):
-        one = _frame("frame", frame)
-        return {block.name: one for block in design.blocks}
-    known = dict.fromkeys(name for block in design.blocks for name in (block.factor, block.name))
-    given: dict[str, Frame] = {}
+        same = _frame("frame", frame)
+        return {block.name: same for block in design.blocks}
+    factors_and_blocks = dict.fromkeys(name for block in design.blocks for name in (block.factor, block.name))
+    by_name: dict[str, Frame] = {}
     for name, text in frame.items():
-        found = find(str(name), known)
-        if found is None:
-            raise OptionError(f"frame has '{name}', which is not a grouping factor; {suggest(str(name), known)}")
-        if found in given:
-            raise OptionError(f"frame says twice what becomes of '{found}'; keep one")
-        given[found] = _frame(f"frame[{name!r}]", text)
-    missing = [block for block in design.blocks if block.name not in given and block.factor not in given]
+        factor = find(str(name), factors_and_blocks)
+        if factor is None:
+            raise OptionError(
+                f"frame has '{name}', which is not a grouping factor; {suggest(str(name), factors_and_blocks)}"
+            )
+        if factor in by_name:
+            raise OptionError(f"frame has two entries for '{factor}'; keep one")
+        by_name[factor] = _frame(f"frame[{name!r}]", text)
+    missing = [block for block in design.blocks if block.name not in by_name and block.factor not in by_name]
     if missing:
         names = listing(f"'{block.name}'" for block in missing)
-        raise OptionError(f"frame does not say what becomes of {names}; give each one of {listing(FRAMES)}")
-    return {block.name: given.get(block.name) or given[block.factor] for block in design.blocks}
+        raise OptionError(f"frame has no entry for {names}; give each one of {listing(FRAMES)}")
+    return {block.name: by_name.get(block.name) or by_name[block.factor] for block in design.blocks}
 
 
 def _check_nested(design: Design, frames: Mapping[str, Frame]) -> None:
@@ -101,72 +132,90 @@ def _frame(option: str, text: str) -> Frame:
     return FRAMES[FRAMES.index(text)]
 
 
+class BlockAtB(NamedTuple):
+    """A block whose random effects have values: b (s, m, k), its columns (n, k), the group of each row (n,)."""
+
+    b: Array
+    z: Array
+    group: NDArray[np.int64]
+
+
+class BlockOverB(NamedTuple):
+    """A block that is integrated over: its covariance G (s, k, k) and its columns (n, k)."""
+
+    g: Array
+    z: Array
+
+
 @dataclass(frozen=True, eq=False)
-class Effects:
-    """What the random effects of a design are in a choice of frames.
+class RandomPart:
+    """The random part of η in a choice of frames: `at_b` adds zᵀb to η, `over_b` adds zᵀGz to its variance."""
 
-    Parameters
-    ----------
-    known
-        For each block at given effects: b (s, m, k), the block's columns (n, k) and the index of each row (n,).
-    integrated
-        For each block averaged over: G (s, k, k) and the block's columns (n, k).
-    """
-
-    known: tuple[tuple[Array, Array, NDArray[np.int64]], ...]
-    integrated: tuple[tuple[Array, Array], ...]
+    at_b: tuple[BlockAtB, ...]
+    over_b: tuple[BlockOverB, ...]
 
 
 def resolve(
-    draws: Draws, design: Design, frames: Mapping[str, Frame], rng: np.random.Generator, *, one: bool = False
-) -> Effects:
-    """Find the effects of each block in its frame; a block in the frame `"typical"` adds nothing.
+    draws: Draws, design: Design, frames: Mapping[str, Frame], rng: np.random.Generator, *, one_group: bool = False
+) -> RandomPart:
+    """Return the random effects of each block in its frame; a block in the frame `"typical"` adds nothing.
 
-    New groups draw in the order of their labels, so that designs with the same groups have the same effects
-    from the same seed: a contrast between them is then within groups. With `one` all rows lie in the same new group
-    of each factor, whatever their labels say: an average over them then keeps the spread of one group.
+    Parameters
+    ----------
+    draws
+        The posterior, s draws.
+    design
+        n rows.
+    frames
+        The frame of each block.
+    rng
+        Draws the effects of new groups, in the order of their labels: designs with the same groups have the same
+        effects from the same seed, so that contrasts between them are within groups.
+    one_group
+        Whether all rows lie in the same new group of each factor, whatever their labels: an average over the rows
+        then has the spread of one group.
 
     Raises
     ------
     DataError
-        For a group that the frame `"group"` does not know.
+        For a group that was not fitted in the frame `"group"`.
     """
-    known, integrated = [], []
+    at_b, over_b = [], []
     for block in design.blocks:
         match frames[block.name]:
             case "group":
-                _check_known(block, design.columns)
-                known.append((draws.b(block), block.z, block.index))
+                _check_observed(block, design.columns)
+                at_b.append(BlockAtB(draws.b(block), block.z, block.index))
             case "new_group":
-                alone = (1, np.zeros(design.n, dtype=np.int64))
-                groups, index = alone if one else _new_groups(block, design.columns)
-                known.append((new_effects(rng, draws.covariance(block), groups), block.z, index))
+                single = (1, np.zeros(design.n, dtype=np.int64))
+                groups, index = single if one_group else _new_groups(block, design.columns)
+                at_b.append(BlockAtB(new_effects(rng, draws.covariance(block), groups), block.z, index))
             case "population":
-                integrated.append((draws.covariance(block), block.z))
-    return Effects(tuple(known), tuple(integrated))
+                over_b.append(BlockOverB(draws.covariance(block), block.z))
+    return RandomPart(tuple(at_b), tuple(over_b))
 
 
 def new_effects(rng: np.random.Generator, g: Array, groups: int) -> Array:
-    """Draw b ~ N(0, G) for groups not yet seen, one a draw, shape (s, groups, k), from G (s, k, k)."""
+    """Draw b ~ N(0, G) of new groups in each posterior draw, shape (s, groups, k), from G (s, k, k)."""
     return np.asarray(rng.standard_normal((len(g), groups, g.shape[1])) @ root(g))
 
 
 def eta_and_variance(
-    beta: Array, design: Design, effects: Effects, rows: slice | NDArray[np.int64]
+    beta: Array, design: Design, random: RandomPart, rows: slice | NDArray[np.int64]
 ) -> tuple[Array, Array | None]:
-    """Return η at the known effects and the variance of what is averaged over, for some rows of the design.
+    """Return η = xβ + offset + Σ zᵀb over `at_b`, and its variance v = Σ zᵀGz over `over_b`, for some rows.
 
     Returns
     -------
     eta, v
-        Each of shape (s, rows), on the link scale; v is None if nothing is averaged over.
+        Each of shape (s, rows), on the link scale; v is None if nothing is integrated over.
     """
     eta = linear_predictor(beta, design.x[rows], design.offset[rows])
-    for b, z, index in effects.known:
-        eta += random_part(b, z[rows], index[rows])
-    if not effects.integrated:
+    for b, z, group in random.at_b:
+        eta += random_part(b, z[rows], group[rows])
+    if not random.over_b:
         return eta, None
-    return eta, np.sum([variance_over_b(g, z[rows]) for g, z in effects.integrated], axis=0)
+    return eta, np.sum([variance_over_b(g, z[rows]) for g, z in random.over_b], axis=0)
 
 
 def mean_response(link: Link, eta: Array, v: Array | None) -> Array:
@@ -192,23 +241,22 @@ def mean_response(link: Link, eta: Array, v: Array | None) -> Array:
 
 
 def distinct_rows(design: Design) -> tuple[NDArray[np.int64], Array]:
-    """Find the rows that differ in what the mean over b depends on: predictors, offset and the columns of blocks.
+    """Return one row of each set that is equal in all that the mean over b depends on: x, offset and z.
 
     Returns
     -------
     rows, weights
-        The first row of each set of equal ones (c,), and how many outcomes the set has (c,): its rows, or
-        their trials.
+        The first row of each set (c,), and its number of outcomes (c,): rows, or their trials.
     """
     outcome = design.outcome
     trials = np.ones(design.n) if outcome is None or outcome.trials is None else outcome.trials
-    everything = np.column_stack([design.x, design.offset, *(block.z for block in design.blocks)])
-    _, rows, cell = np.unique(everything, axis=0, return_index=True, return_inverse=True)
+    key = np.column_stack([design.x, design.offset, *(block.z for block in design.blocks)])
+    _, rows, cell = np.unique(key, axis=0, return_index=True, return_inverse=True)
     return rows, np.bincount(cell.reshape(-1), trials)
 
 
-def _check_known(block: BlockDesign, columns: Columns) -> None:
-    """Refuse rows whose group has not been observed, by name, with the two ways out."""
+def _check_observed(block: BlockDesign, columns: Columns) -> None:
+    """Refuse rows whose group was not fitted, by name, with the three ways out."""
     unknown = np.flatnonzero(block.index < 0)
     if not len(unknown):
         return
@@ -221,8 +269,8 @@ def _check_known(block: BlockDesign, columns: Columns) -> None:
     raise DataError(
         f"frame 'group' needs the observed levels of '{block.factor}', but {what} (observed: "
         f"{listing(block.levels, 6)}); use frame={{'{block.factor}': 'population'}} to average over the population of "
-        f"'{block.factor}', frame={{'{block.factor}': 'new_group'}} for one level not yet seen, or give outcomes of "
-        "these levels in given="
+        f"'{block.factor}', frame={{'{block.factor}': 'new_group'}} for one new level, or pass outcomes of "
+        "these levels as new_outcomes="
     )
 
 

@@ -1,4 +1,4 @@
-"""An offset under the log link is the log of an exposure: means are then also rates, per unit of it."""
+"""Offsets as log exposures: under the log link means are rates, per unit of exposure."""
 
 from bayesglmm.specify.formula import Call, column_names, render
 from bayesglmm.specify.model import Model
@@ -7,15 +7,16 @@ __all__ = ["is_rate", "offset_columns", "unit"]
 
 
 def is_rate(model: Model) -> bool:
-    """Return whether the mean is proportional to exp(offset): then it can be shown per unit of it."""
+    """Return whether the mean is proportional to exp(offset), and so has a rate per unit of it."""
     return bool(model.formula.offsets) and model.family.link.multiplicative
 
 
 def unit(model: Model) -> str:
     """Name what a rate is per unit of: `weeks` with `offset(log(weeks))`."""
-    offsets = model.formula.offsets
-    one = offsets[0] if len(offsets) == 1 else None
-    return render(one.args[0]) if isinstance(one, Call) and one.function == "log" else "exp(offset)"
+    match model.formula.offsets:
+        case (Call("log", (exposure, *_)),):
+            return render(exposure)
+    return "exp(offset)"
 
 
 def offset_columns(model: Model) -> tuple[str, ...]:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bayesglmm.estimands.average import means, place
+from bayesglmm.estimands.average import framed, means
 from bayesglmm.estimands.averaged_rows import read_rows
 from bayesglmm.estimands.estimates import Estimates, Shown, estimates
 from bayesglmm.estimands.reference_grid import fixed, product
-from bayesglmm.estimands.request import FrameOption, Over, ask
-from bayesglmm.estimands.wording import beside, bounds, set_to
+from bayesglmm.estimands.request import FrameOption, read_request
+from bayesglmm.estimands.wording import Unit, columns_set, offset_clause
 from bayesglmm.posterior.protocol import Fitted
 
 __all__ = ["predictions"]
@@ -34,19 +34,19 @@ def predictions(
     new_data
         A table with the predictors and offsets of the formula; None for the data of the model.
     by
-        Columns by whose values to average; `[]` averages over all rows, None keeps each row by itself.
+        One column or several by whose values to average; `[]` averages over all rows, None gives each row.
     frame
-        Whose number it is, as in `bayesglmm.estimands.predict`; a tuple of several gives a row for each. Averages
-        in the frame `"new_group"` are within one new group a draw, which has its spread; rows by themselves
-        lie in one for each of their labels.
+        One of `bayesglmm.estimands.frames`; a tuple of several gives a row for each. In the frame `"new_group"`
+        an average is over rows in one new group a draw, and so has the spread of one group; single rows lie in one
+        new group for each of their labels.
     at
         Columns to set for all rows, by name: one value, or several that each give rows of their own.
     scale
         `"response"` for the mean of the outcome, `"link"` for the linear predictor.
     ci_prob
-        The probability of the equal-tailed intervals, which are those of the draws of the average.
+        The probability of the equal-tailed intervals of the average.
     seed
-        What the effects of new groups are drawn from.
+        The seed of the random effects of new groups.
 
     Returns
     -------
@@ -61,18 +61,18 @@ def predictions(
     DataError
         If new data lack a column or have an unknown level.
     """
-    asked = ask(fit, frame, scale, ci_prob, seed)
-    given = fixed(asked.model, at)
-    rows = read_rows(asked, new_data, by, given, every=by is None)
+    request = read_request(fit, frame, scale, ci_prob, seed)
+    values = fixed(request.model, at)
+    rows = read_rows(request, new_data, by, values, each_row=by is None)
     parts = []
-    for point in product(given):
-        columns = rows.where(asked.model.design.columns, point)
-        places = [place(asked, view, columns, apart=by is None) for view in asked.views]
-        each = [means(asked, where, rows.cell, len(rows.labels)) for where in places]
-        parts.append((beside(rows.labels, point, given), each))
+    for point in product(values):
+        columns = rows.with_columns(request.model.design.columns, point)
+        designs = [framed(request, each, columns, one_group=by is not None) for each in request.frames]
+        draws = [means(request, design, rows.cell, len(rows.labels)) for design in designs]
+        parts.append((rows.labels_at(point, values), draws))
     average = "average of the " if by is not None else ""
     over = f" over {rows}" if by is not None else ""
-    text = f"{average}{asked.quantity}{over}{set_to(given)}{asked.offsets(given)}"
-    shown = Shown("forest", f"{average}{asked.quantity}", bounds=bounds(asked))
-    of: Over = "rows" if by is None else "average"
-    return estimates(asked, parts, f"{text[0].upper()}{text[1:]}.", shown, of, given)
+    text = f"{average}{request.quantity}{over}{columns_set(values)}{offset_clause(request.model, values)}"
+    shown = Shown("forest", f"{average}{request.quantity}", bounds=request.bounds)
+    unit: Unit = "row" if by is None else "average"
+    return estimates(request, parts, f"{text[0].upper()}{text[1:]}.", shown, unit, values)

@@ -65,7 +65,7 @@ def raw_means(model: Model, grid: Setting, rate: bool) -> Raw:
             "these means are at one offset and the outcomes each at its own, so there are no raw means beside them; "
             "under the log link leave the columns of the offset out of at, and both are rates"
         )
-    fixed = {held.name: held.value for held in grid.held if held.how == "given" and _is_discrete(model, held.name)}
+    fixed = {held.name: held.value for held in grid.held if held.how == "at" and _is_discrete(model, held.name)}
     keep = _all_equal(columns, fixed, design.n)
     trials = np.ones(design.n) if outcome.trials is None else outcome.trials
     base = np.exp(design.offset) if rate else trials

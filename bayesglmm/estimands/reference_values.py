@@ -1,4 +1,4 @@
-"""What predictors are held at where others vary, and a baseline with one step of each predictor from it."""
+"""The values predictors are held at while others vary, and a baseline with one step of each predictor from it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ __all__ = [
 
 type Step = Literal["sd", "unit"]
 type Point = tuple[str, str | None, Any]
-"""The text of a step, its column and its value there; None for the baseline."""
+"""The text of a step, its column and the value of that; None for the baseline."""
 
 STEPS: tuple[Step, ...] = ("sd", "unit")
-"""By how much a number goes up: a standard deviation of its column, or one."""
+"""The step of a numeric predictor: a standard deviation of its column, or 1."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ class Held:
         What it is held at.
     how
         `"reference"` level of a factor, `"lower"` of the two values of an indicator, `"mean"` of a numeric column,
-        `"given"` by the user.
+        `"at"`: the value in the argument `at`.
     """
 
     name: str
     value: Any
-    how: Literal["reference", "lower", "mean", "given"]
+    how: Literal["reference", "lower", "mean", "at"]
 
     def __str__(self) -> str:
         """Return the name, the value and why that value."""
-        if self.how == "given":
+        if self.how == "at":
             return f"{self.name} = {self.value}"
         why = {"reference": "its reference", "lower": "the lower of its two values", "mean": "its mean"}[self.how]
         value = f"{self.value:.3g}" if self.how == "mean" else str(self.value)
@@ -101,30 +101,31 @@ def steps(design: Design, step: str = "sd") -> Steps:
     choose("step", step, STEPS)
     held = tuple(hold(design, name) for name in predictors(design))
     points: list[Point] = [("baseline", None, None)]
-    for one in held:
-        if one.how == "mean":
-            points.append(_numeric_step(design, held, one, step))
+    for predictor in held:
+        name, value = predictor.name, predictor.value
+        if predictor.how == "mean":
+            points.append(_numeric_step(design, held, predictor, step))
         else:
-            others = [level for level in levels(design, one.name) if level != one.value]
-            points += [(f"{one.name}: {one.value} → {level}", one.name, level) for level in others]
+            points += [(f"{name}: {value} → {level}", name, level) for level in levels(design, name) if level != value]
     return Steps(held, tuple(label for label, _, _ in points), _rows(design, held, points))
 
 
-def _numeric_step(design: Design, held: Sequence[Held], one: Held, step: str) -> Point:
+def _numeric_step(design: Design, held: Sequence[Held], predictor: Held, step: str) -> Point:
     """Return a step up; down, or to an end of the data, where the formula has no value above."""
-    column = np.asarray(design.columns[one.name], dtype=float)
-    size, how = (1.0, "1 unit") if step == "unit" else (float(np.std(column, ddof=1)), "1 sd")
-    up = (f"{one.name}: + {size:.3g} ({how})", one.name, one.value + size)
-    down = (f"{one.name}: − {size:.3g} ({how} down)", one.name, one.value - size)
-    ends = [
-        (f"{one.name}: + {column.max() - one.value:.3g} (to its largest)", one.name, float(column.max())),
-        (f"{one.name}: − {one.value - column.min():.3g} (to its least)", one.name, float(column.min())),
+    name, mean = predictor.name, predictor.value
+    column = np.asarray(design.columns[name], dtype=float)
+    size, text = (1.0, "1 unit") if step == "unit" else (float(np.std(column, ddof=1)), "1 sd")
+    points = [
+        (f"{name}: + {size:.3g} ({text})", name, mean + size),
+        (f"{name}: − {size:.3g} ({text} down)", name, mean - size),
+        (f"{name}: + {column.max() - mean:.3g} (to its largest)", name, float(column.max())),
+        (f"{name}: − {mean - column.min():.3g} (to its least)", name, float(column.min())),
     ]
-    return next((point for point in (up, down, *ends) if _has_value(design, held, point)), up)
+    return next((point for point in points if _has_value(design, held, point)), points[0])
 
 
 def _has_value(design: Design, held: Sequence[Held], point: Point) -> bool:
-    """Whether the columns of the design can be made at a point: a spline ends with its data, a logarithm at 0."""
+    """Whether the design has a value at a point: a spline ends with its data, a logarithm at 0."""
     try:
         design.on(_rows(design, held, [point]), outcome=False, factors=())
     except DataError:
@@ -136,8 +137,10 @@ def _rows(design: Design, held: Sequence[Held], points: Sequence[Point]) -> Colu
     """Return points as new data, the columns of offsets at their means."""
     old = design.columns
     values = {
-        one.name: as_column(old[one.name], [value if name == one.name else one.value for _, name, value in points])
-        for one in held
+        predictor.name: as_column(
+            old[predictor.name], [value if name == predictor.name else predictor.value for _, name, value in points]
+        )
+        for predictor in held
     }
     for name in column_names(*design.formula.offsets):
         if name not in values:
@@ -190,12 +193,14 @@ def _trees(design: Design) -> list[Node]:
 
 
 def reference(design: Design, name: str) -> Any:
-    """Return the reference level of a factor: the one a Treatment coding names, else the first."""
-    known = levels(design, name)
+    """Return the reference level of a factor: the one that a Treatment coding names, else the first."""
+    factor_levels = levels(design, name)
     for node in _trees(design):
         match node:
             case Call("C", (Name(column), Call("Treatment", args, keywords))) if column == name:
-                given = [*args, *(value for _, value in keywords)]
-                text = given[0].value if given and isinstance(given[0], Text) else render(given[0]) if given else ""
-                return next((level for level in known if str(level) == text), known[0])
-    return known[0]
+                options = [*args, *(value for _, value in keywords)]
+                if not options:
+                    return factor_levels[0]
+                text = options[0].value if isinstance(options[0], Text) else render(options[0])
+                return next((level for level in factor_levels if str(level) == text), factor_levels[0])
+    return factor_levels[0]

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from bayesglmm.common.text import named
 from bayesglmm.errors import DataError, OptionError, listing
-from bayesglmm.estimands.average import Place, average, place
-from bayesglmm.estimands.averaged_rows import Rows, read_rows
+from bayesglmm.estimands.average import FramedDesign, average, framed
+from bayesglmm.estimands.averaged_rows import AveragedRows, read_rows
 from bayesglmm.estimands.contrasts import read_variables
 from bayesglmm.estimands.estimates import Estimates, Shown, estimates
-from bayesglmm.estimands.frames import mean_response
+from bayesglmm.estimands.frames import NamedFrame, mean_response
 from bayesglmm.estimands.reference_grid import fixed, product
 from bayesglmm.estimands.reference_values import is_factor, levels
-from bayesglmm.estimands.request import Asked, FrameOption, View, ask
-from bayesglmm.estimands.wording import beside, set_to
+from bayesglmm.estimands.request import FrameOption, Request, read_request
+from bayesglmm.estimands.wording import columns_set, offset_clause
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.specify.design import Columns, rows_text
 from bayesglmm.specify.design.reach import reach
@@ -33,8 +33,9 @@ __all__ = ["STEP", "slopes"]
 type Array = NDArray[np.float64]
 
 STEP = 1e-4
-"""Half the width of a central difference, in standard deviations of the predictor in the data of the model; under a
-spline in widths of the tenth of the data around it, and near the end of a logarithm in distances to that."""
+"""Half the width of a central difference, relative to the standard deviation of the predictor in the data of the
+model; under a spline relative to the width of the decile it lies in, and near the pole of a logarithm to the distance
+from it."""
 
 
 def slopes(
@@ -58,29 +59,29 @@ def slopes(
     variables
         One numeric predictor or several, each by itself.
     by
-        Columns of the data by whose values to average; None for one average over all rows.
+        One column of the data or several by whose values to average; None for one average over all rows.
     frame
-        Whose number it is, as in `bayesglmm.estimands.predict`; a tuple of several gives a row for each. In the
-        frame `"new_group"` all rows lie in one new group a draw, so that the interval has the spread of one group.
+        One of `bayesglmm.estimands.frames`; a tuple of several gives a row for each. In the frame `"new_group"` all
+        rows lie in one new group a draw, so that the interval has the spread of one group.
     new_data
         The rows to average over; None for those of the model.
     at
         Columns to set for all rows, the predictor itself included: one value, or several that each give rows.
-        A grouping factor that is the predictor too stays that of the row while the predictor moves.
+        A predictor that is also a grouping factor varies as a predictor only: rows stay in their groups.
     scale
         `"response"` for the mean of the outcome, `"link"` for the linear predictor.
     ci_prob
         The probability of the equal-tailed intervals.
     seed
-        What the effects of the new group are drawn from.
+        The seed of the random effects of the new group.
 
     Returns
     -------
     Estimates
         Labels: `variable`, the columns of `by`, columns with several values in `at`, `frame`; per unit of the
-        predictor. Relative error below 1e-6, to the curvature of the mean within 1e-4 sd of the predictor (under a
-        spline within 1e-4 of the tenth of the data it lies in). Under `bs(…)`, which ends with the data, the two
-        ends are that much further in.
+        predictor. The relative error is below 1e-6 where the third derivative of the mean is moderate within 1e-4 sd
+        of the predictor (under a spline within 1e-4 of the width of the decile it lies in). At the ends of the data
+        under `bs(…)`, which is not defined beyond, the slope is taken that much inside.
 
     Raises
     ------
@@ -89,72 +90,75 @@ def slopes(
     DataError
         If new data lack a column or have an unknown level, or a row lies where the mean has no slope.
     """
-    asked = ask(fit, frame, scale, ci_prob, seed)
-    names = list(read_variables(asked.model, "variables", variables))
+    request = read_request(fit, frame, scale, ci_prob, seed)
+    model = request.model
+    names = list(read_variables(model, "variables", variables))
     for name in names:
-        if is_factor(asked.model.design, name):
+        if is_factor(model.design, name):
             raise OptionError(
-                f"'{name}' is a factor ({listing(levels(asked.model.design, name), 6)}), which has no slope; "
+                f"'{name}' is a factor ({listing(levels(model.design, name), 6)}), which has no slope; "
                 f"compare its levels: comparisons({name!r})"
             )
-    given = fixed(asked.model, at)
-    rows = read_rows(asked, new_data, by, given)
+    values = fixed(model, at)
+    rows = read_rows(request, new_data, by, values)
     parts = []
     for name in names:
-        for point in product(given):
-            columns = rows.where(asked.model.design.columns, point)
-            each = [_slope(asked, view, rows, columns, name) for view in asked.views]
-            table = beside(rows.labels, point, given, ("variable",))
+        for point in product(values):
+            columns = rows.with_columns(model.design.columns, point)
+            draws = [_slope(request, each, rows, columns, name) for each in request.frames]
+            table = rows.labels_at(point, values, reserved=("variable",))
             table.insert(0, "variable", name)
-            parts.append((table, each))
-    shown_names = listing(map(named, names))
+            parts.append((table, draws))
+    predictor = listing(map(named, names))
     text = (
-        f"Derivative of the {asked.quantity} with respect to {shown_names}, per unit of it, averaged over {rows}"
-        f"{set_to(given)}{asked.offsets(given)}."
+        f"Derivative of the {request.quantity} with respect to {predictor}, per unit of it, averaged over {rows}"
+        f"{columns_set(values)}{offset_clause(model, values)}."
     )
-    shown = Shown("forest", f"average slope, {asked.quantity} per unit of {shown_names}", null=0.0)
-    return estimates(asked, parts, text, shown, changed=given)
+    shown = Shown("forest", f"average slope, {request.quantity} per unit of {predictor}", null=0.0)
+    return estimates(request, parts, text, shown, changed=values)
 
 
-def _slope(asked: Asked, view: View, rows: Rows, columns: Columns, name: str) -> Array:
+def _slope(request: Request, frame: NamedFrame, rows: AveragedRows, columns: Columns, name: str) -> Array:
     """Return the average derivative, shape (s, cells)."""
-    x, low, high = _around(asked.model, name, columns)
-    given = place(asked, view, columns)
+    x, low, high = _around(request.model, name, columns)
+    unmoved = framed(request, frame, columns)
 
-    def at(values: Array) -> Place:
-        return place(asked, view, Columns({**columns, name: values}, columns.rows), like=given)
+    def moved(values: Array) -> FramedDesign:
+        return framed(request, frame, Columns({**columns, name: values}, columns.rows), groups_of=unmoved)
 
-    here, below, above = given if np.array_equal(x, columns[name]) else at(x), at(low), at(high)
-    width, link = high - low, asked.model.family.link
-    known = link.averaging
+    middle = unmoved if np.array_equal(x, columns[name]) else moved(x)
+    below, above = moved(low), moved(high)
+    width, link = high - low, request.model.family.link
+    closed = link.averaging if isinstance(link.averaging, Closed) else None
 
     def value(part: NDArray[np.int64]) -> Array:
-        eta_low, v_low = below.eta_and_variance(asked, part)
-        eta_high, v_high = above.eta_and_variance(asked, part)
+        eta_low, v_low = below.eta_and_variance(request, part)
+        eta_high, v_high = above.eta_and_variance(request, part)
         d_eta = (eta_high - eta_low) / width[part]
-        if asked.scale == "link":
+        if request.scale == "link":
             return d_eta
-        if v_low is not None and not isinstance(known, Closed):
+        if v_low is not None and closed is None:
             change = mean_response(link, eta_high, v_high) - mean_response(link, eta_low, v_low)
             return np.asarray(change / width[part])
-        eta, v = here.eta_and_variance(asked, part)
-        if v is None or v_high is None or v_low is None or not isinstance(known, Closed):
+        eta, v = middle.eta_and_variance(request, part)
+        if v is None or v_high is None or v_low is None or closed is None:
             return link.slope(eta) * d_eta
         with np.errstate(over="ignore"):
-            return known.slope(eta, v, d_eta, (v_high - v_low) / width[part])
+            return closed.slope(eta, v, d_eta, (v_high - v_low) / width[part])
 
-    return average(asked, (below, here, above), rows.cell, len(rows.labels), value)
+    return average(request, (below, middle, above), rows.cell, len(rows.labels), value)
 
 
 def _around(model: Model, name: str, columns: Columns) -> tuple[Array, Array, Array]:
-    """Return where to differentiate and the two ends of the difference.
+    """Return where to differentiate, and the lower and upper end of the central difference.
 
-    They stay within the range of bs(…), and near the end of a logarithm or root they are as much closer together.
+    The ends stay within the range of bs(…), and near the pole of a logarithm or root the width is relative to the
+    distance from it.
 
     Raises
     ------
     DataError
-        Where the predictor lies at that end, and has no slope.
+        Where the predictor lies at the pole, and has no slope.
     """
     column, x = np.asarray(model.design.columns[name], dtype=float), np.asarray(columns[name], dtype=float)
     formula = model.formula
@@ -164,7 +168,7 @@ def _around(model: Model, name: str, columns: Columns) -> tuple[Array, Array, Ar
         node for tree in trees for node in walk(tree) if isinstance(node, Call) and node.function in ("bs", "cr")
     ]
     splines = [node for node in splines if name in column_names(node)]
-    size = _local(column, x) if splines else float(column.std())
+    size = _decile_width(column, x) if splines else float(column.std())
     half = STEP * np.minimum(size, reach(trees, name, columns))
     if (half == 0).any():
         raise DataError(
@@ -183,8 +187,8 @@ def _around(model: Model, name: str, columns: Columns) -> tuple[Array, Array, Ar
     return x, x - half, x + half
 
 
-def _local(column: Array, x: Array) -> Array:
-    """Return the width of the tenth of the data that each value lies in, at most their sd: knots are as close there."""
+def _decile_width(column: Array, x: Array) -> Array:
+    """Return the width of the decile of the data that each value lies in, at most their sd: a spline's scale."""
     edges = np.unique(np.quantile(column, np.linspace(0, 1, 11)))
     if len(edges) < 2:
         return np.full(len(x), float(column.std()))

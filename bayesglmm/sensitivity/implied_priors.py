@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from bayesglmm.common.results import Layout, Result
 from bayesglmm.errors import listing
+from bayesglmm.estimands import wording
 from bayesglmm.estimands.frames import Frame, eta_and_variance, mean_response, resolve
 from bayesglmm.estimands.icc import latent_shares
 from bayesglmm.estimands.reference_values import Held, steps
@@ -161,7 +162,7 @@ def implied_priors(
         implied = implied.assign_coords(block=[block.name for block in model.design.blocks])
     findings = tuple(_findings(model, implied))
     table, link = _table(model, implied, ci_prob), model.family.link
-    return ImpliedPriors(table, implied, grid.held, findings, _outcome(model), link.range, ci_prob)
+    return ImpliedPriors(table, implied, grid.held, findings, f"the {wording.quantity(model)}", link.range, ci_prob)
 
 
 def _frames(model: Model) -> tuple[Frame, ...]:
@@ -274,13 +275,3 @@ def _findings(model: Model, implied: xr.Dataset) -> Iterator[str]:
         ]
         if bad:
             yield f"frame {frame}: most of the prior lies {where} at {listing(bad, 4)}; {_REMEDY}"
-
-
-def _outcome(model: Model) -> str:
-    outcome = model.design.outcome
-    assert outcome is not None
-    if model.family.outcome_type == "trials":
-        return f"the probability of a success in {outcome.name}"
-    if model.family.outcome_type == "binary":
-        return f"the probability of {outcome.name} = {outcome.levels[1] if outcome.levels is not None else 1}"
-    return f"the mean of {outcome.name}"

@@ -142,9 +142,9 @@ class Model:
     def update(
         self,
         formula: str | Formula | None = None,
-        *,
         data: Any = None,
         family: str | Family | None = None,
+        *,
         link: str | Link | None = None,
         priors: Any = None,
         missing: Literal["error", "drop"] | None = None,

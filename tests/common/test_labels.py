@@ -112,7 +112,7 @@ FIGURES: dict[str, tuple[Callable[[Fit], Picture], tuple[str, ...]]] = {
     "implied": (lambda fit: fit.model.implied_priors(draws=200).plot(), ("f: $10k-$20k → $x_{$",)),
     "sensitivity": (lambda fit: fit.prior_sensitivity(quantities={}).plot(), ("beta[f[$x_{$] × x]",)),
     "zero sd": (lambda fit: fit.zero_sd(max_draws=100).plot(references={"$a_{$": 0.5}), ("$a_{$ 0.5",)),
-    "separation": (lambda fit: fit.separation.plot(), ("f[$x_{$]", "f[<b>&amp;</b>] × x")),
+    "separation": (lambda fit: fit.separation().plot(), ("f[$x_{$]", "f[<b>&amp;</b>] × x")),
 }
 
 
@@ -144,7 +144,7 @@ def test_every_table_is_a_line_a_row(fit: Fit) -> None:
         "zero sd": (str(fit.zero_sd(max_draws=100)), 0),
         "comparisons": (str(fit.comparisons("f")), 4),
         "predictions": (str(fit.predictions(by="f")), 5),
-        "separation": (str(fit.separation), len(fit.model.design.coef)),
+        "separation": (str(fit.separation()), len(fit.model.design.coef)),
         "implied": (str(fit.model.implied_priors(draws=100)), 0),
         "sensitivity": (str(fit.prior_sensitivity(quantities={})), 0),
     }
@@ -172,7 +172,13 @@ class Page(HTMLParser):
 
 
 def test_notebooks_show_labels_as_they_are_in_full_and_without_mathematics(fit: Fit) -> None:
-    results = (fit.separation, fit.coefficients(), fit.random_effects(), fit.group_means(), fit.zero_sd(max_draws=100))
+    results = (
+        fit.separation(),
+        fit.coefficients(),
+        fit.random_effects(),
+        fit.group_means(),
+        fit.zero_sd(max_draws=100),
+    )
     results += (fit.prior_sensitivity(quantities={}), fit.model.implied_priors(draws=100))
     for shown in (fit, fit.model, fit.check(), *results, fit.comparisons("f"), fit.predictions(by="g")):
         text = shown._repr_html_()

@@ -547,10 +547,10 @@ with warnings.catch_warnings(record=True) as said:
     fit = bg.fit("incidence ~ period + (1 | herd)", bg.datasets.load("cbpp"), "poisson", **q)
     summary = fit.summary()
     integral = fit.update(prior_only=False, draws=4, chains=1, tune=4, progress=False).group_log_likelihood()
-    fit.predict(frame="population")
+    fit.epred(frame="population")
     fit.prior_sensitivity()
     fit.zero_sd()
-    fit.separation
+    fit.separation()
 ours = [str(w.message) for w in said if issubclass(w.category, bg.errors.BayesGLMMWarning)]
 print(json.dumps({
     "backend": fit.draws.attrs["backend"],

@@ -38,12 +38,12 @@ def held_out(seizure_fit) -> tuple[Fit, pd.DataFrame]:
     return seizure_fit.update(data=data[data["id"] != HELD_OUT], progress=False), data[data["id"] == HELD_OUT]
 
 
-def test_a_patient_held_out_and_given_is_predicted_as_by_a_fit_with_the_patient(seizure_fit, held_out) -> None:
+def test_a_patient_held_out_is_predicted_as_by_a_fit_with_the_patient(seizure_fit, held_out) -> None:
     """Means and tails within Monte Carlo error; without the patient's outcomes they are 50 such errors away."""
     without, rows = held_out
-    found = without.predict(rows, frame="group", kind="linear", given=rows, seed=3)
-    refitted = seizure_fit.predict(rows, frame="group", kind="linear")
-    blind = without.predict(rows, frame="new_group", kind="linear", seed=3)
+    found = without.linpred(rows, frame="group", new_outcomes=rows, seed=3)
+    refitted = seizure_fit.linpred(rows, frame="group")
+    blind = without.linpred(rows, frame="new_group", seed=3)
     conditioned = updated(without, rows)
     for row in (0, 1):
         after, again, before = (values.isel(row=row) for values in (found, refitted, blind))
@@ -72,7 +72,7 @@ def test_the_parameters_move_to_those_of_a_fit_with_the_patient(seizure_fit, hel
     assert moved  # the test could tell weights from none
 
 
-def test_a_binary_patient_given_is_predicted_as_by_a_fit_with_the_patient() -> None:
+def test_a_binary_patient_held_out_is_predicted_as_by_a_fit_with_the_patient() -> None:
     """Sixty patients of the toenail trial, an sd of b near 4, one held out who was severe at all 7 visits."""
     data = bg.datasets.load("toenail")
     always = data["id"][data.groupby("id")["outcome"].transform("sum") == 7].iloc[0]
@@ -82,9 +82,9 @@ def test_a_binary_patient_given_is_predicted_as_by_a_fit_with_the_patient() -> N
     whole = bg.fit(formula, data, "bernoulli", seed=5, draws=2_000, progress=False)
     without = whole.update(data=data[data["id"] != always], progress=False)
     conditioned = updated(without, rows)
-    eta = without.predict(rows, frame="group", kind="linear", given=rows, seed=3)
-    expected = whole.predict(rows, frame="group", kind="linear")
-    blind = without.predict(rows, frame="new_group", kind="linear", seed=3)
+    eta = without.linpred(rows, frame="group", new_outcomes=rows, seed=3)
+    expected = whole.linpred(rows, frame="group")
+    blind = without.linpred(rows, frame="new_group", seed=3)
     for row in range(len(rows)):
         after, again, before = (values.isel(row=row) for values in (eta, expected, blind))
         error = np.hypot(float(az.mcse(again, method="mean")), float(again.std()) / np.sqrt(conditioned.effective / 4))
@@ -135,8 +135,8 @@ def test_outcomes_that_say_nothing_leave_a_new_group() -> None:
     """No count in 10⁻¹² weeks: the weights are equal and b is N(0, G) still; Kolmogorov's bound at 0.1 %."""
     fit = hand_made(bg.glmm(SEIZURE, seizure_like(), "poisson"), draws=1_500)
     new = seizure_like().iloc[:1].assign(id=99, count=0, weeks=1e-12)
-    found = fit.predict(new, frame="group", kind="linear", given=new, seed=2)
-    blind = fit.predict(new, frame="new_group", kind="linear", seed=3)
+    found = fit.linpred(new, frame="group", new_outcomes=new, seed=2)
+    blind = fit.linpred(new, frame="new_group", seed=3)
     assert stats.ks_2samp(found.values.ravel(), blind.values.ravel()).pvalue > 0.001
     np.testing.assert_allclose(updated(fit, new).posterior["beta"], fit.posterior["beta"])
 
@@ -183,7 +183,7 @@ def test_a_new_level_inside_a_fitted_one_and_one_inside_a_new_one_are_both_exact
     conditioned = updated(fit, new)
     assert conditioned.levels == {"site": (8,), "site:id": ("1:77", "8:5")}
     rows = pd.DataFrame({"site": [1, 8], "id": [77, 5]})
-    found = fit.predict(rows, frame="group", kind="linear", given=new, seed=1)
+    found = fit.linpred(rows, frame="group", new_outcomes=new, seed=1)
     beta, sd = (float(fit.posterior[name].values.flat[0]) for name in ("beta", "sd_site:id"))
     at_site = float(fit.posterior["b_site"].isel(chain=0, draw=0, site=1).item())
     b = np.linspace(-15, 15, 3_001)
@@ -194,21 +194,21 @@ def test_a_new_level_inside_a_fitted_one_and_one_inside_a_new_one_are_both_exact
         assert abs(values.mean() - mean) < 4.5 * values.std() / np.sqrt(values.size)
 
 
-def test_frames_kinds_and_known_groups_go_on_from_the_conditioned_posterior() -> None:
+def test_every_verb_and_fitted_groups_go_on_from_the_conditioned_posterior() -> None:
     data = seizure_like()
     fit = hand_made(bg.glmm(SEIZURE, data, "poisson"), draws=250)
     new = data[data["id"] == 3].assign(id=99, count=3)
     rows = pd.concat([new.drop(columns="count"), data[data["id"] == 2]])
-    linear = fit.predict(rows, frame="group", kind="linear", given=new, seed=4)
-    mean = fit.predict(rows, frame="group", given=new, seed=4)
-    outcome = fit.predict(rows, frame="group", kind="outcome", given=new, seed=4)
+    linear = fit.linpred(rows, frame="group", new_outcomes=new, seed=4)
+    mean = fit.epred(rows, frame="group", new_outcomes=new, seed=4)
+    outcome = fit.outcomes(rows, frame="group", new_outcomes=new, seed=4)
     np.testing.assert_allclose(mean, np.exp(linear), rtol=1e-12)
     np.testing.assert_array_equal(outcome, np.floor(outcome))
     conditioned = updated(fit, new, seed=4)
     again = Fit(conditioned.model, xr.DataTree.from_dict({"posterior": conditioned.posterior}))
-    np.testing.assert_array_equal(again.predict(rows, frame="group", kind="linear"), linear)
-    assert linear.attrs["given"].startswith("outcomes of new levels of id: 99 (Pareto k ")
-    assert "given" not in fit.predict(data, frame="group").attrs
+    np.testing.assert_array_equal(again.linpred(rows, frame="group"), linear)
+    assert linear.attrs["new_outcomes"].startswith("new levels of id: 99 (Pareto k ")
+    assert "new_outcomes" not in fit.epred(data, frame="group").attrs
 
 
 def test_one_seed_reproduces_in_any_order_of_rows_and_nothing_passed_in_changes() -> None:
@@ -217,11 +217,11 @@ def test_one_seed_reproduces_in_any_order_of_rows_and_nothing_passed_in_changes(
     before, new = fit.posterior.copy(deep=True), pd.concat([data[data["id"] == 3], data[data["id"] == 5]])
     new = new.assign(id=np.where(new["id"] == 3, "z", "a"), count=4)
     kept = new.copy()
-    first = fit.predict(new, frame="group", given=new, seed=6)
-    xr.testing.assert_identical(first, fit.predict(new, frame="group", given=new, seed=6))
-    turned = fit.predict(new, frame="group", given=new.iloc[::-1], seed=6)
+    first = fit.epred(new, frame="group", new_outcomes=new, seed=6)
+    xr.testing.assert_identical(first, fit.epred(new, frame="group", new_outcomes=new, seed=6))
+    turned = fit.epred(new, frame="group", new_outcomes=new.iloc[::-1], seed=6)
     np.testing.assert_allclose(turned, first, rtol=1e-9)
-    assert not np.array_equal(first, fit.predict(new, frame="group", given=new, seed=7))
+    assert not np.array_equal(first, fit.epred(new, frame="group", new_outcomes=new, seed=7))
     xr.testing.assert_identical(fit.posterior, before)
     pd.testing.assert_frame_equal(new, kept)
 
@@ -230,15 +230,20 @@ def test_outcomes_far_from_every_draw_are_warned_of() -> None:
     data = seizure_like()
     fit = hand_made(bg.glmm(SEIZURE, data, "poisson"), draws=250)
     new = data[data["id"] == 3].assign(id=99, count=[9_000, 1, 8_000, 0, 7_000])
-    with pytest.warns(BayesGLMMWarning, match=r"do not report these predictions; fit again with these rows added"):
-        fit.predict(new, frame="group", given=new, seed=1)
+    with pytest.warns(
+        BayesGLMMWarning, match=r"do not report these predictions; fit again with these rows added"
+    ) as record:
+        fit.epred(new, frame="group", new_outcomes=new, seed=1)
+    assert record[0].filename == __file__
 
 
-def refused(error: type[Exception], match: str, given: pd.DataFrame, formula: str = SEIZURE, **options: Any) -> None:
+def refused(
+    error: type[Exception], match: str, new_outcomes: pd.DataFrame, formula: str = SEIZURE, **options: Any
+) -> None:
     family = "bernoulli" if formula.startswith("yes") else "poisson"
     fit = hand_made(bg.glmm(formula, binary() if family == "bernoulli" else seizure_like(), family), draws=50)
     with pytest.raises(error, match=match):
-        fit.predict(**{"new_data": given, "frame": "group", "given": given, **options})
+        fit.epred(**{"new_data": new_outcomes, "frame": "group", "new_outcomes": new_outcomes, **options})
 
 
 def test_what_cannot_be_conditioned_on_is_refused_with_a_way_out() -> None:
@@ -249,16 +254,21 @@ def test_what_cannot_be_conditioned_on_is_refused_with_a_way_out() -> None:
         r"groups that were fitted \(id 2, row 2.*fit\.update",
         pd.concat([new, data.iloc[5:6]], ignore_index=True),
     )
-    refused(DataError, "has no column 'count'; add it", new.drop(columns="count"))
-    refused(DataError, "has no column 'id'; add it", new.drop(columns="id"))
+    refused(DataError, "has no column 'count'.*; add it", new.drop(columns="count"))
+    refused(DataError, "has no column 'id'.*; add it", new.drop(columns="id"))
     refused(DataError, "no column 'weeks'", new.drop(columns="weeks"))
     refused(ResponseError, "counts are not negative", new.assign(count=-1))
-    refused(OptionError, "need their rows in new_data", new, new_data=None)
+    refused(OptionError, "pass the rows to predict for these groups as new_data", new, new_data=None)
     refused(OptionError, r"the frame of 'id' does not use; use frame=\{'id': 'group'\}", new, frame="population")
     refused(
-        DataError, r"100 in row 0 .*were not observed .*give outcomes of", new, new_data=new.iloc[:1].assign(id=100)
+        DataError, r"100 in row 0 .*were not observed .*pass outcomes of", new, new_data=new.iloc[:1].assign(id=100)
     )
     refused(DataError, "the data have no rows", new.iloc[:0], new_data=new)
-    refused(OptionError, "the model has no groups", new, "count ~ trt*time + offset(log(weeks))")
+    refused(OptionError, "the model has no random effects", new, "count ~ trt*time + offset(log(weeks))")
     crossed = pd.DataFrame({"x": 0.0, "yes": 1, "id": ["p", "p", "q"], "item": ["s", "t", "s"]})
-    refused(DataError, "do not integrate group by group", crossed, "yes ~ x + (1 | id) + (1 | item)")
+    refused(
+        DataError,
+        r"new levels of 'id' \(p\), each crossed with several levels of another factor of which some are new",
+        crossed,
+        "yes ~ x + (1 | id) + (1 | item)",
+    )

@@ -24,7 +24,7 @@ def flat(fit: Fit, name: str) -> np.ndarray:
 def test_coefficients_of_groups_are_predictions_less_the_offset(fit: Fit) -> None:
     """At trt = 0, where the interaction adds nothing, η − offset is (β + b)₀ + time (β + b)₁."""
     rows = pd.DataFrame({"id": np.repeat(np.arange(1, 13), 2), "time": np.tile([0, 1], 12), "trt": 0, "weeks": 5})
-    eta = fit.predict(rows, frame="group", kind="linear") - np.log(5)
+    eta = fit.linpred(rows, frame="group") - np.log(5)
     own = fit.random_effects("id", quantity="coefficients").draws.transpose("chain", "draw", "level", "column").values
     np.testing.assert_allclose(eta.values[..., 0::2], own[..., 0])
     np.testing.assert_allclose(eta.values[..., 1::2], own.sum(axis=-1))

@@ -19,11 +19,14 @@ from bayesglmm.estimands.reference_grid import fixed, product, setting
         ("time", "id", "by='id' is not a predictor"),
         ("time", "time", "both 'time'"),
         ("time", "dose", "has 60 values; at most 8"),
+        ("time", ["dose", "time"], "both 'time'"),
+        ("time", ["trt", "trt"], "by has a column more than once"),
+        ("time", ["trt", "severity", "event"], "has 12 combinations of values; at most 8"),
     ],
 )
-def test_what_is_no_setting_is_refused(focal: str, by: str | None, message: str) -> None:
+def test_what_is_no_setting_is_refused(focal: str, by: str | list[str] | None, message: str) -> None:
     data = seizure_like().assign(dose=np.arange(60) / 7)
-    model = glmm("count ~ time + dose + (1 | id)", data, "poisson")
+    model = glmm("count ~ time + dose + trt + severity + event + (1 | id)", data, "poisson")
     with pytest.raises(OptionError, match=message):
         setting(model, focal, by)
 
@@ -32,14 +35,16 @@ def test_setting_keeps_the_types_of_columns() -> None:
     data = seizure_like().assign(flag=lambda frame: frame["age"] > 30)
     data["grade"] = pd.Categorical(data["severity"], categories=["Severe", "Moderate", "Mild"], ordered=True)
     model = glmm("count ~ age + flag + grade + C(trt) + (1 | id)", data, "poisson")
-    for focal, by in (("age", "flag"), ("grade", "trt"), ("flag", "grade"), ("trt", None)):
+    settings = {("age", "flag"): 2, ("grade", "trt"): 2, ("flag", "grade"): 3, ("trt", None): 1}
+    for (focal, by), groups in {**settings, ("age", ("flag", "grade")): 6}.items():
         chosen = setting(model, focal, by)
         design = model.design.on(chosen.rows(model))
-        assert design.n == len(chosen.values) * len(chosen.groups)
-        assert {held.name for held in chosen.held} == {"age", "flag", "grade", "trt"} - {focal, by}
+        assert design.n == len(chosen.values) * groups
+        varying = {focal, by} if isinstance(by, str) else {focal, *(by or ())}
+        assert {held.name for held in chosen.held} == {"age", "flag", "grade", "trt"} - varying
 
 
-def test_given_values_hold_split_and_replace() -> None:
+def test_values_of_at_hold_split_and_replace() -> None:
     data = seizure_like()
     model = glmm("count ~ age + trt + severity + offset(log(weeks)) + (1 | id)", data, "poisson")
     at = {"severity": ["Severe", "Mild"], "weeks": 8, "age": (20, 40)}

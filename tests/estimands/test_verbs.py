@@ -40,7 +40,7 @@ def flat(fit: Fit, name: str) -> np.ndarray:
 
 def predicted(fit: Fit, data: pd.DataFrame, frame: Any) -> np.ndarray:
     """Return draws of the mean of each row, (s, n)."""
-    return fit.predict(data, frame=frame, seed=5).values.reshape(-1, len(data))
+    return fit.epred(data, frame=frame, seed=5).values.reshape(-1, len(data))
 
 
 def averaged(fit: Fit, data: pd.DataFrame, frame: Any) -> np.ndarray:
@@ -79,7 +79,7 @@ def test_predictions_by_group_are_averages_of_the_rows_predicted(binary: Fit, fr
 
 
 @pytest.mark.parametrize("frame", FRAMES)
-def test_predictions_without_by_are_those_of_predict(counts: Fit, frame: str) -> None:
+def test_predictions_without_by_are_those_of_epred_and_linpred(counts: Fit, frame: str) -> None:
     found = counts.predictions(frame=frame, seed=5)
     np.testing.assert_allclose(found.flat, predicted(counts, seizure_like(), frame), rtol=1e-12)
     new = seizure_like().iloc[[7, 3]]
@@ -87,8 +87,8 @@ def test_predictions_without_by_are_those_of_predict(counts: Fit, frame: str) ->
         counts.predictions(new, frame=frame, seed=5).flat, predicted(counts, new, frame), rtol=1e-12
     )
     link = counts.predictions(new, frame=frame, scale="link", seed=5)
-    np.testing.assert_allclose(link.flat, counts.predict(new, frame=frame, kind="linear", seed=5).values.reshape(-1, 2))
-    assert link.draws.attrs["scale"] == "linear predictor"
+    np.testing.assert_allclose(link.flat, counts.linpred(new, frame=frame, seed=5).values.reshape(-1, 2))
+    assert link.draws.attrs["scale"] == "link"
 
 
 @pytest.mark.parametrize("frame", [*FRAMES, {"id": "group"}])
@@ -144,7 +144,7 @@ def test_factors_are_compared_with_their_reference_level(binary: Fit) -> None:
         np.testing.assert_allclose(draws_of(found, contrast=f"{level} - Moderate"), expected, atol=1e-12)
 
 
-def test_pairwise_sequential_and_given_contrasts_combine_the_same_averages(binary: Fit) -> None:
+def test_pairwise_sequential_and_weighted_contrasts_combine_the_same_averages(binary: Fit) -> None:
     values = {"severity": ["Mild", "Moderate", "Severe"]}
     mild, moderate, severe = (
         predicted(binary, scaled().assign(severity=level), "population").mean(axis=1) for level in values["severity"]
@@ -155,8 +155,8 @@ def test_pairwise_sequential_and_given_contrasts_combine_the_same_averages(binar
     np.testing.assert_allclose(pairs.flat, expected, atol=1e-12)
     steps = binary.comparisons(values, contrasts="sequential")
     np.testing.assert_allclose(steps.flat, expected[:, [0, 2]], atol=1e-12)
-    given = {"worse": [-1, 0.5, 0.5], "last": [0, -1, 1]}
-    named = binary.comparisons(values, contrasts=given)
+    weights = {"worse": [-1, 0.5, 0.5], "last": [0, -1, 1]}
+    named = binary.comparisons(values, contrasts=weights)
     assert named.table["contrast"].tolist() == ["worse", "last"]
     np.testing.assert_allclose(named.flat[:, 0], (moderate + severe) / 2 - mild, atol=1e-12)
     matrix = binary.comparisons(values, contrasts=[[-1, 0.5, 0.5]], comparison="ratio")
@@ -345,7 +345,7 @@ def test_slopes_are_the_analytic_derivatives(family: str, link: str, outcome: st
     fit = hand_made(glmm(f"{outcome} ~ age*trt + (1 + age | id)", data, family, link=link), chains=1, draws=20)
     beta, x = flat(fit, "beta"), data["age"].to_numpy()
     d_eta = beta[:, [1]] + np.outer(beta[:, 3], data["trt"])
-    eta = fit.predict(kind="linear", frame="typical").values.reshape(20, -1)
+    eta = fit.linpred(frame="typical").values.reshape(20, -1)
     slope = fit.model.family.link.slope
     v, d_v = variance_and_derivative(fit, x)
     own = flat(fit, "b_id")[:, fit.model.design.blocks[0].index]
@@ -406,6 +406,12 @@ def test_conditional_effects_hold_what_does_not_vary(binary: Fit) -> None:
     new = fixed.table[["age", "severity"]].assign(trt=1)
     np.testing.assert_allclose(fixed.flat, predicted(binary, new, "population"), rtol=1e-12)
     assert "trt = 1" in fixed.estimand
+    both = binary.conditional_effects("age", by=["trt", "severity"])
+    assert list(both.table)[:4] == ["age", "trt", "severity", "frame"]
+    assert len(both.table) == 61 * 2 * 3
+    np.testing.assert_array_equal(
+        both.flat, binary.conditional_effects("age", by="trt", at={"severity": ["Mild", "Moderate", "Severe"]}).flat
+    )
 
 
 def test_conditional_effects_with_an_exposure_are_rates_unless_it_is_given(counts: Fit) -> None:
@@ -474,14 +480,20 @@ def test_the_table_is_of_the_draws_and_the_sentence_is_shown(binary: Fit) -> Non
     np.testing.assert_allclose(table["mean"], values.mean(axis=0))
     found.table.insert(0, "note", "mine")
     assert "note" not in found.table
-    below = (values < 1).mean(axis=0)
-    np.testing.assert_allclose(table["p_direction"], np.maximum(below, 1 - below))
+    np.testing.assert_allclose(table["sd"], values.std(axis=0, ddof=1))
+    np.testing.assert_array_equal(table["probability_positive"], (values > 1).mean(axis=0))
+    opposite = binary.comparisons({"trt": [1, 0]}, by="severity").table["probability_positive"]
+    np.testing.assert_allclose(opposite, (values < 1).mean(axis=0))
+    assert (opposite < 0.5).all()
+    statistics = ["mean", "median", "sd", "lower", "upper", "probability_positive"]
+    assert list(table) == ["variable", "contrast", "severity", "frame", *statistics]
+    assert table.attrs["ci_prob"] == 0.8
     flat_text = " ".join(str(found).split())
     assert " ".join(found.estimand.split()) in flat_text
     assert "80 % equal-tailed" in flat_text
     assert found.estimand.split(";")[0] in found._repr_html_()
     assert table.attrs["estimand"] == found.draws.attrs["estimand"] == found.estimand
-    assert "p_direction" not in binary.predictions(by="trt").table
+    assert "probability_positive" not in binary.predictions(by="trt").table
 
 
 def test_text_has_as_many_digits_as_asked_and_cuts_no_whole_ones(binary: Fit) -> None:
@@ -490,10 +502,10 @@ def test_text_has_as_many_digits_as_asked_and_cuts_no_whole_ones(binary: Fit) ->
     for digits in (2, 6):
         first = found.to_text(digits=digits).splitlines()[-2].split()
         assert first[:5] == ["trt", "1", "/", "0", "-1.234"]
-        expected = found.table[["mean", "median", "lower", "upper", "p_direction"]].iloc[0]
+        expected = found.table[["mean", "median", "sd", "lower", "upper", "probability_positive"]].iloc[0]
         assert first[6:] == [f"{value:.{digits}g}" for value in expected]
-    large = replace(found, draws=found.draws * 0 + 54321.6)
-    assert large.to_text(digits=2).splitlines()[-1].split()[6:10] == ["54322"] * 4
+    large = replace(found, draws=found.draws * 0 + 54321.5)
+    assert large.to_text(digits=2).splitlines()[-1].split()[6:11] == ["54322", "54322", "0", "54322", "54322"]
     for digits in (0, 2.5, True):
         with pytest.raises(OptionError, match="significant digits"):
             found.to_text(digits=digits)  # type: ignore[arg-type]

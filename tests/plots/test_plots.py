@@ -184,7 +184,7 @@ def test_forest_of_means_holds_raw_and_shrunken_means_of_the_same_rows(groups: i
     weights = data["size"].to_numpy()
     means = {}
     for frame in ("group", "population"):
-        rows = fit.predict(frame=frame).values.reshape(-1, len(data)) * weights
+        rows = fit.epred(frame=frame).values.reshape(-1, len(data)) * weights
         means[frame] = np.median(rows.reshape(len(rows), groups, 5).sum(axis=2) / sums["size"].to_numpy(), axis=0)
     order = np.argsort(means["group"])
     np.testing.assert_allclose(called(axes, "median").get_xdata(), means["group"][order])

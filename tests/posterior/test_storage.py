@@ -58,8 +58,8 @@ def test_predictions_after_loading_equal_those_before(seizure_fit, saved):
     new = pd.DataFrame({"trt": [0, 1], "time": [1, 1], "weeks": [2.0, 2.0], "id": [1, 99]})
     loaded = bg.load(saved)
     for frame in ("typical", "population", "new_group"):
-        before = seizure_fit.predict(new, frame=frame, seed=1)
-        xr.testing.assert_identical(before, loaded.predict(new, frame=frame, seed=1))
+        before = seizure_fit.epred(new, frame=frame, seed=1)
+        xr.testing.assert_identical(before, loaded.epred(new, frame=frame, seed=1))
 
 
 def test_saving_again_replaces_and_leaves_no_litter(seizure_fit, saved):
@@ -197,7 +197,7 @@ def test_fits_of_the_first_format_read_on(name, value, tmp_path):
     """Written by version 0.1.0, which had no checksum of `fit.json`."""
     loaded = bg.load(SAVED / name)
     if value is not None:  # what that version predicted before it saved the fit
-        assert float(loaded.predict(frame="typical").mean()) == pytest.approx(value, rel=1e-12)
+        assert float(loaded.epred(frame="typical").mean()) == pytest.approx(value, rel=1e-12)
     else:
         assert loaded.model.event == "yes"
         assert loaded.model.design.columns.dropped == 1

@@ -6,7 +6,7 @@ import pytest
 
 import bayesglmm as bg
 from bayesglmm.errors import OptionError, PriorError
-from bayesglmm.estimands.predict import predict
+from bayesglmm.estimands.posterior_draws import epred
 from bayesglmm.estimands.reference_values import steps
 from bayesglmm.sensitivity.prior_predictive import hyperparameters
 
@@ -30,7 +30,7 @@ def test_means_are_the_predictions_from_draws_of_the_priors(data) -> None:
     prior = hyperparameters(model, 300, np.random.default_rng(8))
     rows = steps(model.design).rows
     for frame in ("typical", "population"):
-        expected = predict(model, prior, rows, frame=frame).values[0].T
+        expected = epred(model, prior, rows, frame=frame).values[0].T
         np.testing.assert_allclose(implied.draws["mean"].sel(frame=frame), expected, rtol=1e-12)
 
 

@@ -9,7 +9,7 @@ from scipy import special, stats
 
 import bayesglmm as bg
 from bayesglmm.errors import OptionError
-from bayesglmm.estimands.predict import predict
+from bayesglmm.estimands.posterior_draws import epred
 from bayesglmm.posterior.log_prior import log_prior
 from bayesglmm.sensitivity.power_scaling import (
     THRESHOLD,
@@ -42,7 +42,7 @@ def constant(difference) -> None:
 def test_the_likelihood_given_b_is_the_sum_over_rows(formula, family) -> None:
     data = seizure_like()
     fit = hand_made(bg.glmm(formula, data, family), draws=20)
-    mean = predict(fit.model, fit.posterior, frame="group").values
+    mean = epred(fit.model, fit.posterior, frame="group").values
     y = fit.model.design.outcome.y
     own = {name: fit.posterior[name].values[..., None] for name in ("phi", "sigma") if name in fit.posterior}
     rows = {

@@ -8,7 +8,7 @@ from scipy import stats
 
 import bayesglmm as bg
 from bayesglmm.errors import OptionError, PriorError
-from bayesglmm.estimands.predict import predict
+from bayesglmm.estimands.posterior_draws import epred
 
 CORRELATED = "p(hits, n) ~ x + w + (1 + x + w | id) + (1 | site)"
 LEAST_P = 1e-4
@@ -78,7 +78,7 @@ def test_the_prior_of_the_intercept_is_of_the_centred_design_unless_named(data) 
 def test_means_are_the_predictions_in_the_groups_of_the_same_draws(data, formula, family, link) -> None:
     model = bg.glmm(formula, data, family, link=link)
     tree = model.prior_predictive(draws=50, seed=3)
-    expected = predict(model, tree["prior"].to_dataset(), frame="group")
+    expected = epred(model, tree["prior"].to_dataset(), frame="group")
     np.testing.assert_allclose(tree["prior_predictive"]["mean"], expected, rtol=1e-12)
     np.testing.assert_array_equal(tree["observed_data"]["y"], model.design.outcome.y)
 

@@ -514,8 +514,8 @@ def test_a_fit_says_it_as_information_and_keeps_it(separated_fit, tmp_path):
     assert str(said) in str(separated_fit.check())
     assert "NV to plus infinity" in str(separated_fit)
     loaded = bg.load(separated_fit.save(tmp_path / "fit"))
-    assert loaded.draws.attrs["separation"] == separated_fit.separation.to_json()
-    assert str(loaded.separation) == str(separated_fit.separation)
+    assert loaded.draws.attrs["separation"] == separated_fit.separation().to_json()
+    assert str(loaded.separation()) == str(separated_fit.separation())
 
 
 def test_where_a_combination_is_infinite_all_priors_that_it_meets_are_named():
@@ -540,8 +540,8 @@ def test_the_report_says_it(separated_fit, tmp_path):
 
 
 def test_a_fit_without_separation_says_nothing(seizure_fit):
-    assert seizure_fit.separation is not None
-    assert not seizure_fit.separation.separated
+    assert seizure_fit.separation() is not None
+    assert not seizure_fit.separation().separated
     assert all(finding.kind != "separation" for finding in seizure_fit.check().findings)
 
 
@@ -575,7 +575,7 @@ def exact_means(prior_sd):
 @pytest.mark.parametrize("groups", ["", " + (1 | g)"])
 def test_under_complete_separation_proper_presets_give_finite_estimates(preset, groups):
     fit = bg.fit(f"y ~ x{groups}", COMPLETE, "bernoulli", priors=preset, seed=4, draws=2000, progress=False)
-    assert fit.separation.complete
+    assert fit.separation().complete
     assert all(np.isfinite(values).all() for values in fit.posterior.data_vars.values())
     table = fit.summary()
     exact = exact_means(fit.model.priors.slopes[0].prior.numbers()[1])

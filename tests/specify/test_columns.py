@@ -334,7 +334,7 @@ def test_new_outcomes_are_counted_the_same(tmp_path: Any) -> None:
     data = BASE.assign(prop=(ROW % 8) / 7)
     fit = hand_made(bg.glmm("p(prop*n, n) ~ x + (1 | g)", data, "binomial"), draws=20)
     new = data.iloc[:4].assign(g="new")
-    assert fit.predict(new, given=new, frame="group", seed=1).shape[2] == 4
+    assert fit.epred(new, new_outcomes=new, frame="group", seed=1).shape[2] == 4
     assert_array_equal(load(fit.save(tmp_path / "fit")).model.design.outcome.y, ROW % 8)
 
 

@@ -219,7 +219,7 @@ def test_everything_that_is_asked_of_a_fit_has_an_answer(fit: bg.Fit) -> None:
 
 def test_slopes_of_the_population_are_derivatives_of_its_mean(fit: bg.Fit) -> None:
     apart = 1e-3
-    high, low = (fit.predict(table().assign(x=table().x + step)).mean("row") for step in (apart, -apart))
+    high, low = (fit.epred(table().assign(x=table().x + step)).mean("row") for step in (apart, -apart))
     np.testing.assert_allclose(
         np.ravel(fit.slopes("x").draws), np.ravel(high - low) / (2 * apart), rtol=1e-4, atol=1e-7
     )

@@ -194,15 +194,15 @@ NOTHING = {
 def test_a_model_without_coefficients_answers_everything(family: str, formula: str) -> None:
     one = fit(formula, family)
     centre = {"gaussian": 0.0, "poisson": 1.0}.get(family, 0.5)
-    assert_allclose(one.predict(frame="typical"), centre)
+    assert_allclose(one.epred(frame="typical"), centre)
     assert_allclose(one.predictions(by=[], frame="typical").flat, centre)
     block = one.model.design.blocks[0]
     eta = (flat(one, f"b_{block.name}")[:, block.index] * block.z).sum(axis=2)
     if family == "gaussian":
-        assert_allclose(one.predict(frame="group").values.reshape(eta.shape), eta)
+        assert_allclose(one.epred(frame="group").values.reshape(eta.shape), eta)
         assert_allclose(one.predictions(by=[], frame="group").flat[:, 0], eta.mean(axis=1))
     for frame in ("population", "group", "new_group"):
-        assert np.isfinite(one.predict(frame=frame, kind="outcome", seed=1)).all()
+        assert np.isfinite(one.outcomes(frame=frame, seed=1)).all()
         assert np.isfinite(one.predictions(by="g", frame=frame, seed=1).flat).all()
     assert np.isfinite(one.model.implied_priors(draws=50).table["median"]).all()
     assert one.model.prior_predictive(draws=10, seed=1)["prior_predictive"]
@@ -211,7 +211,7 @@ def test_a_model_without_coefficients_answers_everything(family: str, formula: s
     if len(one.model.design.blocks) == 1:
         assert np.isfinite(one.group_log_likelihood()).all()
         new = DATA.iloc[:3].assign(g="new")
-        assert np.isfinite(one.predict(new, given=new, frame="group", seed=1)).all()
+        assert np.isfinite(one.epred(new, new_outcomes=new, frame="group", seed=1)).all()
     with pytest.raises(OptionError, match="no population-level coefficients"):
         one.coefficients()
 
@@ -238,7 +238,7 @@ def test_no_label_is_overwritten() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["mean", "frame", "draw", "chain", "lower", "median", "upper", "p_direction", "row", "n"]
+    "name", ["mean", "frame", "draw", "chain", "lower", "median", "upper", "sd", "probability_positive", "row", "n"]
 )
 def test_a_predictor_may_be_called_what_a_table_calls_its_own(name: str) -> None:
     data = DATA.rename(columns={"z": name})

@@ -126,7 +126,7 @@ def _verdict(check: Check) -> str:
 
 def _separation(fit: Fit) -> str:
     """Return the section on separation, empty where there is none."""
-    separation, findings = fit.separation, [f for f in fit.check().findings if f.kind == "separation"]
+    separation, findings = fit.separation(), [f for f in fit.check().findings if f.kind == "separation"]
     if separation is None or not findings:
         return ""
     sentences = (f"{text[0].upper()}{text[1:]}." for text in (findings[0].message, findings[0].advice))

@@ -34,7 +34,7 @@ def integrated_log_likelihood(fit: Fitted, every: int = 1) -> xr.DataArray:
 
     Dims `chain`, `draw`. One factor must have all random effects; see `group_log_likelihood` for what it raises.
     """
-    by_group = group_log_likelihood(fit, fit.model.design.blocks[0].factor, every=every)
+    by_group = group_log_likelihood(fit, fit.model.design.blocks[0].factor, thin=every)
     total = by_group.sum([by_group.dims[-1]])
     name = str(by_group.attrs["about"])
     if every > 1:

@@ -1,4 +1,6 @@
-"""Predictions in every frame are the sums and averages that their names say, draw by draw."""
+"""Draws for rows in every frame are the sums and averages that their names say, draw by draw."""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ from scipy import special
 import bayesglmm as bg
 from bayesglmm.errors import DataError, OptionError
 from bayesglmm.estimands import frames
-from bayesglmm.estimands.predict import KINDS, predict
+from bayesglmm.estimands.posterior_draws import epred, linpred, outcomes
 from bayesglmm.marginalize.mean import mean_over_b
 from bayesglmm.posterior import draws as arrays
 from bayesglmm.posterior.draws import Draws
@@ -18,6 +20,7 @@ from bayesglmm.specify.model import Model, glmm
 from bayesglmm.specify.variables import pair_names
 
 CHAINS, DRAWS = 2, 40
+VERBS = (linpred, epred, outcomes)
 FRAMES = frames.FRAMES
 
 
@@ -113,17 +116,17 @@ def test_group_frame_on_the_training_rows_is_the_linear_predictor_by_hand(counts
         b = posterior[f"b_{block.name}"].values
         for row in range(model.design.n):
             eta[..., row] += b[:, :, block.index[row]] @ block.z[row]
-    found = predict(model, posterior, frame="group", kind="linear")
+    found = linpred(model, posterior, frame="group")
     assert found.dims == ("chain", "draw", "row")
     np.testing.assert_allclose(found, eta, rtol=1e-12)
-    np.testing.assert_allclose(predict(model, posterior, frame="group"), np.exp(eta), rtol=1e-12)
-    np.testing.assert_allclose(predict(model, posterior, rows(), frame="group"), np.exp(eta), rtol=1e-12)
+    np.testing.assert_allclose(epred(model, posterior, frame="group"), np.exp(eta), rtol=1e-12)
+    np.testing.assert_allclose(epred(model, posterior, rows(), frame="group"), np.exp(eta), rtol=1e-12)
 
 
 def test_typical_frame_is_the_inverse_link_of_the_fixed_part(counts) -> None:
     model, posterior = counts
     np.testing.assert_allclose(
-        predict(model, posterior, frame="typical"), np.exp(typical_by_hand(model, posterior)), rtol=1e-12
+        epred(model, posterior, frame="typical"), np.exp(typical_by_hand(model, posterior)), rtol=1e-12
     )
 
 
@@ -131,14 +134,14 @@ def test_population_frame_adds_half_the_variance_of_every_block_under_the_log_li
     model, posterior = counts
     v = variance_by_hand(model, posterior, ["id", "site"])
     expected = np.exp(typical_by_hand(model, posterior) + v / 2)
-    np.testing.assert_allclose(predict(model, posterior), expected, rtol=1e-12)
+    np.testing.assert_allclose(epred(model, posterior), expected, rtol=1e-12)
 
 
 def test_linear_predictor_of_the_population_is_the_typical_one_and_says_so(counts) -> None:
     model, posterior = counts
-    population = predict(model, posterior, kind="linear")
-    np.testing.assert_array_equal(population, predict(model, posterior, frame="typical", kind="linear"))
-    assert "which is its value at b = 0" in population.attrs["estimand"]
+    population = linpred(model, posterior)
+    np.testing.assert_array_equal(population, linpred(model, posterior, frame="typical"))
+    assert "the average of the linear predictor over b is its value at b = 0" in population.attrs["estimand"]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +158,7 @@ def test_crossed_nested_and_repeated_blocks_add_their_variances(formula: str) ->
     posterior = posterior_of(model, draws=5)
     v = variance_by_hand(model, posterior, [block.name for block in model.design.blocks])
     expected = mean_over_b(get_link("logit"), typical_by_hand(model, posterior), v)
-    np.testing.assert_allclose(predict(model, posterior), expected, rtol=1e-12)
+    np.testing.assert_allclose(epred(model, posterior), expected, rtol=1e-12)
 
 
 def test_variance_of_three_correlated_effects_is_the_quadratic_form() -> None:
@@ -195,26 +198,26 @@ def test_new_effects_under_a_singular_covariance_are_finite(corr: float) -> None
 def test_population_is_typical_when_nothing_varies(formula: str, family: str, link: str) -> None:
     model = glmm(formula, rows(), family, link=link)
     posterior = posterior_of(model, sd=0.0)
-    typical = predict(model, posterior, frame="typical")
-    np.testing.assert_array_equal(predict(model, posterior), typical)
-    np.testing.assert_allclose(predict(model, posterior, frame="new_group", seed=1), typical, rtol=1e-12)
+    typical = epred(model, posterior, frame="typical")
+    np.testing.assert_array_equal(epred(model, posterior), typical)
+    np.testing.assert_allclose(epred(model, posterior, frame="new_group", seed=1), typical, rtol=1e-12)
 
 
 def test_population_is_typical_under_the_identity_link() -> None:
     model = glmm("level ~ x + (1 + x | id)", rows(), "gaussian")
     posterior = posterior_of(model, sd=5.0)
-    np.testing.assert_allclose(predict(model, posterior), predict(model, posterior, frame="typical"), rtol=1e-13)
+    np.testing.assert_allclose(epred(model, posterior), epred(model, posterior, frame="typical"), rtol=1e-13)
 
 
 def test_all_frames_agree_without_random_effects() -> None:
     model = glmm("count ~ x", rows(), "poisson")
     posterior = posterior_of(model)
     for frame in FRAMES:
-        found = predict(model, posterior, frame=frame)
-        np.testing.assert_array_equal(found, predict(model, posterior))
+        found = epred(model, posterior, frame=frame)
+        np.testing.assert_array_equal(found, epred(model, posterior))
         assert found.attrs["frame"] == frame
-        assert found.attrs["estimand"] == "expected count, without random effects in the model"
-    np.testing.assert_array_equal(predict(model, posterior, frame={}), predict(model, posterior))
+        assert found.attrs["estimand"] == "expected count; the model has no random effects"
+    np.testing.assert_array_equal(epred(model, posterior, frame={}), epred(model, posterior))
 
 
 def test_the_mean_of_three_subjects_is_not_the_mean_at_their_centre() -> None:
@@ -223,8 +226,8 @@ def test_the_mean_of_three_subjects_is_not_the_mean_at_their_centre() -> None:
     posterior = posterior_of(model).isel(chain=[0], draw=[0]).copy(deep=True)
     posterior["beta"][:] = 1.0
     posterior["b_id"][:] = np.tile([-2.0, 0.0, 2.0], 4)[:, None]
-    averaged = float(predict(model, posterior, pd.DataFrame({"id": [0, 1, 2]}), frame="group").mean())
-    centre = float(predict(model, posterior, pd.DataFrame({"id": [0]}), frame="typical").item())
+    averaged = float(epred(model, posterior, pd.DataFrame({"id": [0, 1, 2]}), frame="group").mean())
+    centre = float(epred(model, posterior, pd.DataFrame({"id": [0]}), frame="typical").item())
     assert averaged == pytest.approx(0.651, abs=5e-4)
     assert centre == pytest.approx(0.731, abs=5e-4)
 
@@ -233,8 +236,8 @@ def test_means_of_many_new_groups_approach_the_population(binary) -> None:
     """Monte Carlo: each mean of 4,000 groups has a standard error below 0.5/√4000 = 0.008."""
     model, posterior = binary
     data = pd.DataFrame({"x": np.full(4_000, 0.7), "id": np.arange(1_000, 5_000)})
-    drawn = predict(model, posterior, data, frame="new_group", seed=5).mean("row")
-    exact = predict(model, posterior, data.iloc[:1]).isel(row=0)
+    drawn = epred(model, posterior, data, frame="new_group", seed=5).mean("row")
+    exact = epred(model, posterior, data.iloc[:1]).isel(row=0)
     assert float(np.abs(drawn - exact).max()) < 4.5 * 0.008
     assert float(np.abs((drawn - exact).mean())) < 4.5 * 0.008 / np.sqrt(CHAINS * DRAWS)
 
@@ -242,14 +245,14 @@ def test_means_of_many_new_groups_approach_the_population(binary) -> None:
 def test_rows_of_a_new_group_share_its_effects_and_groups_differ(binary) -> None:
     model, posterior = binary
     data = pd.DataFrame({"x": [0.0] * 4, "id": ["s", "t", "s", "t"]})
-    eta = predict(model, posterior, data, frame="new_group", kind="linear", seed=2).values
+    eta = linpred(model, posterior, data, frame="new_group", seed=2).values
     np.testing.assert_array_equal(eta[..., [0, 1]], eta[..., [2, 3]])
     assert (eta[..., 0] != eta[..., 1]).all()
 
 
 def test_without_the_grouping_column_all_rows_are_one_new_group(binary) -> None:
     model, posterior = binary
-    eta = predict(model, posterior, pd.DataFrame({"x": [0.0] * 3}), frame="new_group", kind="linear", seed=2).values
+    eta = linpred(model, posterior, pd.DataFrame({"x": [0.0] * 3}), frame="new_group", seed=2).values
     np.testing.assert_array_equal(eta[..., [0, 0]], eta[..., [1, 2]])
 
 
@@ -258,7 +261,7 @@ def test_an_absent_nested_column_still_separates_the_outer_groups() -> None:
     posterior = posterior_of(model)
     data = pd.DataFrame({"site": ["north", "north", "west"]})
     frame = {"site": "typical", "site:id": "new_group"}
-    eta = predict(model, posterior, data, frame=frame, kind="linear", seed=2).values
+    eta = linpred(model, posterior, data, frame=frame, seed=2).values
     np.testing.assert_array_equal(eta[..., 0], eta[..., 1])
     assert (eta[..., 0] != eta[..., 2]).all()
 
@@ -267,10 +270,10 @@ def test_new_groups_ignore_the_order_of_rows_and_repeat_across_designs(binary) -
     """One seed gives one group the same effects on another design: contrasts are within groups."""
     model, posterior = binary
     data = pd.DataFrame({"x": np.linspace(-1, 1, 8), "id": list("hgfedcba")})
-    eta = predict(model, posterior, data, frame="new_group", kind="linear", seed=2)
-    turned = predict(model, posterior, data.iloc[::-1], frame="new_group", kind="linear", seed=2)
+    eta = linpred(model, posterior, data, frame="new_group", seed=2)
+    turned = linpred(model, posterior, data.iloc[::-1], frame="new_group", seed=2)
     np.testing.assert_allclose(turned.values[..., ::-1], eta.values, rtol=1e-12)
-    twice = predict(model, posterior, pd.concat([data, data]), frame="new_group", kind="linear", seed=2)
+    twice = linpred(model, posterior, pd.concat([data, data]), frame="new_group", seed=2)
     np.testing.assert_allclose(twice.values[..., 8:], eta.values, rtol=1e-12)
 
 
@@ -278,18 +281,18 @@ def test_the_order_of_rows_changes_nothing(counts) -> None:
     model, posterior = counts
     order = np.random.default_rng(0).permutation(60)
     for frame in ("typical", "population", "group"):
-        straight = predict(model, posterior, rows(), frame=frame)
-        mixed = predict(model, posterior, rows().iloc[order], frame=frame)
+        straight = epred(model, posterior, rows(), frame=frame)
+        mixed = epred(model, posterior, rows().iloc[order], frame=frame)
         np.testing.assert_allclose(mixed.values, straight.values[..., order], rtol=1e-12)
         np.testing.assert_array_equal(straight["row"], np.arange(60))
 
 
 def test_chunks_of_rows_change_nothing(counts, monkeypatch: pytest.MonkeyPatch) -> None:
     model, posterior = counts
-    whole = {frame: predict(model, posterior, frame=frame, seed=4) for frame in FRAMES}
+    whole = {frame: epred(model, posterior, frame=frame, seed=4) for frame in FRAMES}
     monkeypatch.setattr(arrays, "CELLS", 7 * CHAINS * DRAWS)
     for frame, expected in whole.items():
-        np.testing.assert_allclose(predict(model, posterior, frame=frame, seed=4), expected, rtol=1e-12)
+        np.testing.assert_allclose(epred(model, posterior, frame=frame, seed=4), expected, rtol=1e-12)
     assert [part.stop - part.start for part in arrays.chunks(CHAINS * DRAWS, 17)] == [7, 7, 3]
 
 
@@ -297,7 +300,7 @@ def test_rows_are_positions_in_the_data_as_given() -> None:
     data = rows().astype({"x": float})
     data.loc[[0, 4], "x"] = np.nan
     model = glmm("count ~ x + (1 | id)", data, "poisson", missing="drop")
-    found = predict(model, posterior_of(model))
+    found = epred(model, posterior_of(model))
     np.testing.assert_array_equal(found["row"], np.delete(np.arange(60), [0, 4]))
 
 
@@ -307,18 +310,18 @@ def test_a_mapping_mixes_frames_by_factor(counts) -> None:
     at_site = arrays.random_part(Draws(posterior, model.design).b(site), site.z, site.index)
     eta = typical_by_hand(model, posterior) + at_site.reshape(CHAINS, DRAWS, -1)
     v = variance_by_hand(model, posterior, ["id"])
-    found = predict(model, posterior, frame={"site": "group", "id": "population"})
+    found = epred(model, posterior, frame={"site": "group", "id": "population"})
     np.testing.assert_allclose(found, np.exp(eta + v / 2), rtol=1e-12)
-    assert found.attrs["frame"] == "id: population; site: group"
-    for part in ("averaged over id", "in the observed level of site"):
+    assert found.attrs["frame"] == "site: group; id: population"
+    for part in ("averaged over the random effects of id", "each row in its own observed site"):
         assert part in found.attrs["estimand"]
 
 
 @pytest.mark.parametrize("frame", FRAMES)
 def test_a_mapping_with_one_frame_for_all_is_that_frame(counts, frame: str) -> None:
     model, posterior = counts
-    mapped = predict(model, posterior, frame={"id": frame, "site": frame}, seed=1)
-    np.testing.assert_array_equal(mapped, predict(model, posterior, frame=frame, seed=1))
+    mapped = epred(model, posterior, frame={"id": frame, "site": frame}, seed=1)
+    np.testing.assert_array_equal(mapped, epred(model, posterior, frame=frame, seed=1))
 
 
 def test_a_factor_names_all_its_blocks_and_a_block_itself() -> None:
@@ -329,23 +332,24 @@ def test_a_factor_names_all_its_blocks_and_a_block_itself() -> None:
     assert frames.frames_by_block(model.design, split) == split
     posterior = posterior_of(model)
     v = variance_by_hand(model, posterior, ["id"])
-    found = predict(model, posterior, frame=split)
+    found = epred(model, posterior, frame=split)
     np.testing.assert_allclose(found, mean_over_b(get_link("logit"), typical_by_hand(model, posterior), v), rtol=1e-12)
-    assert "averaged over id, with the random effects of id_2 at 0" in found.attrs["estimand"]
+    assert (
+        "averaged over the random effects of id, exactly in each draw, random effects of id_2 at 0"
+        in found.attrs["estimand"]
+    )
 
 
-def test_wrong_frames_and_kinds_are_named_with_what_is_allowed(counts) -> None:
+def test_wrong_frames_are_named_with_what_is_allowed(counts) -> None:
     model, posterior = counts
     with pytest.raises(OptionError, match="frame='marginal' is not an option; known: typical, population"):
-        predict(model, posterior, frame="marginal")
+        epred(model, posterior, frame="marginal")
     with pytest.raises(OptionError, match=r"frame\['id'\]='new' is not an option; .*new_group"):
-        predict(model, posterior, frame={"id": "new", "site": "group"})
+        epred(model, posterior, frame={"id": "new", "site": "group"})
     with pytest.raises(OptionError, match="frame has 'sit', which is not a grouping factor; did you mean 'site'"):
-        predict(model, posterior, frame={"sit": "group"})
-    with pytest.raises(OptionError, match="what becomes of 'id', 'site'; give each one of typical, population"):
-        predict(model, posterior, frame={})
-    with pytest.raises(OptionError, match="kind='response' is not an option; known: linear, mean, outcome"):
-        predict(model, posterior, kind="response")
+        epred(model, posterior, frame={"sit": "group"})
+    with pytest.raises(OptionError, match="no entry for 'id', 'site'; give each one of typical, population"):
+        epred(model, posterior, frame={})
 
 
 def test_an_unknown_group_is_named_with_the_two_ways_out(counts) -> None:
@@ -353,30 +357,30 @@ def test_an_unknown_group_is_named_with_the_two_ways_out(counts) -> None:
     data = rows(6)
     data["id"] = [0, 1, 77, 3, 88, 77]
     with pytest.raises(DataError, match=r"77, 88 in rows 2, 4, 5 .*'population'.*'new_group'") as error:
-        predict(model, posterior, data, frame="group")
+        epred(model, posterior, data, frame="group")
     assert "needs the observed levels of 'id'" in str(error.value)
     with pytest.raises(DataError, match=r"the data have no column 'site'.*frame=\{'site': 'population'\}"):
-        predict(model, posterior, rows(6).drop(columns="site"), frame="group")
+        epred(model, posterior, rows(6).drop(columns="site"), frame="group")
     for frame in ("population", "new_group", "typical"):
-        assert np.isfinite(predict(model, posterior, data, frame=frame, seed=1)).all()
+        assert np.isfinite(epred(model, posterior, data, frame=frame, seed=1)).all()
 
 
 def test_offsets_and_predictors_are_part_of_the_data(counts) -> None:
     model, posterior = counts
     with pytest.raises(DataError, match="no column 'weeks'"):
-        predict(model, posterior, rows().drop(columns="weeks"))
+        epred(model, posterior, rows().drop(columns="weeks"))
     longer = rows().assign(weeks=2 * rows()["weeks"])
-    np.testing.assert_allclose(predict(model, posterior, longer), 2 * predict(model, posterior), rtol=1e-12)
+    np.testing.assert_allclose(epred(model, posterior, longer), 2 * epred(model, posterior), rtol=1e-12)
 
 
 def test_one_seed_reproduces_and_another_does_not(counts) -> None:
     model, posterior = counts
-    for options in ({"frame": "new_group"}, {"kind": "outcome"}, {"kind": "outcome", "frame": "new_group"}):
-        first = predict(model, posterior, seed=11, **options)
-        xr.testing.assert_identical(first, predict(model, posterior, seed=11, **options))
-        again = predict(model, posterior, seed=np.random.default_rng(11), **options)
+    for verb, frame in ((epred, "new_group"), (outcomes, "population"), (outcomes, "new_group")):
+        first = verb(model, posterior, seed=11, frame=frame)
+        xr.testing.assert_identical(first, verb(model, posterior, seed=11, frame=frame))
+        again = verb(model, posterior, seed=np.random.default_rng(11), frame=frame)
         xr.testing.assert_identical(first, again)
-        assert not np.array_equal(first, predict(model, posterior, seed=12, **options))
+        assert not np.array_equal(first, verb(model, posterior, seed=12, frame=frame))
 
 
 OUTCOMES = [
@@ -399,9 +403,9 @@ def test_outcomes_average_to_the_mean(formula: str, family: str, frame: str) -> 
     posterior = posterior_of(model, draws=1_500, sd=0.4)
     if family == "student":
         posterior["nu"] = posterior["nu"] + 4
-    outcome = predict(model, posterior, frame=frame, kind="outcome", seed=1)
+    outcome = outcomes(model, posterior, frame=frame, seed=1)
     trials = rows()["n"].to_numpy() if family == "binomial" else 1
-    difference = (outcome - trials * predict(model, posterior, frame=frame)).values
+    difference = (outcome - trials * epred(model, posterior, frame=frame)).values
     error = difference.std() / np.sqrt(difference.size)
     assert abs(difference.mean()) < 4.5 * error
     if model.family.outcome_type != "continuous":
@@ -413,8 +417,8 @@ def test_outcomes_of_the_population_come_from_different_members(binary) -> None:
     model, posterior = binary
     posterior = posterior.assign(beta=0 * posterior["beta"], sd_id=0 * posterior["sd_id"] + 20.0)
     same = pd.DataFrame({"x": np.zeros(400), "id": np.zeros(400, dtype=int)})
-    alone = predict(model, posterior, same, kind="outcome", seed=1).mean("row")
-    shared = predict(model, posterior, same, frame="new_group", kind="outcome", seed=1).mean("row")
+    alone = outcomes(model, posterior, same, seed=1).mean("row")
+    shared = outcomes(model, posterior, same, frame="new_group", seed=1).mean("row")
     assert float(np.abs(alone - 0.5).max()) < 0.15
     assert float(np.abs(shared - 0.5).mean()) > 0.4
 
@@ -424,18 +428,18 @@ def test_binomial_means_are_probabilities_and_outcomes_need_trials() -> None:
         data = rows().assign(weeks=1)
         model = glmm(formula, data, "binomial")
         posterior = posterior_of(model)
-        mean = predict(model, posterior, pd.DataFrame({"x": [0.0, 1.0]}))
+        mean = epred(model, posterior, pd.DataFrame({"x": [0.0, 1.0]}))
         assert ((mean > 0) & (mean < 1)).all()
         assert mean.attrs["estimand"].startswith("probability of a success in ")
         with pytest.raises(DataError, match=r"no column ('n'|'hits', 'weeks')"):
-            predict(model, posterior, pd.DataFrame({"x": [0.0]}), kind="outcome")
+            outcomes(model, posterior, pd.DataFrame({"x": [0.0]}))
     model = glmm("p(hits, n) ~ x + (1 | id)", rows(), "binomial")
     posterior = posterior_of(model)
-    successes = predict(model, posterior, pd.DataFrame({"x": [0.0, 0.0], "n": [0, 3]}), kind="outcome", seed=1)
+    successes = outcomes(model, posterior, pd.DataFrame({"x": [0.0, 0.0], "n": [0, 3]}), seed=1)
     assert (successes.isel(row=0) == 0).all()
     assert int(successes.isel(row=1).max()) == 3
     with pytest.raises(DataError, match=r"trials are whole numbers, not 2\.5, in row 0"):
-        predict(model, posterior, pd.DataFrame({"x": [0.0], "n": [2.5]}), kind="outcome")
+        outcomes(model, posterior, pd.DataFrame({"x": [0.0], "n": [2.5]}))
 
 
 def test_the_inverse_link_has_no_population_mean() -> None:
@@ -443,34 +447,37 @@ def test_the_inverse_link_has_no_population_mean() -> None:
     posterior = posterior_of(model, sd=0.01)
     posterior["beta"] = 0.01 * posterior["beta"] + xr.DataArray([3.0, 0.0], dims="coef")
     with pytest.raises(OptionError, match="'typical', 'group' and 'new_group'"):
-        predict(model, posterior)
+        epred(model, posterior)
     for frame in ("typical", "group", "new_group"):
-        assert (predict(model, posterior, frame=frame, seed=1) > 0).all()
+        assert (epred(model, posterior, frame=frame, seed=1) > 0).all()
     with pytest.raises(DataError, match="of the means are negative here, which the inverse link does not prevent"):
-        predict(model, posterior - 6, frame="typical")
+        epred(model, posterior - 6, frame="typical")
 
 
-def test_attributes_say_whose_number_it_is(binary) -> None:
+def test_attributes_say_what_is_estimated_in_which_frame(binary) -> None:
     data = bg.datasets.load("seizure")
     model = glmm("count ~ trt*time + offset(log(weeks)) + (1 + time | id)", data, "poisson")
-    found = predict(model, posterior_of(model))
-    assert found.name == "mean"
+    found = epred(model, posterior_of(model))
+    assert found.name == "epred"
     assert found.attrs == {
         "frame": "population",
-        "kind": "mean",
         "scale": "response",
-        "estimand": "expected count of a member of the population, averaged over id, at the row's offset (log(weeks))",
+        "estimand": "expected count, at the offset log(weeks) of each row; frame population: averaged over the random "
+        "effects of id, exactly in each draw",
         "family": "poisson",
         "link": "log",
     }
     model, posterior = binary
-    typical = predict(model, posterior, frame="typical").attrs["estimand"]
-    assert typical == "probability of yes = 1, with the random effects of id at 0 (conditional)"
+    typical = epred(model, posterior, frame="typical").attrs["estimand"]
+    assert (
+        typical == "probability of yes = 1; frame typical: random effects of id at 0 (the typical subject, conditional)"
+    )
     for frame in FRAMES:
-        for kind in KINDS:
-            attrs = predict(model, posterior, frame=frame, kind=kind, seed=1).attrs
-            assert (attrs["frame"], attrs["kind"]) == (frame, kind)
-            assert attrs["scale"] == ("linear predictor" if kind == "linear" else "response")
+        for verb in VERBS:
+            values = verb(model, posterior, frame=frame, seed=1)
+            attrs = values.attrs
+            assert (attrs["frame"], values.name) == (frame, verb.__name__)
+            assert attrs["scale"] == ("link" if verb is linpred else "response")
             assert "marginal" not in attrs["estimand"]
             assert ("population" in attrs["estimand"]) == (frame == "population")
 
@@ -478,20 +485,20 @@ def test_attributes_say_whose_number_it_is(binary) -> None:
 def test_the_event_of_a_text_outcome_is_named() -> None:
     data = rows().assign(yes=np.where(rows()["yes"] == 1, "ill", "healthy"))
     model = glmm("yes ~ x + (1 | id)", data, "bernoulli")
-    assert predict(model, posterior_of(model)).attrs["estimand"].startswith("probability of yes = ill of a member")
+    assert epred(model, posterior_of(model)).attrs["estimand"].startswith("probability of yes = ill; frame population")
 
 
 def test_a_posterior_of_another_model_is_refused(counts, binary) -> None:
     model, posterior = counts
     with pytest.raises(OptionError, match="'beta' of the posterior has another 'coef'"):
-        predict(model, binary[1])
+        epred(model, binary[1])
     with pytest.raises(OptionError, match="the posterior has no 'sd_site'; it has beta"):
-        predict(model, posterior.drop_vars("sd_site"))
+        epred(model, posterior.drop_vars("sd_site"))
     with pytest.raises(OptionError, match="'b_id' of the posterior has another 'id'"):
-        predict(model, posterior.isel(id=slice(1, None)), frame="group")
+        epred(model, posterior.isel(id=slice(1, None)), frame="group")
     with pytest.raises(OptionError, match="'beta' of the posterior has dims"):
-        predict(model, posterior.isel(chain=0))
-    assert np.isfinite(predict(model, posterior.drop_vars(["b_id", "b_site"]))).all()
+        epred(model, posterior.isel(chain=0))
+    assert np.isfinite(epred(model, posterior.drop_vars(["b_id", "b_site"]))).all()
 
 
 def test_the_order_of_dims_in_the_posterior_does_not_matter(counts) -> None:
@@ -499,7 +506,7 @@ def test_the_order_of_dims_in_the_posterior_does_not_matter(counts) -> None:
     turned = posterior.transpose("site", "id_coef", "draw", "id", "coef", ...)
     for frame in FRAMES:
         xr.testing.assert_identical(
-            predict(model, turned, frame=frame, seed=1), predict(model, posterior, frame=frame, seed=1)
+            epred(model, turned, frame=frame, seed=1), epred(model, posterior, frame=frame, seed=1)
         )
 
 
@@ -507,8 +514,8 @@ def test_nothing_that_was_passed_in_is_changed(counts) -> None:
     model, posterior = counts
     before, data = posterior.copy(deep=True), rows()
     for frame in FRAMES:
-        for kind in KINDS:
-            predict(model, posterior, data, frame=frame, kind=kind, seed=1)
+        for verb in VERBS:
+            verb(model, posterior, data, frame=frame, seed=1)
     xr.testing.assert_identical(posterior, before)
     pd.testing.assert_frame_equal(data, rows())
 
@@ -523,7 +530,7 @@ def test_intervals_of_the_population_mean_are_those_of_the_exact_formula(binary)
     points, weight = np.polynomial.hermite_e.hermegauss(101)
     s = np.sqrt(np.einsum("i,sij,j->s", z, g, z)).reshape(CHAINS, DRAWS, 1)
     expected = special.expit(eta[..., None] + s * points) @ (weight / weight.sum())
-    np.testing.assert_allclose(predict(model, posterior, data).values[..., 0], expected, atol=1e-6)
+    np.testing.assert_allclose(epred(model, posterior, data).values[..., 0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("outer", ["new_group", "population"])
@@ -531,23 +538,23 @@ def test_observed_levels_inside_levels_that_are_not_observed_are_refused(outer: 
     model = glmm("yes ~ 1 + (1 | site/id)", rows(), "bernoulli")
     posterior = posterior_of(model, draws=3)
     with pytest.raises(OptionError, match=f"each lies in an observed level of 'site', which cannot be '{outer}'"):
-        predict(model, posterior, frame={"site": outer, "site:id": "group"})
+        epred(model, posterior, frame={"site": outer, "site:id": "group"})
     for inner, outer_frame in (("new_group", "group"), ("population", "group"), ("group", "typical")):
-        assert np.isfinite(predict(model, posterior, frame={"site": outer_frame, "site:id": inner}, seed=1)).all()
+        assert np.isfinite(epred(model, posterior, frame={"site": outer_frame, "site:id": inner}, seed=1)).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("frame", FRAMES)
-def test_no_frame_or_kind_takes_an_absent_exposure_for_one(counts, frame: str, kind: str) -> None:
+def test_no_frame_or_verb_takes_an_absent_exposure_for_one(counts, frame: str, verb: Any) -> None:
     model, posterior = counts
     with pytest.raises(DataError, match="no column 'weeks'"):
-        predict(model, posterior, rows().drop(columns="weeks"), frame=frame, kind=kind)
-    longer = predict(model, posterior, rows().assign(weeks=1e6 * rows()["weeks"]), frame=frame, kind=kind, seed=1)
-    given = predict(model, posterior, frame=frame, kind=kind, seed=1)
-    if kind == "linear":
-        np.testing.assert_allclose(longer, given + np.log(1e6), rtol=1e-12)
+        verb(model, posterior, rows().drop(columns="weeks"), frame=frame)
+    longer = verb(model, posterior, rows().assign(weeks=1e6 * rows()["weeks"]), frame=frame, seed=1)
+    shorter = verb(model, posterior, frame=frame, seed=1)
+    if verb is linpred:
+        np.testing.assert_allclose(longer, shorter + np.log(1e6), rtol=1e-12)
     else:
-        assert float(longer.sum() / given.sum()) == pytest.approx(1e6, rel=1e-12 if kind == "mean" else 0.1)
+        assert float(longer.sum() / shorter.sum()) == pytest.approx(1e6, rel=1e-12 if verb is epred else 0.1)
 
 
 @pytest.mark.parametrize("frame", FRAMES)
@@ -559,8 +566,8 @@ def test_no_frame_takes_absent_trials_for_one(formula: str, column: str, frame: 
     model = glmm(formula, data, "binomial")
     posterior = posterior_of(model, draws=10)
     with pytest.raises(DataError, match=f"no column '{column}'"):
-        predict(model, posterior, data.drop(columns=column), frame=frame, kind="outcome")
-    outcome = predict(model, posterior, data, frame=frame, kind="outcome", seed=1)
+        outcomes(model, posterior, data.drop(columns=column), frame=frame)
+    outcome = outcomes(model, posterior, data, frame=frame, seed=1)
     assert (outcome <= xr.DataArray(data["n"].to_numpy(), dims="row")).all()
     assert float(outcome.max()) > 1
 
@@ -578,7 +585,7 @@ def test_the_sd_of_a_population_mean_is_that_of_a_long_monte_carlo_and_of_no_sho
         data = pd.DataFrame({"trt": 1, "time": 1, "weeks": 2.0, "id": block.levels[:groups]})
         if groups > len(block.levels):
             data = pd.DataFrame({"trt": 1, "time": 1, "weeks": 2.0, "id": np.arange(groups)})
-        return float(predict(model, posterior, data, frame=frame, seed=1).mean("row").std())
+        return float(epred(model, posterior, data, frame=frame, seed=1).mean("row").std())
 
     exact = sd("population")
     draws = Draws(posterior, model.design)
