@@ -1,7 +1,5 @@
 """The compiled density at points, and whether it is that of the PyMC graph."""
 
-import ctypes
-
 import numpy as np
 import pymc as pm
 import pytensor
@@ -15,13 +13,11 @@ from bayesglmm.specify.model import Model
 from bayesglmm.specify.variables import variable_names
 
 MODE = Mode("py", "fast_run")
-_POINTER = ctypes.c_void_p
-_LOGP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[_POINTER] * 4)(log_density.address)
 
 
 def density(bound: Bound, x: np.ndarray) -> tuple[float, np.ndarray, int]:
     gradient, value = np.full(bound.dim, np.nan), np.full(1, np.nan)
-    code = _LOGP(bound.dim, *[a.ctypes.data for a in (x, gradient, value, bound.header)])
+    code = log_density.call(bound.dim, *[a.ctypes.data for a in (x, gradient, value, bound.header)])
     return float(value[0]), gradient, code
 
 

@@ -1,6 +1,5 @@
 """`compile_density(model)`: a model as a compiled log density, in coordinates chosen for it."""
 
-import ctypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,9 +33,6 @@ _FEW_LEVELS, _UNCERTAIN = 9, 0.28
 
 _MOST_PAIRS, _LEAST_WORK = 1_000_000, 500
 """The most products of a factorisation at every step where it is asked for; what the density takes without its rows."""
-
-_WORD, _POINTER = ctypes.c_uint64, ctypes.c_void_p
-_EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, _WORD, _WORD, _POINTER, _POINTER, _POINTER)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +180,7 @@ def variables(model: Model, bound: Bound, point: Array) -> dict[str, Array]:
     shapes = posterior_shapes(model)
     sizes = [int(np.prod(shape)) for shape in shapes.values()]
     out = np.empty(sum(sizes))
-    _EXPAND(expand.address)(bound.dim, out.size, point.ctypes.data, out.ctypes.data, bound.header.ctypes.data)
+    expand.call(bound.dim, out.size, point.ctypes.data, out.ctypes.data, bound.header.ctypes.data)
     pieces = np.split(out, np.cumsum(sizes)[:-1])
     return {name: piece.reshape(shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)}
 

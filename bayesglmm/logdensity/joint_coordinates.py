@@ -150,7 +150,7 @@ def _whitened(search: "_Search", joint: JointPrecision, rest: NDArray[np.int64],
         strips=np.zeros((len(rest), len(others), 1)),
     )
     of_sds = np.concatenate([spread[place] for place in search.sds])
-    return Together(Coordinates(plain.known, plain.pull, whitening, joint, signed), of_sds)
+    return Together(Coordinates(plain.information, plain.information_vector, whitening, joint, signed), of_sds)
 
 
 def _signed(
