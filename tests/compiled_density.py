@@ -1,12 +1,14 @@
 """The compiled density at points, and whether it is that of the PyMC graph."""
 
+from dataclasses import replace
+
 import numpy as np
 import pymc as pm
 import pytensor
 from pytensor.compile.mode import Mode
 
-from bayesglmm.logdensity.compile import variables
-from bayesglmm.logdensity.header import Bound
+from bayesglmm.logdensity.compile import find_coordinates, variables
+from bayesglmm.logdensity.header import Bound, Coordinates, sd_places
 from bayesglmm.logdensity.logp_kernel import log_density
 from bayesglmm.logdensity.pymc_graph import build
 from bayesglmm.specify.model import Model
@@ -68,3 +70,16 @@ WHITENED = {
     "two on one factor": ("y ~ x + (1 | g) + (0 + x | g) + (1 | h)", "gaussian"),
     "no block": ("y ~ x + w", "student"),
 }
+
+
+def in_coordinates(model: Model, name: str) -> Coordinates:
+    """Coordinates of a model: plain, whitened, joint, or joint with every sd signed."""
+    if name == "plain":
+        return Coordinates.plain(model)
+    found = find_coordinates(model, {}, together=name != "whitened")
+    assert isinstance(found, Coordinates)
+    assert (found.joint is None) == (name == "whitened")
+    if name != "signed":
+        return found
+    sds = [number for place in sd_places(model) for number in range(place.start, place.stop)]
+    return replace(found, signed=dict.fromkeys(sds, 0.7))

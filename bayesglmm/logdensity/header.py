@@ -148,7 +148,7 @@ class ModelData:
         tables = self._block_rows(coordinates)
         blocks = np.array([row.row for row in tables], dtype=np.int64).reshape(len(tables), len(Block))
         if joint is not None:
-            tables.append(_joint_table(joint, blocks, tables[-1].space))
+            tables.append(_joint_table(joint, blocks, tables[-1].space if tables else 0))
         values: Values = {
             **self.entries,
             **self._transforms(coordinates),
