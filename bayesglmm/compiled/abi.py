@@ -17,6 +17,7 @@ __all__ = [
     "ALLOCATE",
     "EXPAND",
     "FAMILY",
+    "INTEGRATE",
     "LINK",
     "LOGP",
     "PRIOR",
@@ -49,6 +50,9 @@ LINK = types.void(types.int64, _DOUBLES)
 
 FAMILY = types.float64(types.int64, *[_DOUBLES] * 5)
 """A family's rows: n, y, trials, workspace, φ, ∂ℓ/∂φ (added to); returns ℓ = Σ log f(y) (see `Family.rows`)."""
+
+INTEGRATE = types.int64(types.int64)
+"""The integrals of `marginalize`: address of the header; returns 0."""
 
 PRIOR = types.float64(types.float64, types.float64, types.float64, types.float64, _DOUBLES)
 """A prior's log density: θ, three constants, derivative by θ (written)."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bayesglmm.logdensity.arrow_matrix import Arrow, Shape, lifted
 from bayesglmm.logdensity.data_rows import Rows
 from bayesglmm.logdensity.evaluator import FLOOR, Evaluator, curvature
-from bayesglmm.logdensity.header import Bound, Coordinates, sd_places
+from bayesglmm.logdensity.header import Bound, Coordinates, ModelData, sd_places
 from bayesglmm.logdensity.joint_coordinates import condition_together
 from bayesglmm.logdensity.laplace import marginal_mode
 from bayesglmm.logdensity.logp_kernel import expand, log_density
@@ -120,7 +120,8 @@ def find_coordinates(
     the rest. `together` asks for the first wherever it is possible (True) or nowhere (False).
     """
     rows = rows or Rows.of(model)
-    bound = Bound.of(model, rows=rows)
+    data = ModelData.of(model, rows)
+    bound = data.bound()
     density = _evaluator(model, bound, rows)
     shape = density.shape
     units, about = np.ones(shape.globals), scales(model.design, model.family)
@@ -141,7 +142,7 @@ def find_coordinates(
         return found
     mode, marginal = found
     known, pull = pseudo_data(density, mode, sds)
-    density = _evaluator(model, Bound.of(model, Coordinates(known, pull), rows=rows), rows)
+    density = _evaluator(model, data.bound(Coordinates(known, pull)), rows)
     middle = mode.copy()
     middle[shape.globals :] = 0.0  # what the effects' coordinates are at the mode
     arrow = curvature(density, middle, units)

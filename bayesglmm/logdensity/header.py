@@ -36,7 +36,7 @@ class Coordinates:
     ----------
     information
         One (k, k, m) a block: A of each level, of the log likelihood hᵀb − bᵀAb/2 that stands for its rows.
-    information_vector
+    linear
         One (k, m) a block: h.
     whitening
         The linear map to these coordinates, None for none.
@@ -47,7 +47,7 @@ class Coordinates:
     """
 
     information: tuple[NDArray[np.float64], ...]
-    information_vector: tuple[NDArray[np.float64], ...]
+    linear: tuple[NDArray[np.float64], ...]
     whitening: Whitening | None = None
     joint: JointPrecision | None = None
     signed: Mapping[int, float] = field(default_factory=dict)
@@ -169,12 +169,12 @@ class ModelData:
     def _block_rows(self, coordinates: Coordinates) -> list[Filled]:
         """Return the rows of the block table, one after another in the workspace."""
         filled: list[Filled] = []
-        pairs = zip(coordinates.information, coordinates.information_vector, strict=True)
+        pairs = zip(coordinates.information, coordinates.linear, strict=True)
         for block, (information, vector) in zip(self.blocks, pairs, strict=True):
             values = {
                 **block,
                 Block.INFORMATION: np.ascontiguousarray(information),
-                Block.INFORMATION_VECTOR: np.ascontiguousarray(vector),
+                Block.LINEAR: np.ascontiguousarray(vector),
             }
             filled.append(Filled.of(values, {"n": self.rows.n}, filled[-1].space if filled else 0))
         if coordinates.joint is not None:
@@ -276,7 +276,7 @@ def _joint_table(joint: JointPrecision, blocks: NDArray[np.int64], space: int) -
         Joint.PARTS: len(parts),
         Joint.COEFFICIENT_GLOBALS: _small(joint.where),
         Joint.PRECISION: _floats(joint.precision),
-        Joint.INFORMATION_VECTOR: _floats(joint.pull),
+        Joint.LINEAR: _floats(joint.pull),
         Joint.PART_TABLE: (table := np.zeros((len(parts), len(Part)), dtype=np.int64)),
         Joint.INFORMATION: _floats(joint.information),
         Joint.PLACES: _small(pattern.places),

@@ -193,7 +193,7 @@ def write_joint(header, space, x, values, b):
     """
     joint = integers(header[Header.JOINT])
     d, coefficients = joint[Joint.VARIABLES], joint[Joint.COEFFICIENTS]
-    coefficient, r = indices(joint[Joint.COEFFICIENT_GLOBALS]), doubles(joint[Joint.INFORMATION_VECTOR])
+    coefficient, r = indices(joint[Joint.COEFFICIENT_GLOBALS]), doubles(joint[Joint.LINEAR])
     factor, shift = further(space, joint[Joint.AT_FACTOR]), further(space, joint[Joint.AT_SHIFT])
     v = further(space, joint[Joint.AT_VARIABLES])
     space[joint[Joint.AT_ONE]] = 1.0
@@ -250,7 +250,7 @@ def joint_back(header, space, values, d_b, gradient, d_values):
     """
     joint = integers(header[Header.JOINT])
     d, coefficients = joint[Joint.VARIABLES], joint[Joint.COEFFICIENTS]
-    coefficient, r = indices(joint[Joint.COEFFICIENT_GLOBALS]), doubles(joint[Joint.INFORMATION_VECTOR])
+    coefficient, r = indices(joint[Joint.COEFFICIENT_GLOBALS]), doubles(joint[Joint.LINEAR])
     start, columns = indices(joint[Joint.ROW_START]), indices(joint[Joint.ROW_COLUMNS])
     factor, d_factor = further(space, joint[Joint.AT_FACTOR]), further(space, joint[Joint.AT_D_FACTOR])
     v, shift = further(space, joint[Joint.AT_VARIABLES]), further(space, joint[Joint.AT_SHIFT])

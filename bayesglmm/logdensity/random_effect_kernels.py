@@ -67,7 +67,7 @@ def write_effects(block, space, values, u, b):
     write_roots(block, space, values)
     _write_factors(block, space)
     root, factor = further(space, block[Block.AT_ROOT]), further(space, block[Block.AT_FACTOR])
-    h = doubles(block[Block.INFORMATION_VECTOR])
+    h = doubles(block[Block.LINEAR])
     for i in range(k - 1, -1, -1):  # Cᵀ shift = Mᵀh
         shift = further(space, block[Block.AT_SHIFT] + i * m)
         _fill(shift, 0.0, m)
@@ -132,7 +132,7 @@ def effects_back(block, space, values, d_b, gradient, d_values):
     k, m = block[Block.COLUMNS], block[Block.LEVELS]
     cholesky, root = further(space, block[Block.AT_CHOLESKY]), further(space, block[Block.AT_ROOT])
     d_root, factor = further(space, block[Block.AT_D_ROOT]), further(space, block[Block.AT_FACTOR])
-    h, total = doubles(block[Block.INFORMATION_VECTOR]), 0.0
+    h, total = doubles(block[Block.LINEAR]), 0.0
     for i in range(k):
         z, d_z = further(space, block[Block.AT_Z] + i * m), further(space, block[Block.AT_D_Z] + i * m)
         diagonal = further(factor, (i * k + i) * m)

@@ -17,9 +17,8 @@ The arguments are those of `mode_kernels`; a line has its place in the lattice b
 import math
 
 import numpy as np
-from numba import types
 
-from bayesglmm.compiled.abi import floats, words
+from bayesglmm.compiled.abi import INTEGRATE, floats, words
 from bayesglmm.compiled.cache import compiled
 from bayesglmm.compiled.functions import exp
 from bayesglmm.compiled.pieces import piece
@@ -27,7 +26,7 @@ from bayesglmm.compiled.workspace import CHUNK, WORK
 from bayesglmm.marginalize.layout import Header
 from bayesglmm.marginalize.mode_kernels import find_mode, log_integrand, row_likelihoods, solve_transposed
 
-__all__ = ["INTEGRATE", "integrate"]
+__all__ = ["integrate"]
 
 _HEADER_SIZE = len(Header)
 
@@ -45,9 +44,6 @@ _MOST_STEPS = 20_000
 
 _BATCH = 12
 """The terms of a line that are computed together, where the length of the line before is not known."""
-
-INTEGRATE = types.int64(types.int64)
-"""Address of the header; returns 0."""
 
 
 @piece
