@@ -1,27 +1,25 @@
 """The compiled density at points, and whether it is that of the PyMC graph."""
 
-import ctypes
+from dataclasses import replace
 
 import numpy as np
 import pymc as pm
 import pytensor
 from pytensor.compile.mode import Mode
 
-from bayesglmm.logdensity.compile import variables
-from bayesglmm.logdensity.header import Bound
+from bayesglmm.logdensity.compile import find_coordinates, variables
+from bayesglmm.logdensity.header import Bound, Coordinates, sd_places
 from bayesglmm.logdensity.logp_kernel import log_density
 from bayesglmm.logdensity.pymc_graph import build
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.variables import variable_names
 
 MODE = Mode("py", "fast_run")
-_POINTER = ctypes.c_void_p
-_LOGP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[_POINTER] * 4)(log_density.address)
 
 
 def density(bound: Bound, x: np.ndarray) -> tuple[float, np.ndarray, int]:
     gradient, value = np.full(bound.dim, np.nan), np.full(1, np.nan)
-    code = _LOGP(bound.dim, *[a.ctypes.data for a in (x, gradient, value, bound.header)])
+    code = log_density.call(bound.dim, *[a.ctypes.data for a in (x, gradient, value, bound.header)])
     return float(value[0]), gradient, code
 
 
@@ -72,3 +70,16 @@ WHITENED = {
     "two on one factor": ("y ~ x + (1 | g) + (0 + x | g) + (1 | h)", "gaussian"),
     "no block": ("y ~ x + w", "student"),
 }
+
+
+def in_coordinates(model: Model, name: str) -> Coordinates:
+    """Coordinates of a model: plain, whitened, joint, or joint with every sd signed."""
+    if name == "plain":
+        return Coordinates.plain(model)
+    found = find_coordinates(model, {}, together=name != "whitened")
+    assert isinstance(found, Coordinates)
+    assert (found.joint is None) == (name == "whitened")
+    if name != "signed":
+        return found
+    sds = [number for place in sd_places(model) for number in range(place.start, place.stop)]
+    return replace(found, signed=dict.fromkeys(sds, 0.7))

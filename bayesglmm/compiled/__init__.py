@@ -1,4 +1,4 @@
-"""What compiled pieces share: how they call each other, where they are kept, the kernels of families, links, priors."""
+"""Machine code: how kernels call each other, how they are compiled and kept on disk, links, families and priors."""
 
 from bayesglmm.compiled.cache import compiled
 from bayesglmm.compiled.kernels import family_address, link_address, prior_address

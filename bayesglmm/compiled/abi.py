@@ -1,7 +1,8 @@
-"""How compiled pieces call each other: C pointers and addresses, so that what is compiled once serves every model.
+"""How kernels call each other: by C pointers and addresses, so that one compilation serves every model.
 
-Compiled functions work on C pointers, not arrays: an array brings its shape, its bounds and the counting of who
-holds it, and most of the time that a first run takes would go into compiling those.
+Kernels work on C pointers, not on arrays: an array brings its shape, its strides and reference counting, which would
+take most of the time of a first run to compile. `interpreted` has the same operations in plain Python, with bounds
+checked, for tests.
 """
 
 import ctypes
@@ -16,6 +17,7 @@ __all__ = [
     "ALLOCATE",
     "EXPAND",
     "FAMILY",
+    "INTEGRATE",
     "LINK",
     "LOGP",
     "PRIOR",
@@ -38,19 +40,22 @@ _INTEGERS = types.CPointer(types.int64)
 _INDICES = types.CPointer(types.int32)
 
 LOGP = types.int64(types.uint64, _DOUBLES, _DOUBLES, _DOUBLES, _INTEGERS)
-"""nutpie's log density: dimension, point, gradient out, value out, header; 0 if fine."""
+"""nutpie's log density: dimension, point, gradient (written), value (written), header; returns 0 if finite."""
 
 EXPAND = types.int64(types.uint64, types.uint64, _DOUBLES, _DOUBLES, _INTEGERS)
-"""nutpie's expansion: dimension, length out, point, variables out, header."""
+"""nutpie's expansion: dimension, length of what is written, point, variables (written), header; returns 0."""
 
 LINK = types.void(types.int64, _DOUBLES)
-"""A link's rows: n and the workspace, of which it reads η and writes four arrays (see `Link.rows`)."""
+"""A link's rows: n, workspace, in which it reads η and writes A, B, DA and DB (see `Work`)."""
 
 FAMILY = types.float64(types.int64, *[_DOUBLES] * 5)
-"""A family's rows: n, y, trials, the workspace, parameters, ∂/∂parameters added to (see `Family.rows`)."""
+"""A family's rows: n, y, trials, workspace, φ, ∂ℓ/∂φ (added to); returns ℓ = Σ log f(y) (see `Family.rows`)."""
+
+INTEGRATE = types.int64(types.int64)
+"""The integrals of `marginalize`: address of the header; returns 0."""
 
 PRIOR = types.float64(types.float64, types.float64, types.float64, types.float64, _DOUBLES)
-"""A prior's density: value, three constants, derivative out."""
+"""A prior's log density: θ, three constants, derivative by θ (written)."""
 
 
 def _address(function: Any) -> int:
@@ -60,16 +65,16 @@ def _address(function: Any) -> int:
 
 
 ALLOCATE, RELEASE = _address(ctypes.pythonapi.PyMem_RawMalloc), _address(ctypes.pythonapi.PyMem_RawFree)
-"""Python's own malloc and free, which any thread may call: their addresses are the same names on every system."""
+"""PyMem_RawMalloc and PyMem_RawFree: thread-safe without the GIL, and exported under these names on every platform."""
 
 
 @type_callable(operator.getitem)
 def _named_entry(context: Any) -> Any:
-    """Type `pointer[Name.ENTRY]`: the entry of a C pointer that a member of an enumeration numbers."""
+    """Type `pointer[Table.ENTRY]`: a C pointer indexed by a member of an enumeration."""
 
     def typed(pointer: Any, index: Any) -> Any:
-        named = isinstance(pointer, types.CPointer) and isinstance(index, types.IntEnumMember)
-        return pointer.dtype if named else None
+        by_member = isinstance(pointer, types.CPointer) and isinstance(index, types.IntEnumMember)
+        return pointer.dtype if by_member else None
 
     return typed
 
@@ -79,12 +84,12 @@ def _load(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     return builder.load(builder.gep(args[0], [args[1]], inbounds=True))
 
 
-def _pointer(kind: Any) -> Any:
+def _pointer(pointer_type: Any) -> Any:
     def typed(typingctx: Any, address: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return builder.inttoptr(args[0], context.get_value_type(kind))
+            return builder.inttoptr(args[0], context.get_value_type(pointer_type))
 
-        return kind(address), codegen
+        return pointer_type(address), codegen
 
     return typed
 
@@ -96,15 +101,15 @@ integers = intrinsic(_pointer(_INTEGERS))
 """Turn an address into a pointer to int64s."""
 
 indices = intrinsic(_pointer(_INDICES))
-"""Turn an address into a pointer to int32s, which are read where many are."""
+"""Turn an address into a pointer to int32s."""
 
 _anything = intrinsic(_pointer(types.voidptr))
-"""Turn an address into a pointer that `carray` views as what it is told."""
+"""Turn an address into a void pointer, which `carray` views as an array of any type."""
 
 
 @intrinsic
 def further(typingctx: Any, pointer: Any, n: Any) -> Any:
-    """Return the pointer n entries further on."""
+    """Return the pointer n elements further on."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.gep(args[0], [args[1]], inbounds=True)
@@ -126,37 +131,37 @@ def allocate(typingctx: Any, allocator: Any, n: Any) -> Any:
 
 @intrinsic
 def release(typingctx: Any, releaser: Any, pointer: Any) -> Any:
-    """Give back what `allocate` returned."""
+    """Free what `allocate` returned."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [ir.DoubleType().as_pointer()])
-        builder.call(builder.inttoptr(args[0], kind.as_pointer()), [args[1]])
+        function_type = ir.FunctionType(ir.VoidType(), [ir.DoubleType().as_pointer()])
+        builder.call(builder.inttoptr(args[0], function_type.as_pointer()), [args[1]])
         return context.get_dummy_value()
 
     return types.void(types.int64, pointer), codegen
 
 
 def _caller(wanted: Any) -> Any:
-    """Return a function of an address and arguments that calls the C function at the address.
+    """Return type and code of an intrinsic that calls the C function of a signature at an address.
 
-    A pointer may be given as one or as an address.
+    Each pointer may be passed as a pointer or as an address.
     """
     double, word = ir.DoubleType(), ir.IntType(64)
     native = {types.float64: double, types.int64: word, _DOUBLES: double.as_pointer(), types.void: ir.VoidType()}
     function_type = ir.FunctionType(native[wanted.return_type], [native[arg] for arg in wanted.args])
 
-    def typed(*given: Any) -> Any:
+    def typed(*actual: Any) -> Any:
         passed = [
-            types.int64 if arg == _DOUBLES and isinstance(own, types.Integer) else arg
-            for arg, own in zip(wanted.args, given, strict=True)
+            types.int64 if declared == _DOUBLES and isinstance(received, types.Integer) else declared
+            for declared, received in zip(wanted.args, actual, strict=True)
         ]
         return wanted.return_type(types.int64, *passed)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         function = builder.inttoptr(args[0], function_type.as_pointer())
         passed = [
-            builder.inttoptr(value, double.as_pointer()) if arg == _DOUBLES and own == types.int64 else value
-            for value, own, arg in zip(args[1:], signature.args[1:], wanted.args, strict=True)
+            builder.inttoptr(value, double.as_pointer()) if declared == _DOUBLES and received == types.int64 else value
+            for value, received, declared in zip(args[1:], signature.args[1:], wanted.args, strict=True)
         ]
         result = builder.call(function, passed)
         return context.get_dummy_value() if signature.return_type == types.void else result
@@ -176,15 +181,15 @@ def call_link(typingctx: Any, address: Any, n: Any, work: Any) -> Any:
 
 
 @intrinsic
-def call_family(typingctx: Any, address: Any, n: Any, y: Any, trials: Any, work: Any, values: Any, slopes: Any) -> Any:
+def call_family(typingctx: Any, address: Any, n: Any, y: Any, trials: Any, work: Any, phi: Any, d_phi: Any) -> Any:
     """Call a family's rows at an address."""
-    return _family(n, y, trials, work, values, slopes), _family_code
+    return _family(n, y, trials, work, phi, d_phi), _family_code
 
 
 @intrinsic
-def call_prior(typingctx: Any, address: Any, value: Any, a: Any, b: Any, c: Any, slope: Any) -> Any:
+def call_prior(typingctx: Any, address: Any, theta: Any, a: Any, b: Any, c: Any, d_theta: Any) -> Any:
     """Call a prior's density at an address."""
-    return _prior(value, a, b, c, slope), _prior_code
+    return _prior(theta, a, b, c, d_theta), _prior_code
 
 
 @njit(inline="always", error_model="numpy")

@@ -1,8 +1,7 @@
 """`build(function, signature)`: a function as machine code, by numba's front end and one run of LLVM.
 
-numba would optimise and emit every function that another calls on its own, and then all of it once more with
-whatever calls it. Here functions that are called are only turned into LLVM's language and linked; what is optimised
-and emitted is the whole, once. That takes half the time.
+numba optimises and emits every called function by itself, and again as part of its caller. Here called functions are
+only lowered to LLVM IR and linked, and the whole is optimised and emitted once, which takes half the time.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ __all__ = ["build"]
 
 
 class _Linked(JITCodeLibrary):  # type: ignore[misc]  # numba has no types
-    """A library that is linked into others, and neither optimised nor emitted by itself."""
+    """A library that is linked into others, not optimised or emitted by itself."""
 
     def _optimize_final_module(self) -> None:
         pass
@@ -51,21 +50,20 @@ def build(function: Callable[..., Any], signature: Any) -> Built:
         result = wrapped._compile_uncached()
     library = result.library
     code = library.emitted()
-    needs = [outer.name for outer in library._final_module.functions if outer.is_declaration]
-    needs += [outer.name for outer in library._final_module.global_variables if outer.is_declaration]
-    wanted = tuple(name for name in needs if not name.startswith("llvm."))
-    return Built(code, result.fndesc.llvm_cfunc_wrapper_name, wanted)
+    symbols = [*library._final_module.functions, *library._final_module.global_variables]
+    external = [symbol.name for symbol in symbols if symbol.is_declaration and not symbol.name.startswith("llvm.")]
+    return Built(code, result.fndesc.llvm_cfunc_wrapper_name, tuple(external))
 
 
 @contextmanager
 def _linking() -> Iterator[None]:
-    """Have numba make its libraries of the class above; the compiler lock keeps other threads out."""
+    """Have numba use `_Linked` for its libraries; the compiler lock keeps other threads out."""
     codegen = cpu_target.target_context.codegen()
-    usual = codegen._library_class
+    library_class = codegen._library_class
     codegen._library_class = _Linked
-    codegen.set_env = lambda name, environment: None  # nothing is emitted that could hold one
+    codegen.set_env = lambda name, environment: None  # environments are for functions that Python calls
     try:
         yield
     finally:
-        codegen._library_class = usual
+        codegen._library_class = library_class
         del codegen.set_env

@@ -1,10 +1,11 @@
 """`compiled(signature)`: a C function compiled by numba, once for all functions that compute the same.
 
-What the package's own functions compile to is kept on disk, under a name and with a digest that say what they compute;
-it is loaded by LLVM alone, without numba. A process that compiles loads what it has just written, so that it computes
-to the last bit what later processes do. Functions of others are compiled in the process and stay there.
+The machine code of the package's own functions is kept on disk, under a name and with a digest that say what they
+compute; it is loaded by LLVM alone, without numba. A process that compiles loads the code that it has just written, so
+that it computes to the last bit what later processes do. Functions of others are compiled in memory, in each process.
 """
 
+import ctypes
 import hashlib
 import json
 import os
@@ -25,7 +26,7 @@ from bayesglmm.errors import InterfaceError, warn_once
 __all__ = ["Compiled", "compiled", "first_line", "public"]
 
 _NOT_OF_CODE = ("NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY")
-"""Settings of numba that leave the code as it is."""
+"""Settings of numba that do not change the machine code."""
 
 _PUBLIC = (
     "numba's inner parts are not those that bayesglmm was made for ({reason}): it compiles by the public numba.cfunc, "
@@ -33,15 +34,18 @@ _PUBLIC = (
     "bayesglmm names to have it kept on disk"
 )
 
+_C_TYPES = {"int64": ctypes.c_int64, "uint64": ctypes.c_uint64, "float64": ctypes.c_double, "none": None}
+"""What numba's types are in C, by their names; pointers aside."""
+
 _lock = RLock()
 _addresses: dict[tuple[str, str], tuple[int, Any]] = {}
-"""Of functions compiled or loaded, by signature and digest; and what has to live with them."""
+"""By signature and digest: the address of a function compiled or loaded, and what the digest names by identity."""
 
 _refused: dict[tuple[str, str], tuple[str, Any]] = {}
-"""Why functions could not be compiled, by signature and digest; and what has to live with them."""
+"""By signature and digest: why a function could not be compiled, and what the digest names by identity."""
 
 _changed: list[str] = []
-"""What numba's private interface failed at in this process; empty while it works."""
+"""The error of numba's private interface in this process; empty while it works."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,9 @@ class Compiled:
     signature
         Its signature.
     name
-        What its file is called by.
+        The name of its file.
     beside
-        Modules of the package whose sources it depends on beside those of the functions it is made of.
+        Further modules of the package on whose sources it depends, beside those of the functions it calls.
     """
 
     function: Callable[..., Any]
@@ -67,32 +71,43 @@ class Compiled:
 
     @cached_property
     def address(self) -> int:
-        """Where it stands; the process keeps it to its end.
+        """The address of its machine code, which stays in memory to the end of the process.
 
         Raises
         ------
         InterfaceError
             If numba cannot compile it.
         """
-        found = fingerprint(self.function)
-        key = str(self.signature), found.digest
+        mark = fingerprint(self.function)
+        key = str(self.signature), mark.digest
         with _lock:
             if key in _refused:
                 raise InterfaceError(_refused[key][0], "numba")
             if key not in _addresses:
                 try:
-                    _addresses[key] = self._obtain(found), found.held
+                    _addresses[key] = self._obtain(mark), mark.held
                 except InterfaceError as error:
-                    _refused[key] = str(error), found.held
+                    _refused[key] = str(error), mark.held
                     raise
             return _addresses[key][0]
 
-    def _obtain(self, found: Fingerprint) -> int:
+    @cached_property
+    def call(self) -> Callable[..., Any]:
+        """The function as Python calls it, by ctypes: a pointer is given as an address.
+
+        Raises
+        ------
+        InterfaceError
+            If numba cannot compile it.
+        """
+        return ctypes.CFUNCTYPE(_c_type(self.signature.return_type), *map(_c_type, self.signature.args))(self.address)
+
+    def _obtain(self, mark: Fingerprint) -> int:
         """Load the function from disk or compile it; by numba's public interface, where the private one has changed."""
-        found.renew()
+        mark.renew()
         if not _changed:
             try:
-                return load(self._built(found))
+                return load(self._built(mark))
             except MemoryError:
                 raise
             except Exception as error:  # whatever a changed interface does; not if the public one fails as well
@@ -109,10 +124,10 @@ class Compiled:
         warn_once("numba", _PUBLIC.format(reason=_changed[0]))
         return address
 
-    def _built(self, found: Fingerprint) -> Built:
-        """Return the function from disk; compiled, and kept there if it is the package's own, where it is not."""
-        digest = sources(found.modules | self.beside | {__name__}) if found.ours else None
-        path = None if digest is None else self._path(found)
+    def _built(self, mark: Fingerprint) -> Built:
+        """Return the function from disk, or else compile it; if it is the package's own, it is written to disk."""
+        digest = sources(mark.modules | self.beside | {__name__}) if mark.ours else None
+        path = None if digest is None else self._path(mark)
         built = None if path is None else _read(path, digest)
         if built is None:
             from bayesglmm.compiled.build import build
@@ -122,10 +137,15 @@ class Compiled:
                 _write(path, digest, built)
         return built
 
-    def _path(self, found: Fingerprint) -> Path | None:
+    def _path(self, mark: Fingerprint) -> Path | None:
         """Return the file of the function for this machine, this user and this copy of the package."""
-        place = folder.folder()
-        return None if place is None else place / f"{_plain(self.name)}.{found.digest[:12]}.{_machine()}.object"
+        directory = folder.folder()
+        return None if directory is None else directory / f"{_plain(self.name)}.{mark.digest[:12]}.{_machine()}.object"
+
+
+def _c_type(numba_type: Any) -> Any:
+    name = str(numba_type)
+    return ctypes.c_void_p if name.endswith("*") else _C_TYPES[name]
 
 
 def compiled(
@@ -138,9 +158,9 @@ def compiled(
     signature
         The signature.
     name
-        What its file is called by; its own name for None.
+        The name of its file; that of the function for None.
     beside
-        Modules of the package whose sources it depends on beside those of the functions it is made of.
+        Further modules of the package on whose sources it depends, beside those of the functions it calls.
     """
 
     def decorate(function: Callable[..., Any]) -> Compiled:
@@ -159,24 +179,24 @@ def public(function: Callable[..., Any], signature: Any) -> int:
 
 
 _kept: list[Any] = []
-"""What holds the code that `public` has compiled."""
+"""What numba frees the code of `public` with, kept to the end of the process."""
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an error says first, of numba's what it says of the code."""
+    """Return the first line of an error's message; of numba's errors the first that is about the code."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith("Failed in nopython mode")]
-    return next(iter(telling + lines), type(error).__name__)
+    informative = [line for line in lines if not line.startswith("Failed in nopython mode")]
+    return next(iter(informative + lines), type(error).__name__)
 
 
 def _plain(name: str) -> str:
-    """Return a name that every file system takes."""
+    """Return a name that is valid on every file system."""
     return re.sub(r"[^\w.]", "", name.replace("<locals>.", ""))[-150:]
 
 
 @cache
 def _machine() -> str:
-    """Return a digest of what code depends on beside its source, of whose it is and of what it is a copy."""
+    """Return a digest of what code depends on beside its source, of the user, and of the package's folder."""
     user = os.geteuid() if hasattr(os, "geteuid") else ""
     settings = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("NUMBA_")]
     settings = [setting for setting in settings if setting.partition("=")[0] not in _NOT_OF_CODE]
@@ -184,22 +204,22 @@ def _machine() -> str:
 
 
 def _read(path: Path, sources: str | None) -> Built | None:
-    """Return a function from disk; None if it is not there, whole, trusted and of the present sources."""
-    written = folder.read(path)
-    if written is None:
+    """Return a function from disk; None if it is not there, or damaged, not trusted, or of other sources."""
+    file = folder.read(path)
+    if file is None:
         return None
-    digest, _, content = written.partition(b"\n")
+    digest, _, content = file.partition(b"\n")
     if digest != hashlib.sha256(content).hexdigest().encode():
         return None
-    head, _, code = content.partition(b"\n")
-    about = json.loads(head)
-    return Built(code, about["entry"], tuple(about["needs"])) if about["sources"] == sources else None
+    first, _, code = content.partition(b"\n")
+    meta = json.loads(first)
+    return Built(code, meta["entry"], tuple(meta["needs"])) if meta["sources"] == sources else None
 
 
 def _write(path: Path, sources: str | None, built: Built) -> None:
     """Write a function to disk; if it cannot be written, a later process compiles it again."""
-    about = {"sources": sources, "entry": built.entry, "needs": built.needs}
-    content = json.dumps(about).encode() + b"\n" + built.code
-    name, _, place = path.stem.rsplit(".", 2)
-    earlier = re.compile(rf"{re.escape(name)}\.[0-9a-f]{{12}}\.{place}\.object")
+    meta = {"sources": sources, "entry": built.entry, "needs": built.needs}
+    content = json.dumps(meta).encode() + b"\n" + built.code
+    name, _, machine_digest = path.stem.rsplit(".", 2)
+    earlier = re.compile(rf"{re.escape(name)}\.[0-9a-f]{{12}}\.{machine_digest}\.object")
     folder.write(path, hashlib.sha256(content).hexdigest().encode() + b"\n" + content, earlier)

@@ -1,8 +1,8 @@
 """`fingerprint(function)`: a digest of what a function computes, and whose code that is.
 
-Two functions of one digest compile to the same: it is taken of bytecode, constants, defaults, what closures hold and
-every global that is read, and so on through the functions that are called. Names, places in files and comments do not
-count. A helper that is edited, a constant that is set anew or another function of the same name give another digest.
+Functions of one digest compile to the same code. It is taken over bytecode, constants, defaults, closures and every
+global that is read, and recursively over the functions that are called; the function's name, line numbers and comments
+do not count. An edited helper, a changed constant or another function of the same name gives another digest.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ PACKAGE = Path(__file__).parents[1]
 """The folder of the package."""
 
 _LIBRARIES = ("numba", "numpy", "llvmlite")
-"""Packages whose functions a name stands for: their versions are part of what code depends on."""
+"""Packages whose functions are identified by name: machine code is kept by their versions."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Fingerprint:
     Parameters
     ----------
     digest
-        Of all that it computes with.
+        The digest.
     modules
-        The modules of the package whose functions it is made of.
+        The modules of the package that define it and the functions it calls.
     ours
-        Whether it is made of the package's own functions and of plain values alone.
+        Whether these are all the package's own functions, and their values plain ones.
     held
-        What the digest names by identity, which has to live as long as the digest is compared.
+        Objects that the digest identifies by their id, which have to live as long as the digest is compared.
     jitted
         The functions of others that numba has decorated, each after those it calls.
     """
@@ -51,7 +51,7 @@ class Fingerprint:
     jitted: tuple[Any, ...] = field(repr=False, compare=False)
 
     def renew(self) -> None:
-        """Have numba compile anew what it has compiled of others' functions: with the globals as they are now."""
+        """Have numba recompile the functions of others that it has decorated, with the present globals."""
         for function in self.jitted:
             function.recompile()
 
@@ -64,7 +64,7 @@ def fingerprint(function: Callable[..., Any]) -> Fingerprint:
 
 
 class _Walk:
-    """One pass through what a function is made of; each object is described where it is met first."""
+    """One pass over a function and all that it refers to; each object is described at its first occurrence."""
 
     def __init__(self) -> None:
         self.modules: set[str] = set()
@@ -75,7 +75,7 @@ class _Walk:
         self._within: set[int] = set()
 
     def of(self, value: Any, names: frozenset[str]) -> Iterator[str]:
-        """Describe a value; of modules and classes what is found under the names that are used."""
+        """Describe a value; of modules and classes the attributes of the given names."""
         if value is None or value is Ellipsis or type(value) in (bool, int, float, complex, str, bytes):
             yield f"{type(value).__name__} {value!r}"
             return
@@ -84,7 +84,7 @@ class _Walk:
         elif id(value) in self._met:
             yield f"met {self._met[id(value)]}"
         else:
-            if isinstance(value, FunctionType | ModuleType | type):  # not what may or may not be one object
+            if isinstance(value, FunctionType | ModuleType | type):  # other equal values may be one object or several
                 self._met[id(value)] = len(self._met)
             self._within.add(id(value))
             yield type(value).__qualname__
@@ -137,7 +137,7 @@ class _Walk:
         yield from self.of(function.__defaults__, names)
         yield from self.of(function.__kwdefaults__, names)
         for cell in function.__closure__ or ():
-            yield from self.of(_held_by(cell), names)
+            yield from self.of(_cell_contents(cell), names)
         for name in sorted(names & function.__globals__.keys()):
             yield f"global {name}"
             yield from self.of(function.__globals__[name], names)
@@ -163,7 +163,7 @@ class _Walk:
             yield from self.of(vars(holder)[name], names)
 
     def _other(self, value: Any, names: frozenset[str]) -> Iterator[str]:
-        """Describe what numba has decorated, what has a name in a library, or else say which object it is."""
+        """Describe a function that numba has decorated, or one of a library by its name; any other object by its id."""
         python = getattr(value, "py_func", None) or getattr(value, "__wrapped__", None)
         if isinstance(python, FunctionType):
             yield from self.of(getattr(value, "targetoptions", None), names)
@@ -190,8 +190,8 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-def _held_by(cell: Any) -> Any:
-    """Return what a closure's cell holds, an empty tuple for nothing yet."""
+def _cell_contents(cell: Any) -> Any:
+    """Return the contents of a closure's cell as a tuple, an empty one if it has none yet."""
     try:
         return (cell.cell_contents,)
     except ValueError:
@@ -217,11 +217,11 @@ def _of_package(file: str) -> bool:
 
 @cache
 def _of_library(file: str) -> bool:
-    """Whether a function's file is Python's own or of a package whose version is part of what code depends on."""
+    """Whether a function's file is of the standard library or of a package in `_LIBRARIES`."""
     if any(Path(file).is_relative_to(folder) for folder in _folders(_LIBRARIES)):
         return True
-    beneath = [Path(file).relative_to(folder) for folder in _folders(("os",)) if Path(file).is_relative_to(folder)]
-    return any(path.parts[0] not in ("site-packages", "dist-packages") for path in beneath)
+    relative = [Path(file).relative_to(folder) for folder in _folders(("os",)) if Path(file).is_relative_to(folder)]
+    return any(path.parts[0] not in ("site-packages", "dist-packages") for path in relative)
 
 
 def _folders(modules: Iterable[str]) -> list[Path]:

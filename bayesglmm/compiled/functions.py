@@ -1,4 +1,4 @@
-"""Special functions of the package as compiled code sees them."""
+"""The package's special functions, registered with numba so that compiled code inlines them."""
 
 from numba.extending import register_jitable
 
@@ -7,8 +7,8 @@ from bayesglmm.specify.families.special import exp, log
 
 __all__ = ["exp", "log"]
 
-_ANY_ORDER = ("log_ndtr", "mills", "_inverse_mills")
-"""Functions that take over how their caller's sums may be ordered."""
+_INHERITING = ("log_ndtr", "mills", "_inverse_mills")
+"""Functions that inherit their caller's fast-math flags."""
 
 _AS_WRITTEN = (
     "exp",
@@ -26,9 +26,9 @@ _AS_WRITTEN = (
     "_artanh_ratio",
     "_degree_9",
 )
-"""Functions whose sums in any order would undo what they are for; a product and a sum may be one instruction."""
+"""No reassociation: these rely on exact error-compensating sums. Fused multiply-adds are allowed."""
 
-for _function in _ANY_ORDER:
+for _function in _INHERITING:
     register_jitable(forceinline=True)(getattr(special, _function))
 for _function in _AS_WRITTEN:
     register_jitable(forceinline=True, fastmath={"contract"})(getattr(special, _function))

@@ -1,24 +1,15 @@
-"""The addresses of what a family, a link and a prior compute, each compiled once.
+"""What a family, a link and a prior compute, each compiled once: its address for compiled code, its call for Python."""
 
-Kernels are written over arrays one row at a time. Here they are given places in one workspace: arrays at fixed
-distances from one pointer, which the compiler sees do not overlap, so that it makes vector instructions of them.
-"""
-
-import ctypes
-import math
 from collections.abc import Callable
 from typing import Any
 
-from bayesglmm.compiled import functions as _functions  # noqa: F401  # what kernels call
-from bayesglmm.compiled.abi import FAMILY, LINK, PRIOR, further
-from bayesglmm.compiled.cache import compiled
+from bayesglmm.compiled.abi import FAMILY, LINK, PRIOR
+from bayesglmm.compiled.adapters import family_rows, link_rows, prior_density
+from bayesglmm.compiled.cache import Compiled, compiled
 from bayesglmm.compiled.fingerprint import fingerprint
-from bayesglmm.compiled.pieces import piece, summing
 from bayesglmm.compiled.plain import plain_family, plain_link
-from bayesglmm.compiled.workspace import CHUNK, Work
 from bayesglmm.errors import BayesGLMMError, FamilyError, InterfaceError, PriorError, warn_once
 from bayesglmm.specify.priors import Custom, Power, Prior
-from bayesglmm.specify.priors.custom_density import NEAR, WIDEST
 
 __all__ = [
     "family_address",
@@ -29,11 +20,6 @@ __all__ = [
     "warn_uncompiled",
 ]
 
-_LINK = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)
-_FAMILY = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, *[ctypes.c_void_p] * 5)
-
-_A, _B, _DA, _DB, _D_ETA = (CHUNK * place for place in (Work.A, Work.B, Work.DA, Work.DB, Work.D_ETA))
-
 
 def link_address(rows: Callable[..., None]) -> int:
     """Return the address of a link's rows.
@@ -43,7 +29,7 @@ def link_address(rows: Callable[..., None]) -> int:
     FamilyError
         If they are no function that numba compiles.
     """
-    return _address(LINK, _link(_python(rows)), rows, "link", FamilyError)
+    return _compiled(LINK, link_rows(rows), rows, "link", FamilyError).address
 
 
 def family_address(rows: Callable[..., float]) -> int:
@@ -54,7 +40,7 @@ def family_address(rows: Callable[..., float]) -> int:
     FamilyError
         If they are no function that numba compiles.
     """
-    return _address(FAMILY, _family(_python(rows)), rows, "family", FamilyError)
+    return _compiled(FAMILY, family_rows(rows), rows, "family", FamilyError).address
 
 
 def prior_address(prior: Prior) -> int:
@@ -65,83 +51,9 @@ def prior_address(prior: Prior) -> int:
     PriorError
         If it is no function that numba compiles.
     """
-    within = prior.inner if isinstance(prior, Power) else prior
-    kernel, named = _density(within)
-    if isinstance(prior, Power):
-        kernel = _power(kernel, prior.power)
-    return _address(PRIOR, kernel, named, "prior", PriorError)
-
-
-def _link(rows: Callable[..., None]) -> Callable[..., None]:
-    kernel = summing(rows)
-
-    def link_rows(n, work):
-        kernel(n, work, further(work, _A), further(work, _B), further(work, _DA), further(work, _DB))
-
-    return link_rows
-
-
-def _family(rows: Callable[..., float]) -> Callable[..., float]:
-    kernel = summing(rows)
-
-    def family_rows(n, y, trials, work, parameters, d_parameters):
-        a, b, da, db = further(work, _A), further(work, _B), further(work, _DA), further(work, _DB)
-        return kernel(n, y, trials, a, b, da, db, parameters, further(work, _D_ETA), d_parameters)
-
-    return family_rows
-
-
-def _density(prior: Prior) -> tuple[Callable[..., float], Callable[..., float]]:
-    """Return what is compiled of a prior, and whose name it goes by: the package's density or a user's function."""
-    if not isinstance(prior, Custom):
-        return _python(prior.density), prior.density
-    kernel = _own(prior.logpdf) if prior.slope is None else _own_with_slope(prior.logpdf, prior.slope)
-    return kernel, prior.logpdf
-
-
-def _power(density: Callable[..., float], power: float) -> Callable[..., float]:
-    """Return the density of θ, of which θ^power has a density that is known."""
-    inner = piece(density)
-
-    def power_density(x, a, b, c, slope):
-        value = inner(x**power, a, b, c, slope)
-        slope[0] = slope[0] * power * x ** (power - 1.0) + (power - 1.0) / x
-        return value + (power - 1.0) * math.log(x)
-
-    return power_density
-
-
-def _own(function: Callable[[float], float]) -> Callable[..., float]:
-    """Return the density of a user, differentiated by differences inside its bounds, lower (a) and upper (b)."""
-    logpdf = piece(function)
-
-    def own_density(x, a, b, c, slope):
-        reach = 1.0
-        if b < math.inf:
-            reach = (x - a) * (b - x) / (b - a)
-        elif a > -math.inf:
-            reach = x - a
-        h = reach * NEAR * (c if c < WIDEST or a == -math.inf else WIDEST)
-        near, far = logpdf(x + h) - logpdf(x - h), logpdf(x + 2.0 * h) - logpdf(x - 2.0 * h)
-        slope[0] = (8.0 * near - far) / (12.0 * h)
-        return logpdf(x)
-
-    return own_density
-
-
-def _own_with_slope(function: Callable[[float], float], derivative: Callable[[float], float]) -> Callable[..., float]:
-    logpdf, d_logpdf = piece(function), piece(derivative)
-
-    def own_density(x, a, b, c, slope):
-        slope[0] = d_logpdf(x)
-        return logpdf(x)
-
-    return own_density
-
-
-def _python(function: Any) -> Any:
-    """Return the function of Python that numba's decorators hold, if one has been used."""
-    return getattr(function, "py_func", function)
+    base = prior.inner if isinstance(prior, Power) else prior
+    written = base.logpdf if isinstance(base, Custom) else base.density
+    return _compiled(PRIOR, prior_density(prior), written, "prior", PriorError).address
 
 
 def link_call(rows: Callable[..., None]) -> Callable[[int, int], object]:
@@ -153,7 +65,7 @@ def link_call(rows: Callable[..., None]) -> Callable[[int, int], object]:
         If they are no function that numba compiles.
     """
     try:
-        return _LINK(link_address(rows))
+        return _compiled(LINK, link_rows(rows), rows, "link", FamilyError).call
     except InterfaceError as error:
         warn_uncompiled(error)
         return plain_link(rows)
@@ -168,7 +80,7 @@ def family_call(rows: Callable[..., float]) -> Callable[[int, int, int, int, int
         If they are no function that numba compiles.
     """
     try:
-        return _FAMILY(family_address(rows))
+        return _compiled(FAMILY, family_rows(rows), rows, "family", FamilyError).call
     except InterfaceError as error:
         warn_uncompiled(error)
         return plain_family(rows)
@@ -185,10 +97,12 @@ def warn_uncompiled(error: InterfaceError, sampler: str = "nutpie") -> None:
     )
 
 
-def _address(signature: Any, function: Any, named: Any, what: str, refusal: type[BayesGLMMError]) -> int:
-    name = f"{getattr(named, '__module__', '')}.{getattr(named, '__qualname__', type(named).__qualname__)}"
+def _compiled(signature: Any, function: Any, written: Any, what: str, refusal: type[BayesGLMMError]) -> Compiled:
+    """Compile or load a function; one of the user's own that does not compile is refused by the name it was written."""
+    name = f"{getattr(written, '__module__', '')}.{getattr(written, '__qualname__', type(written).__qualname__)}"
+    result = compiled(signature, name, frozenset({__name__}))(function)
     try:
-        return compiled(signature, name, frozenset({__name__}))(function).address
+        result.address  # noqa: B018  # compiles
     except InterfaceError as error:
         if fingerprint(function).ours or not _compiles():
             raise
@@ -196,12 +110,13 @@ def _address(signature: Any, function: Any, named: Any, what: str, refusal: type
             f"a {what} of your own cannot be compiled: {error}. What it computes has to be plain scalar Python over "
             'math, as in bayesglmm/specify/families; backend="pymc" samples without it'
         ) from error
+    return result
 
 
 def _compiles() -> bool:
     """Whether numba makes C functions of what is the package's own."""
     try:
-        return bool(compiled(LINK)(_link(_nothing)).address)
+        return bool(compiled(LINK)(link_rows(_nothing)).address)
     except InterfaceError:
         return False
 

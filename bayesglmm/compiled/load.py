@@ -1,4 +1,4 @@
-"""`load(built)`: machine code into memory, by LLVM without numba, which takes longer to import than to do this."""
+"""`load(built)`: machine code into memory, by LLVM alone; numba takes longer to import than this takes."""
 
 import platform
 import sys
@@ -11,8 +11,8 @@ import llvmlite.binding as llvm
 
 __all__ = ["Built", "load", "machine"]
 
-_kept: list[Any] = []
-"""The engines that hold the code: until the process ends, since addresses are handed on as numbers."""
+_engines: list[Any] = []
+"""The engines that own the code, kept to the end of the process: its addresses are plain numbers."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Built:
     entry
         The name of the C function in it.
     needs
-        The names of what it calls elsewhere.
+        The external symbols that it refers to.
     """
 
     code: bytes
@@ -36,22 +36,28 @@ class Built:
 
 @cache
 def machine() -> str:
-    """Return what code depends on beside its source: the processor, the system, the versions that make it."""
+    """Return what machine code depends on beside its source: processor, system, versions of the compilers."""
     versions = [sys.version.split()[0], *(version(package) for package in ("llvmlite", "numba", "numpy"))]
     features = llvm.get_host_cpu_features().flatten()
     return " ".join([llvm.get_process_triple(), llvm.get_host_cpu_name(), features, platform.machine(), *versions])
 
 
 def load(built: Built) -> int:
-    """Load a function for as long as the process runs, and return its address."""
+    """Load a function, for the rest of the process, and return its address.
+
+    Raises
+    ------
+    ImportError
+        If it refers to a symbol that neither the process nor numba's runtime has; LLVM would abort the process.
+    """
     engine = _engine()
     if _absent(built):
         _load_numba()
-    if absent := _absent(built):  # LLVM would end the process
-        raise ImportError(f"compiled code calls {absent[0]}, which is nowhere")
+    if absent := _absent(built):
+        raise ImportError(f"compiled code refers to {absent[0]}, which no loaded library defines")
     engine.add_object_file(llvm.ObjectFileRef.from_data(built.code))
     engine.finalize_object()
-    _kept.append(engine)
+    _engines.append(engine)
     return int(engine.get_function_address(built.entry))
 
 
@@ -60,7 +66,7 @@ def _absent(built: Built) -> list[str]:
 
 
 def _engine() -> Any:
-    """Return an engine of its own, so that names in one object meet none of another."""
+    """Return a new engine: one for each object, so that equal symbols in two do not clash."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine()
@@ -68,7 +74,7 @@ def _engine() -> Any:
 
 
 def _load_numba() -> None:
-    """Have numba tell LLVM where its own run time is, which code that holds arrays calls."""
+    """Register numba's runtime with LLVM, which code that holds arrays calls."""
     from numba.core.registry import cpu_target
     from numba.core.runtime import rtsys
 

@@ -6,17 +6,17 @@ functions take them; and what would call a C function by its address is compiled
 """
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from types import FunctionType
 from typing import Any
 
 from numba import carray, njit
 
-from bayesglmm.compiled import functions as _functions  # noqa: F401  # what kernels call
+from bayesglmm.compiled.adapters import family_rows, link_rows
 from bayesglmm.compiled.fingerprint import fingerprint
-from bayesglmm.compiled.workspace import CHUNK, WORK, Work
+from bayesglmm.compiled.rebuilt import rebuilt
+from bayesglmm.compiled.workspace import CHUNK, WORK
 
 __all__ = ["floats", "plain_family", "plain_link", "without_addresses", "words"]
 
@@ -24,7 +24,7 @@ _WORD = ctypes.c_int64
 _MEMMOVE = ctypes.cast(ctypes.memmove, ctypes.c_void_p).value or 0
 _doubles = ctypes.CFUNCTYPE(ctypes.POINTER(ctypes.c_double), _WORD, _WORD, _WORD)(_MEMMOVE)
 _integers = ctypes.CFUNCTYPE(ctypes.POINTER(_WORD), _WORD, _WORD, _WORD)(_MEMMOVE)
-"""memmove, which returns where it has moved to: of no bytes, a way from an address to a pointer."""
+"""memmove returns its first argument: of 0 bytes, it turns an address into a pointer."""
 
 _compiled = njit(error_model="numpy", nogil=True)
 
@@ -42,66 +42,57 @@ def words(address, n):
 
 
 @_compiled
-def _header(address, shape, kind):
-    return words(address, shape[0])
+def _further(array, n):
+    return array[n:]
 
 
 @dataclass(frozen=True)
-class _Same:
+class _ByDigest:
     """A function, equal to every other that computes the same."""
 
     function: Any = field(compare=False)
     digest: str
-
     renew: Callable[[], None] = field(compare=False)
 
     @classmethod
-    def of(cls, function: Any) -> "_Same":
-        found = fingerprint(function)
-        return cls(getattr(function, "py_func", function), found.digest, found.renew)
+    def of(cls, function: Any) -> "_ByDigest":
+        mark = fingerprint(function)
+        return cls(function, mark.digest, mark.renew)
 
 
 def plain_link(rows: Callable[..., None]) -> Callable[[int, int], None]:
     """Return a link's rows as a function of n and the address of the workspace."""
-    return _link(_Same.of(rows))  # type: ignore[no-any-return]  # numba has no types
+    return _link(_ByDigest.of(rows))  # type: ignore[no-any-return]  # numba has no types
 
 
 @cache
 def _link(rows):
     rows.renew()
-    kernel = _compiled(rows.function)
+    kernel = _compiled(link_rows(rows.function, _compiled, _further))
 
     @_compiled
-    def link_rows(n, work):
-        space = floats(work, WORK * CHUNK)
-        a, b, da, db = (
-            space[CHUNK * Work.A :], space[CHUNK * Work.B :], space[CHUNK * Work.DA :], space[CHUNK * Work.DB :]
-        )  # fmt: skip
-        kernel(n, space[CHUNK * Work.ETA :], a, b, da, db)
+    def call(n, work):
+        kernel(n, floats(work, WORK * CHUNK))
 
-    return link_rows
+    return call
 
 
 def plain_family(rows: Callable[..., float]) -> Callable[[int, int, int, int, int, int], float]:
     """Return a family's rows as a function of n and the addresses that they take as a C function."""
-    return _family(_Same.of(rows))  # type: ignore[no-any-return]  # numba has no types
+    return _family(_ByDigest.of(rows))  # type: ignore[no-any-return]  # numba has no types
 
 
 @cache
 def _family(rows):
     rows.renew()
-    kernel = _compiled(rows.function)
+    kernel = _compiled(family_rows(rows.function, _compiled, _further))
 
     @_compiled
-    def family_rows(n, y, trials, work, parameters, d_parameters):
-        space = floats(work, WORK * CHUNK)
-        a, b, da, db = (
-            space[CHUNK * Work.A :], space[CHUNK * Work.B :], space[CHUNK * Work.DA :], space[CHUNK * Work.DB :]
-        )  # fmt: skip
-        few = floats(parameters, CHUNK), floats(d_parameters, CHUNK)  # as many as are used
-        return kernel(n, floats(y, n), floats(trials, n), a, b, da, db, few[0], space[CHUNK * Work.D_ETA :], few[1])
+    def call(n, y, trials, work, parameters, d_parameters):
+        few, d_few = floats(parameters, CHUNK), floats(d_parameters, CHUNK)  # of which as many are read as there are
+        return kernel(n, floats(y, n), floats(trials, n), floats(work, WORK * CHUNK), few, d_few)
 
-    return family_rows
+    return call
 
 
 @cache
@@ -124,22 +115,5 @@ def without_addresses(function: Callable[..., Any], link: Any, family: Any) -> C
     def call_family(address, n, y, trials, work, parameters, d_parameters):
         return family(n, y, trials, work, parameters, d_parameters)
 
-    given = {"call_link": call_link, "call_family": call_family, "floats": floats, "words": words, "carray": _header}
-    made: Callable[..., Any] = _rebuilt(function, given, {})
-    return made
-
-
-def _rebuilt(function: Any, given: Mapping[str, Any], made: dict[str, Any]) -> Any:
-    """Return a function that calls those given by name in the place of its own, itself and through all it calls."""
-    name = function.__name__
-    if name not in made:
-        used = [used for used in function.__code__.co_names if used in function.__globals__]
-        globals_ = {used: function.__globals__[used] for used in used}
-        for used, value in globals_.items():
-            if used in given:
-                globals_[used] = given[used]
-            elif isinstance(python := getattr(value, "py_func", None), FunctionType):
-                globals_[used] = _rebuilt(python, given, made)
-        globals_["__name__"] = function.__module__
-        made[name] = _compiled(FunctionType(function.__code__, globals_, name, function.__defaults__))
-    return made[name]
+    replaced = {"call_link": call_link, "call_family": call_family, "floats": floats, "words": words}
+    return rebuilt(function, replaced, _compiled)

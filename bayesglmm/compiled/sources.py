@@ -1,7 +1,7 @@
-"""`sources(modules)`: a digest of the source of modules of the package and of all they import of it.
+"""`sources(modules)`: a digest of the source of modules of the package and of all that they import of it.
 
-What a function computes is also a matter of how it is decorated and of what is registered with numba beside it, which
-its fingerprint does not show; both stand in the sources. They are found by following the imports.
+What a function computes also depends on its decorators and on what modules register with numba, which its fingerprint
+does not show; the sources have both. They are found by following the imports.
 """
 
 import ast
@@ -19,15 +19,15 @@ _IMPORT = re.compile(rf"^[ \t]*(?:from|import)[ \t]+{_ROOT}\b[^(\n]*(?:\([^)]*\)
 
 @cache
 def sources(modules: frozenset[str]) -> str | None:
-    """Return the digest; None where the package stands without its sources, as in some bundles.
+    """Return the digest; None where the package is installed without its sources, as in some bundles.
 
     Raises
     ------
     ModuleNotFoundError
         If there is no module of one of the names.
     """
-    digest, found = hashlib.sha256(), reached(modules)
-    for name in sorted(found):
+    digest = hashlib.sha256()
+    for name in sorted(reached(modules)):
         text = _source(name)
         if text is None:
             return None
@@ -37,14 +37,14 @@ def sources(modules: frozenset[str]) -> str | None:
 
 def reached(modules: frozenset[str]) -> frozenset[str]:
     """Return modules and all of the package that they import, directly or not."""
-    found: set[str] = set()
+    visited: set[str] = set()
     waiting = sorted(modules)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
+        if name not in visited:
+            visited.add(name)
             waiting += imports(_source(name) or "")
-    return frozenset(found)
+    return frozenset(visited)
 
 
 def imports(text: str) -> list[str]:
@@ -75,7 +75,7 @@ def _has(package: str, name: str) -> bool:
 
 @cache
 def _source(name: str) -> str | None:
-    """Return the source of a module, None where it is not kept."""
+    """Return the source of a module, None where there is none."""
     get_source = getattr(_spec(name).loader, "get_source", None)
     text: str | None = get_source(name) if get_source is not None else None
     return text

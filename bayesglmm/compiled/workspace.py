@@ -1,4 +1,4 @@
-"""The workspace of a chunk of rows, through which links and families hand on what they compute."""
+"""The workspace of a chunk of rows: the arrays through which links and families pass on what they compute."""
 
 from enum import IntEnum, auto
 
@@ -6,7 +6,7 @@ __all__ = ["CHUNK", "WORK", "FromZero", "Work"]
 
 
 class FromZero(IntEnum):
-    """Names of places, counted from 0."""
+    """An enumeration counted from 0."""
 
     @staticmethod
     def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
@@ -14,20 +14,28 @@ class FromZero(IntEnum):
 
 
 class Work(FromZero):
-    """The arrays of a chunk of rows, one after another."""
+    """The arrays of a chunk of rows, CHUNK doubles each, one after another; the link writes A to DB (`Link.rows`)."""
 
     ETA = auto()
+    """η."""
     A = auto()
+    """μ, or log μ under a link to probabilities."""
     B = auto()
+    """log μ, or log(1 − μ)."""
     DA = auto()
+    """∂A/∂η."""
     DB = auto()
+    """∂B/∂η."""
     D_ETA = auto()
+    """∂ log f/∂η, which the family writes."""
 
 
 CHUNK = 1032
 """Rows worked on at a time, so that what is written is still in the cache when it is read.
 
-Shorter chunks read many rows more slowly from memory; arrays whole pages apart would share few places of the cache.
+Shorter chunks stream many rows more slowly. 1032, not 1024: strides that are multiples of 4 KiB map to the same cache
+sets.
 """
 
 WORK = len(Work)
+"""The number of these arrays."""

@@ -1,6 +1,5 @@
 """`compile_density(model)`: a model as a compiled log density, in coordinates chosen for it."""
 
-import ctypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from bayesglmm.logdensity.arrow_matrix import Arrow, Shape, lifted
 from bayesglmm.logdensity.data_rows import Rows
 from bayesglmm.logdensity.evaluator import FLOOR, Evaluator, curvature
-from bayesglmm.logdensity.header import Bound, Coordinates, sd_places
+from bayesglmm.logdensity.header import Bound, Coordinates, ModelData, sd_places
 from bayesglmm.logdensity.joint_coordinates import condition_together
 from bayesglmm.logdensity.laplace import marginal_mode
 from bayesglmm.logdensity.logp_kernel import expand, log_density
@@ -34,9 +33,6 @@ _FEW_LEVELS, _UNCERTAIN = 9, 0.28
 
 _MOST_PAIRS, _LEAST_WORK = 1_000_000, 500
 """The most products of a factorisation at every step where it is asked for; what the density takes without its rows."""
-
-_WORD, _POINTER = ctypes.c_uint64, ctypes.c_void_p
-_EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, _WORD, _WORD, _POINTER, _POINTER, _POINTER)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +120,8 @@ def find_coordinates(
     the rest. `together` asks for the first wherever it is possible (True) or nowhere (False).
     """
     rows = rows or Rows.of(model)
-    bound = Bound.of(model, rows=rows)
+    data = ModelData.of(model, rows)
+    bound = data.bound()
     density = _evaluator(model, bound, rows)
     shape = density.shape
     units, about = np.ones(shape.globals), scales(model.design, model.family)
@@ -145,7 +142,7 @@ def find_coordinates(
         return found
     mode, marginal = found
     known, pull = pseudo_data(density, mode, sds)
-    density = _evaluator(model, Bound.of(model, Coordinates(known, pull), rows=rows), rows)
+    density = _evaluator(model, data.bound(Coordinates(known, pull)), rows)
     middle = mode.copy()
     middle[shape.globals :] = 0.0  # what the effects' coordinates are at the mode
     arrow = curvature(density, middle, units)
@@ -184,7 +181,7 @@ def variables(model: Model, bound: Bound, point: Array) -> dict[str, Array]:
     shapes = posterior_shapes(model)
     sizes = [int(np.prod(shape)) for shape in shapes.values()]
     out = np.empty(sum(sizes))
-    _EXPAND(expand.address)(bound.dim, out.size, point.ctypes.data, out.ctypes.data, bound.header.ctypes.data)
+    expand.call(bound.dim, out.size, point.ctypes.data, out.ctypes.data, bound.header.ctypes.data)
     pieces = np.split(out, np.cumsum(sizes)[:-1])
     return {name: piece.reshape(shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)}
 

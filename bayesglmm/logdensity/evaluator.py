@@ -1,8 +1,6 @@
 """The log density at points, its curvature by differences, and that of the effects from the rows' own."""
 
-import ctypes
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,11 +14,6 @@ from bayesglmm.logdensity.logp_kernel import expand, information, log_density
 __all__ = ["FLOOR", "STEP", "Evaluator", "curvature"]
 
 type Array = NDArray[np.float64]
-
-_POINTER = ctypes.c_void_p
-_LOGP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER, _POINTER)
-_INFORMATION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER)
-_EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, _POINTER, _POINTER, _POINTER)
 
 STEP = 1e-4
 """How far globals are moved for a difference, in natural units."""
@@ -56,14 +49,6 @@ class Evaluator:
     rows: Rows
     shape: Shape
 
-    @cached_property
-    def _log_density(self) -> Any:
-        return _LOGP(log_density.address)
-
-    @cached_property
-    def _information(self) -> Any:
-        return _INFORMATION(information.address)
-
     @property
     def dim(self) -> int:
         """The number of coordinates."""
@@ -73,7 +58,7 @@ class Evaluator:
         """Return the log density and its gradient (dim,); −inf and zeros where it is not finite."""
         gradient, value = np.empty(self.dim), np.empty(1)
         data = [array.ctypes.data for array in (x, gradient, value, self.header)]
-        if self._log_density(self.dim, *data):
+        if log_density.call(self.dim, *data):
             return -np.inf, np.zeros(self.dim)
         return float(value[0]), gradient
 
@@ -82,7 +67,7 @@ class Evaluator:
         effects = self.dim - self.shape.globals
         p = int(self.header[Header.SLOPES] + self.header[Header.INTERCEPT])
         out = np.empty(self.dim)  # β and the other globals on their own scale, then the effects
-        _EXPAND(expand.address)(self.dim, out.size, x.ctypes.data, out.ctypes.data, self.header.ctypes.data)
+        expand.call(self.dim, out.size, x.ctypes.data, out.ctypes.data, self.header.ctypes.data)
         return out[:p].copy(), out[len(out) - effects :].copy()
 
     def line(self, x: Array, step: Array, value: float, gain: float, halvings: int) -> tuple[float, float, Array]:
@@ -159,7 +144,7 @@ class Evaluator:
         """Return the weights W of the rows, (n,), and the blocks as rows see them."""
         n, blocks = self.rows.n, self.shape.blocks
         out = np.empty(n + sum(k * k for _, k in blocks))
-        self._information(self.dim, out.size, *(array.ctypes.data for array in (x, out, self.header)))
+        information.call(self.dim, out.size, *(array.ctypes.data for array in (x, out, self.header)))
         ends = n + np.cumsum([k * k for _, k in blocks])
         roots = [out[end - k * k : end].reshape(k, k) for end, (_, k) in zip(ends, blocks, strict=True)]
         return out[:n], [

@@ -1,28 +1,31 @@
-"""A model's data, sizes and constants behind one header of addresses, in given coordinates."""
+"""`ModelData.of(model, rows).bound(coordinates)`: a model behind one header of addresses, in given coordinates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesglmm.compiled.abi import ALLOCATE, RELEASE
 from bayesglmm.compiled.kernels import family_address, link_address, prior_address
+from bayesglmm.compiled.table import Filled
 from bayesglmm.compiled.workspace import CHUNK, WORK
-from bayesglmm.logdensity.coordinates import CONDITIONED, SIGNED
 from bayesglmm.logdensity.data_rows import Rows
 from bayesglmm.logdensity.joint_precision import JointPrecision
-from bayesglmm.logdensity.layout import BLOCK_SIZE, HEADER_SIZE, JOINT_SIZE, PART_SIZE, Block, Header, Joint, Part
+from bayesglmm.logdensity.layout import Block, Header, Joint, Part, Transform
 from bayesglmm.logdensity.whitening import Whitening
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.priors import Beta, Prior
 from bayesglmm.specify.priors.scales import scales
 
-__all__ = ["Bound", "Coordinates", "centre_of", "sd_places"]
+__all__ = ["Bound", "Coordinates", "ModelData", "centre_of", "sd_places"]
 
-_APART = 1e-5
-"""How far apart slopes by η are taken for their difference, in units of the response's scale on η."""
+type Values = dict[Any, int | NDArray[Any]]
+"""Entries of a table by member."""
+
+_DIFFERENCE_STEP = 1e-5
+"""The absolute step of differences by η, in units of the response's scale on η."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,26 +34,26 @@ class Coordinates:
 
     Parameters
     ----------
-    known
-        One (k, k, m) a block: A, the information of each level's rows on its b.
-    pull
-        One (k, m) a block: h, with A the log likelihood hᵀb − bᵀAb/2 that stands for the rows of a level.
+    information
+        One (k, k, m) a block: A of each level, of the log likelihood hᵀb − bᵀAb/2 that stands for its rows.
+    linear
+        One (k, m) a block: h.
     whitening
         The linear map to these coordinates, None for none.
     joint
-        What conditions coefficients and effects together, in the place of `known` and `pull`; None for these.
+        The joint precision of coefficients and effects, in the place of the first two; None for these.
     signed
         By the number of a global that is an sd with a sign: up to where its coordinate is nearly linear.
     """
 
-    known: tuple[NDArray[np.float64], ...]
-    pull: tuple[NDArray[np.float64], ...]
+    information: tuple[NDArray[np.float64], ...]
+    linear: tuple[NDArray[np.float64], ...]
     whitening: Whitening | None = None
     joint: JointPrecision | None = None
     signed: Mapping[int, float] = field(default_factory=dict)
 
     @classmethod
-    def plain(cls, model: Model) -> "Coordinates":
+    def plain(cls, model: Model) -> Self:
         """Return the coordinates of the PyMC graph: every level non-centred, no map."""
         sizes = [(block.size, len(block.levels)) for block in model.design.blocks]
         return cls(tuple(np.zeros((k, k, m)) for k, m in sizes), tuple(np.zeros((k, m)) for k, m in sizes))
@@ -65,7 +68,7 @@ class Bound:
     header
         The array of sizes, flags and addresses that the compiled functions read.
     kept
-        The arrays whose addresses the header holds; they live as long as this does.
+        The arrays whose addresses the header and its tables hold; they live as long as this does.
     priors
         The prior of every global coordinate, in order.
     dim
@@ -86,91 +89,145 @@ class Bound:
         rows: Rows | None = None,
         prior_only: bool = False,
     ) -> "Bound":
-        """Bind a model: in the coordinates of the PyMC graph unless others are given, row by row unless merged."""
-        coordinates = coordinates or Coordinates.plain(model)
+        """Bind a model once: in the coordinates of the PyMC graph for None, row by row unless merged."""
+        return ModelData.of(model, rows).bound(coordinates, prior_only=prior_only)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelData:
+    """What the density reads of a model whatever the coordinates: rows, priors, compiled family and link.
+
+    Parameters
+    ----------
+    model
+        The model.
+    rows
+        Its rows.
+    priors
+        The prior of every global, in order.
+    dim
+        The number of coordinates.
+    entries
+        What of this stands in the header.
+    blocks
+        The same of each row of the block table.
+    sizes
+        The sizes by which the layout states shapes, beside those that stand in the tables.
+    """
+
+    model: Model
+    rows: Rows
+    priors: tuple[Prior, ...]
+    dim: int
+    entries: Values
+    blocks: tuple[Values, ...]
+    sizes: Mapping[str, int]
+
+    @classmethod
+    def of(cls, model: Model, rows: Rows | None = None) -> Self:
+        """Gather what a model brings: the rows of the data unless merged ones are given."""
         rows = rows or Rows.of(model)
-        design, centre = model.design, centre_of(model)
-        globals_ = _global_priors(model)
-        parameters = len(model.family.parameters)
-        kept: dict[str, NDArray[Any]] = {
-            "x": np.ascontiguousarray((rows.x - centre).T),
-            "y": _floats(rows.y),
-            "centre": _floats(centre),
-            "apart": np.array([_APART * scales(design, model.family).response]),
-            "prior_calls": np.array([prior_address(prior) for prior in globals_], dtype=np.int64),
-            "prior_numbers": np.array([_numbers(prior) for prior in globals_], dtype=np.float64),
-            "transforms": np.array([_transform(prior) for prior in globals_], dtype=np.int64),
+        priors = _global_priors(model)
+        dim = len(priors) + sum(block.size * len(block.levels) for block in model.design.blocks)
+        offset, offset_varies = _chunk_if_equal(rows.offset)
+        trials, trials_vary = _chunk_if_equal(rows.trials)
+        sizes = {"dim": dim, "CHUNK": CHUNK, "WORK": WORK, "rows of offset": len(offset), "rows of trials": len(trials)}
+        entries: Values = {
+            **_numbers(model, rows, priors),
+            Header.OFFSET: offset,
+            Header.OFFSET_VARIES: offset_varies,
+            Header.TRIALS: trials,
+            Header.TRIALS_VARY: trials_vary,
         }
-        kept["offset"], offset_varies = _each(rows.offset)
-        kept["trials"], trials_vary = _each(rows.trials)
-        table, arrays, dim, space = _block_table(model, rows, coordinates, len(globals_))
-        kept["block_table"] = table
-        for number, linear_to in coordinates.signed.items():
-            kept["transforms"][number], kept["prior_numbers"][number, 4] = SIGNED, linear_to
+        return cls(model, rows, priors, dim, entries, _blocks(model, rows, len(priors)), sizes)
+
+    def bound(self, coordinates: Coordinates | None = None, *, prior_only: bool = False) -> Bound:
+        """Bind to the compiled density, in the coordinates of the PyMC graph for None."""
+        coordinates = coordinates or Coordinates.plain(self.model)
+        joint, whitening = coordinates.joint, coordinates.whitening
+        tables = self._block_rows(coordinates)
+        blocks = np.array([row.row for row in tables], dtype=np.int64).reshape(len(tables), len(Block))
+        if joint is not None:
+            tables.append(_joint_table(joint, blocks, tables[-1].space if tables else 0))
+        values: Values = {
+            **self.entries,
+            **self._transforms(coordinates),
+            Header.BLOCK_TABLE: blocks,
+            Header.LIKELIHOOD: int(not prior_only),
+            Header.WHITENED: int(whitening is not None),
+            Header.JOINT: 0 if joint is None else tables[-1].row,
+            Header.ALLOCATE: ALLOCATE,
+            Header.RELEASE: RELEASE,
+            Header.SPACE: 0,
+            **({} if whitening is None else _map(whitening)),
+        }
+        header = Filled.of(values, self.sizes, tables[-1].space if tables else 0)
+        header.row[Header.SPACE] = header.space
+        kept = [array for filled in (header, *tables) for array in filled.arrays]
+        return Bound(header.row, tuple(kept), self.priors, self.dim)
+
+    def _block_rows(self, coordinates: Coordinates) -> list[Filled]:
+        """Return the rows of the block table, one after another in the workspace."""
+        filled: list[Filled] = []
+        pairs = zip(coordinates.information, coordinates.linear, strict=True)
+        for block, (information, vector) in zip(self.blocks, pairs, strict=True):
+            values = {
+                **block,
+                Block.INFORMATION: np.ascontiguousarray(information),
+                Block.LINEAR: np.ascontiguousarray(vector),
+            }
+            filled.append(Filled.of(values, {"n": self.rows.n}, filled[-1].space if filled else 0))
         if coordinates.joint is not None:
-            kept["transforms"][coordinates.joint.where] = CONDITIONED
-            kept["joint"], more, space = _joint_table(coordinates.joint, table, space)
-            arrays += more
-        sizes = {"core": 0, "leaves": 0, "leaf_columns": 0}
-        if coordinates.whitening is not None:
-            kept |= coordinates.whitening.arrays()
-            sizes = coordinates.whitening.sizes()
-        effects = dim - len(globals_)
-        workspace, space = _places(
-            {
-                "point": dim,
-                "moved": dim,
-                "values": len(globals_),
-                "slopes": len(globals_),
-                "effects": effects,
-                "d_effects": effects,
-                "d_parameters": parameters,
-                "eta": CHUNK,
-                "work": WORK * CHUNK,
-            },
-            space,
-        )
-        header = np.zeros(HEADER_SIZE, dtype=np.int64)
-        for name, value in {
-            "rows": rows.n,
-            "slopes": len(centre),
-            "intercept": int(design.has_intercept),
-            "globals": len(globals_),
-            "blocks": len(design.blocks),
-            "parameters": parameters,
-            "family": family_address(model.family.rows),
-            "link": link_address(model.family.link.rows),
-            "first_parameter": len(globals_) - parameters,
-            "likelihood": int(not prior_only),
-            "whitened": int(coordinates.whitening is not None),
-            **sizes,
-            "offset_varies": offset_varies,
-            "trials_vary": trials_vary,
-            "allocate": ALLOCATE,
-            "release": RELEASE,
-            "space": space,
-            **workspace,
-            **{name: array.ctypes.data for name, array in kept.items()},
-        }.items():
-            header[Header[name.upper()]] = value
-        return cls(header, (*kept.values(), *arrays), globals_, dim)
+            for table, first in zip(filled, coordinates.joint.pattern.first, strict=True):
+                table.row[Block.FIRST_VARIABLE] = first
+        return filled
+
+    def _transforms(self, coordinates: Coordinates) -> Values:
+        transforms = np.array([_transform(prior) for prior in self.priors], dtype=np.int64)
+        numbers = np.array([[*prior.constants(), *prior.bounds] for prior in self.priors], dtype=np.float64)
+        for place, linear_to in coordinates.signed.items():
+            transforms[place], numbers[place, 4] = Transform.SIGNED, linear_to
+        if coordinates.joint is not None:
+            transforms[coordinates.joint.where] = Transform.CONDITIONED
+        return {Header.TRANSFORMS: transforms, Header.PRIOR_NUMBERS: numbers.reshape(-1, 5)}
 
 
 def sd_places(model: Model) -> list[slice]:
     """Return where the sds of each block stand among the globals; its partial correlations follow them."""
-    places, at = [], int(model.design.has_intercept) + len(model.priors.slopes)
+    places, first = [], int(model.design.has_intercept) + len(model.priors.slopes)
     for block in model.design.blocks:
-        places.append(slice(at, at + block.size))
-        at += block.size + (block.size * (block.size - 1) // 2 if block.correlated else 0)
+        places.append(slice(first, first + block.size))
+        first += block.size + (block.size * (block.size - 1) // 2 if block.correlated else 0)
     return places
 
 
 def centre_of(model: Model) -> NDArray[np.float64]:
-    """Return what is taken off the columns of the slopes, (p,): their means, if the intercept is a centred one."""
+    """Return what is subtracted from the columns of the slopes, (p,): their means, if the intercept is centred."""
     design = model.design
     columns = design.x[:, 1:] if design.has_intercept else design.x
     centred = design.has_intercept and model.priors.centred
     return columns.mean(axis=0) if centred else np.zeros(columns.shape[1])
+
+
+def _numbers(model: Model, rows: Rows, priors: Sequence[Prior]) -> Values:
+    """Return the entries of the header that are sizes, data and functions."""
+    design, centre, parameters = model.design, centre_of(model), len(model.family.parameters)
+    return {
+        Header.ROWS: rows.n,
+        Header.SLOPES: len(centre),
+        Header.INTERCEPT: int(design.has_intercept),
+        Header.GLOBALS: len(priors),
+        Header.BLOCKS: len(design.blocks),
+        Header.PARAMETERS: parameters,
+        Header.FIRST_PARAMETER: len(priors) - parameters,
+        Header.X: np.ascontiguousarray((rows.x - centre).T),
+        Header.Y: _floats(rows.y),
+        Header.CENTRE: _floats(centre),
+        Header.DIFFERENCE_STEP: np.array([_DIFFERENCE_STEP * scales(design, model.family).response]),
+        Header.PRIORS: np.array([prior_address(prior) for prior in priors], dtype=np.int64),
+        Header.FAMILY: family_address(model.family.rows),
+        Header.LINK: link_address(model.family.link.rows),
+    }
 
 
 def _global_priors(model: Model) -> tuple[Prior, ...]:
@@ -187,102 +244,81 @@ def _global_priors(model: Model) -> tuple[Prior, ...]:
     return (*listed, *(priors.parameters[parameter.name].prior for parameter in model.family.parameters))
 
 
-def _block_table(
-    model: Model, rows: Rows, coordinates: Coordinates, first_z: int
-) -> tuple[NDArray[np.int64], list[NDArray[Any]], int, int]:
-    """Return the block table, the arrays it points at, the number of coordinates, and the workspace it needs."""
-    blocks = model.design.blocks
-    table = np.zeros((max(len(blocks), 1), BLOCK_SIZE), dtype=np.int64)
-    kept: list[NDArray[Any]] = []
-    z_at, space = first_z, 0
-    for number, (block, sds) in enumerate(zip(blocks, sd_places(model), strict=True)):
-        arrays: dict[str, NDArray[Any]] = {
-            "index": np.ascontiguousarray(rows.index[number], dtype=np.int32),
-            "z": np.ascontiguousarray(rows.z[number].T),
-            "known": np.ascontiguousarray(coordinates.known[number]),
-            "pull": np.ascontiguousarray(coordinates.pull[number]),
-        }
-        k, m = block.size, len(block.levels)
-        small = dict.fromkeys(("lower", "root", "d_root"), k * k)
-        each = dict.fromkeys(("shift", "d_shift", "unit", "d_unit", "d_own"), k * m)
-        workspace, space = _places({**small, "factor": k * k * m, "d_factor": k * k * m, **each}, space)
-        entries = {
-            "columns": k,
-            "levels": m,
-            "correlated": int(block.correlated),
-            "first_sd": sds.start,
-            "first_partial": sds.stop,
-            "first_z": z_at,
-            "intercept_only": int(block.columns == ("Intercept",)),
-            **workspace,
-            **{name: array.ctypes.data for name, array in arrays.items()},
-        }
-        for name, value in entries.items():
-            table[number, Block[name.upper()]] = value
-        kept += arrays.values()
-        z_at += k * m
-    return table, kept, z_at, space
+def _blocks(model: Model, rows: Rows, first_coordinate: int) -> tuple[Values, ...]:
+    """Return the entries of the block table that no coordinates change, block by block."""
+    entries: list[Values] = []
+    for number, (block, sds) in enumerate(zip(model.design.blocks, sd_places(model), strict=True)):
+        entries.append(
+            {
+                Block.COLUMNS: block.size,
+                Block.LEVELS: len(block.levels),
+                Block.CORRELATED: int(block.correlated),
+                Block.FIRST_SD: sds.start,
+                Block.FIRST_PARTIAL: sds.stop,
+                Block.FIRST_COORDINATE: first_coordinate,
+                Block.FIRST_VARIABLE: 0,
+                Block.INDEX: np.ascontiguousarray(rows.index[number], dtype=np.int32),
+                Block.Z: _floats(rows.z[number].T),
+                Block.INTERCEPT_ONLY: int(block.columns == ("Intercept",)),
+            }
+        )
+        first_coordinate += block.size * len(block.levels)
+    return tuple(entries)
 
 
-def _joint_table(
-    joint: JointPrecision, blocks: NDArray[np.int64], space: int
-) -> tuple[NDArray[np.int64], list[NDArray[Any]], int]:
-    """Return the table of what is conditioned together, the arrays it points at, and the workspace it needs.
-
-    The first variable of each block is written into its row of the block table.
-    """
-    pattern, d = joint.pattern, joint.pattern.size
-    entries, listed = len(pattern.row_columns), pattern.part_table()
-    blocks[: len(pattern.first), Block.FIRST_VARIABLE] = pattern.first
-    both = dict.fromkeys(("factor", "d_factor"), d + entries)
-    each = dict.fromkeys(("variables", "d_variables", "shift", "d_shift"), d)
-    workspace, space = _places({"one": 1, "nothing": 1, **both, **each}, space)
-    parts = np.zeros((len(listed), PART_SIZE), dtype=np.int64)
-    roots = np.r_[blocks[: len(pattern.first), Block.AT_ROOT], workspace["at_one"]]  # the last of coefficients, −1
-    d_roots = np.r_[blocks[: len(pattern.first), Block.AT_D_ROOT], workspace["at_nothing"]]
-    parts[:, [Part.AT_LEFT, Part.AT_RIGHT]] = roots[listed[:, :2]]
-    parts[:, [Part.AT_D_LEFT, Part.AT_D_RIGHT]] = d_roots[listed[:, :2]]
-    parts[:, [Part.ROWS, Part.COLUMNS, Part.COUNT, Part.FIRST]] = listed[:, 2:]
-    arrays: dict[str, NDArray[Any]] = {
-        "part_table": parts,
-        "target_start": np.ascontiguousarray(pattern.target_start, dtype=np.int64),
-        "where": np.ascontiguousarray(joint.where, dtype=np.int32),
-        **{name: _floats(getattr(joint, name)) for name in ("precision", "pull", "information")},
-        **{
-            name: np.ascontiguousarray(getattr(pattern, name), dtype=np.int32)
-            for name in ("places", "row_start", "row_columns", "targets", "runs")
-        },
+def _joint_table(joint: JointPrecision, blocks: NDArray[np.int64], space: int) -> Filled:
+    """Return the table of the joint precision, with that of its parts."""
+    pattern, parts = joint.pattern, joint.pattern.part_table()
+    values: Values = {
+        Joint.VARIABLES: pattern.size,
+        Joint.COEFFICIENTS: len(joint.where),
+        Joint.ENTRIES: len(pattern.row_columns),
+        Joint.PARTS: len(parts),
+        Joint.COEFFICIENT_GLOBALS: _small(joint.where),
+        Joint.PRECISION: _floats(joint.precision),
+        Joint.LINEAR: _floats(joint.pull),
+        Joint.PART_TABLE: (table := np.zeros((len(parts), len(Part)), dtype=np.int64)),
+        Joint.INFORMATION: _floats(joint.information),
+        Joint.PLACES: _small(pattern.places),
+        Joint.ROW_START: _small(pattern.row_start),
+        Joint.ROW_COLUMNS: _small(pattern.row_columns),
+        Joint.TARGET_START: np.ascontiguousarray(pattern.target_start, dtype=np.int64),
+        Joint.TARGETS: _small(pattern.targets),
+        Joint.CONTIGUOUS: _small(pattern.runs),
     }
-    table = np.zeros(JOINT_SIZE, dtype=np.int64)
-    for name, value in {
-        "variables": d,
-        "coefficients": len(joint.where),
-        "entries": entries,
-        "parts": len(parts),
-        **workspace,
-        **{name: array.ctypes.data for name, array in arrays.items()},
-    }.items():
-        table[Joint[name.upper()]] = value
-    return table, list(arrays.values()), space
+    filled = Filled.of(values, {"entries of K": len(pattern.places), "targets": len(pattern.targets)}, space)
+    roots = np.r_[blocks[:, Block.AT_ROOT], filled.row[Joint.AT_ONE]]  # the last stands for coefficients, block −1
+    d_roots = np.r_[blocks[:, Block.AT_D_ROOT], filled.row[Joint.AT_D_ONE]]
+    for row, (left, right, *numbers) in zip(table, parts, strict=True):
+        row[[Part.AT_LEFT, Part.AT_RIGHT]] = roots[[left, right]]
+        row[[Part.AT_D_LEFT, Part.AT_D_RIGHT]] = d_roots[[left, right]]
+        row[[Part.ROWS, Part.COLUMNS, Part.COUNT, Part.FIRST]] = numbers
+    return filled
 
 
-def _places(sizes: Mapping[str, int], start: int) -> tuple[dict[str, int], int]:
-    """Return where arrays of these sizes stand one after another, by their names in header or block, and the end."""
-    ends = np.cumsum([start, *sizes.values()])
-    return {f"at_{name}": int(end) for name, end in zip(sizes, ends[:-1], strict=True)}, int(ends[-1])
+def _map(whitening: Whitening) -> Values:
+    """Return the entries of the header that make up the linear map."""
+    k, _, m = whitening.leaf_roots.shape
+    return {
+        Header.CORE: len(whitening.core_root),
+        Header.LEAVES: m,
+        Header.LEAF_COLUMNS: k,
+        Header.PLACES: np.ascontiguousarray(whitening.places, dtype=np.int64),
+        Header.MIDDLE: _floats(whitening.middle),
+        Header.CORE_ROOT: _floats(whitening.core_root),
+        Header.LEAF_ROOTS: _floats(whitening.leaf_roots),
+        Header.STRIPS: _floats(whitening.strips),
+    }
 
 
-def _numbers(prior: Prior) -> list[float]:
-    return [*prior.constants(), *prior.bounds]
-
-
-def _transform(prior: Prior) -> int:
-    """Return 0 for the whole line, 1 for above a lower bound, 2 for an interval."""
+def _transform(prior: Prior) -> Transform:
     lower, upper = prior.bounds
-    return 2 if np.isfinite(upper) else int(np.isfinite(lower))
+    if np.isfinite(upper):
+        return Transform.BETWEEN
+    return Transform.ABOVE if np.isfinite(lower) else Transform.WHOLE_LINE
 
 
-def _each(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+def _chunk_if_equal(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     """Return values of rows and 1, or a chunk of them and 0 if all are equal: less to read where rows are many."""
     if np.all(values == values[:1]):
         return np.full(CHUNK, values[0] if len(values) else 0.0), 0
@@ -291,3 +327,7 @@ def _each(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
 
 def _floats(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.ascontiguousarray(values, dtype=np.float64)
+
+
+def _small(values: NDArray[Any]) -> NDArray[np.int32]:
+    return np.ascontiguousarray(values, dtype=np.int32)

@@ -18,7 +18,7 @@ from scipy import optimize
 
 from bayesglmm.logdensity.arrow_matrix import lifted
 from bayesglmm.logdensity.evaluator import STEP, Evaluator
-from bayesglmm.logdensity.header import Bound, Coordinates, centre_of
+from bayesglmm.logdensity.header import Coordinates, ModelData, centre_of
 from bayesglmm.logdensity.joint_precision import JointPattern, JointPrecision
 from bayesglmm.logdensity.pseudo_data import pseudo_data
 from bayesglmm.logdensity.whitening import Whitening
@@ -94,8 +94,9 @@ def condition_together(
     pattern = JointPattern.of(density.rows, density.shape.blocks, columns, most)
     if pattern is None:
         return None
-    prior = _prior_precision(model, density, start, units)
-    search = _Search(model, density, tuple(sds), columns, pattern, prior)
+    data = ModelData.of(model, density.rows)
+    prior = _prior_precision(data, density, start, units)
+    search = _Search(model, data, density, tuple(sds), columns, pattern, prior)
     try:
         with np.errstate(all="ignore"):
             return _found(search, start[: density.shape.globals])
@@ -150,7 +151,7 @@ def _whitened(search: "_Search", joint: JointPrecision, rest: NDArray[np.int64],
         strips=np.zeros((len(rest), len(others), 1)),
     )
     of_sds = np.concatenate([spread[place] for place in search.sds])
-    return Together(Coordinates(plain.known, plain.pull, whitening, joint, signed), of_sds)
+    return Together(Coordinates(plain.information, plain.linear, whitening, joint, signed), of_sds)
 
 
 def _signed(
@@ -187,7 +188,7 @@ class _Conditioned:
         signed: Mapping[int, float] | None = None,
     ) -> "_Conditioned":
         plain, rows = Coordinates.plain(search.model), search.density.rows
-        bound = Bound.of(search.model, replace(plain, joint=joint, signed=signed or {}), rows=rows)
+        bound = search.data.bound(replace(plain, joint=joint, signed=signed or {}))
         return cls(search, Evaluator(bound.header, bound.kept, rows, search.density.shape), rest)
 
     def point(self, theta: Array) -> Array:
@@ -244,6 +245,7 @@ class _Search:
     """What stays the same as pseudo-data and modes are found in turn."""
 
     model: Model
+    data: ModelData
     density: Evaluator
     sds: tuple[slice, ...]
     columns: Array
@@ -344,10 +346,10 @@ def _columns(model: Model, density: Evaluator) -> Array:
     return np.column_stack([ones, density.rows.x - centre_of(model)])[:, _unbounded(model)]
 
 
-def _prior_precision(model: Model, density: Evaluator, start: Array, units: Array) -> Array:
+def _prior_precision(data: ModelData, density: Evaluator, start: Array, units: Array) -> Array:
     """Return minus the second derivatives of the log priors of coefficients, (c,), at least a little above zero."""
-    alone = Bound.of(model, rows=density.rows, prior_only=True)
-    prior, where = Evaluator(alone.header, alone.kept, density.rows, density.shape), _unbounded(model)
+    alone = data.bound(prior_only=True)
+    prior, where = Evaluator(alone.header, alone.kept, density.rows, density.shape), _unbounded(data.model)
     found = np.empty(len(where))
     for i, at in enumerate(where):
         step = np.zeros(density.dim)

@@ -40,16 +40,6 @@ class Whitening:
     leaf_roots: Array
     strips: Array
 
-    def arrays(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
-        """Return what compiled functions read, by its name in the header."""
-        names = ("places", "middle", "core_root", "leaf_roots", "strips")
-        return {name: np.ascontiguousarray(getattr(self, name)) for name in names}
-
-    def sizes(self) -> dict[str, int]:
-        """Return the sizes of core and leaves, by their names in the header."""
-        k, _, m = self.leaf_roots.shape
-        return {"core": len(self.core_root), "leaves": m, "leaf_columns": k}
-
 
 def whitening(point: Array, arrow: Arrow, marginal: Array) -> Whitening:
     """Return the map under which a normal with this mode and curvature is standard.

@@ -4,27 +4,33 @@ from bayesglmm.compiled.abi import doubles, further, integers
 from bayesglmm.compiled.pieces import summing
 from bayesglmm.logdensity.layout import Header
 
-__all__ = ["colour", "pull_back"]
+__all__ = ["unwhiten", "whiten_gradient"]
 
 
 @summing
-def colour(header, size, w, x, moved):
-    """Write the coordinates x of a whitened point w: x − middle is an arrow-shaped linear map of w."""
+def unwhiten(header, size, w, x, deviation):
+    """Write x (dim,) of a whitened point w (dim,): core (c,) first, then leaves (m, k).
+
+        core of x − middle = R_c · core of w
+        leaf of x − middle = R_l (leaf of w − S · core of x − middle)
+
+    with R_c and R_l upper triangular and S (k, c) of each leaf; `deviation` (dim,) holds x − middle in the order of w.
+    """
     c, m, k = header[Header.CORE], header[Header.LEAVES], header[Header.LEAF_COLUMNS]
     core_root, strips = doubles(header[Header.CORE_ROOT]), doubles(header[Header.STRIPS])
     roots, middle = doubles(header[Header.LEAF_ROOTS]), doubles(header[Header.MIDDLE])
-    places, leaves = integers(header[Header.PLACES]), further(moved, c)
+    places, leaves = integers(header[Header.PLACES]), further(deviation, c)
     for i in range(c):
         total = 0.0
         for j in range(i, c):
             total += core_root[i * c + j] * w[j]
-        moved[i] = total
+        deviation[i] = total
     for j in range(m * k):
         leaves[j] = w[c + j]
     for i in range(c):
-        along, strip = moved[i], further(strips, i * m * k)
+        factor, strip = deviation[i], further(strips, i * m * k)
         for j in range(m * k):
-            leaves[j] -= strip[j] * along
+            leaves[j] -= strip[j] * factor
     for i in range(k):
         root = further(roots, (i * k + i) * m)
         for leaf in range(m):
@@ -34,18 +40,22 @@ def colour(header, size, w, x, moved):
             for leaf in range(m):
                 leaves[leaf * k + i] += root[leaf] * leaves[leaf * k + j]
     for i in range(size):
-        x[places[i]] = middle[places[i]] + moved[i]
+        x[places[i]] = middle[places[i]] + deviation[i]
 
 
 @summing
-def pull_back(header, size, grad, moved):
-    """Turn a gradient with respect to x into one with respect to w, in place: the transpose of `colour`."""
+def whiten_gradient(header, size, gradient, deviation):
+    """Turn a gradient by x into one by w, (dim,), in place: the transpose of the map of `unwhiten`.
+
+    by leaf of w = R_lᵀ · by leaf of x
+    by core of w = R_cᵀ (by core of x − Σ Sᵀ · by leaf of w)
+    """
     c, m, k = header[Header.CORE], header[Header.LEAVES], header[Header.LEAF_COLUMNS]
     core_root, strips = doubles(header[Header.CORE_ROOT]), doubles(header[Header.STRIPS])
     roots, places = doubles(header[Header.LEAF_ROOTS]), integers(header[Header.PLACES])
-    leaves = further(moved, c)
+    leaves = further(deviation, c)
     for i in range(size):
-        moved[i] = grad[places[i]]
+        deviation[i] = gradient[places[i]]
     for j in range(k - 1, -1, -1):
         root = further(roots, (j * k + j) * m)
         for leaf in range(m):
@@ -58,11 +68,11 @@ def pull_back(header, size, grad, moved):
         strip, total = further(strips, i * m * k), 0.0
         for j in range(m * k):
             total += strip[j] * leaves[j]
-        moved[i] -= total
+        deviation[i] -= total
     for j in range(c):
         total = 0.0
         for i in range(j + 1):
-            total += core_root[i * c + j] * moved[i]
-        grad[j] = total
+            total += core_root[i * c + j] * deviation[i]
+        gradient[j] = total
     for j in range(c, size):
-        grad[j] = moved[j]
+        gradient[j] = deviation[j]

@@ -203,41 +203,44 @@ def _proposal(rng: np.random.Generator, groups: Groups, found: GroupIntegrals) -
 
 def _run(groups: Groups, value: Array, error: Array, mode: Array, spread: Array, *, evaluate: bool) -> None:
     """Call the compiled kernel on every core, each on draws of its own; it writes into the arrays."""
-    from bayesglmm.marginalize.kernel import HEADER_SIZE, Header
+    from bayesglmm.compiled.table import Filled
+    from bayesglmm.marginalize.layout import Header
 
     order = np.argsort(groups.index, kind="stable")
     s, q = len(groups.eta), groups.z.shape[1]
     parameters = [*groups.parameters.values(), np.zeros((s, 1))]
-    arrays: dict[str, NDArray[Any]] = {
-        "starts": np.concatenate([[0], np.bincount(groups.index, minlength=groups.m).cumsum()]).astype(np.int64),
-        "y": groups.y[order],
-        "trials": groups.trials[order],
-        "eta": groups.eta[:, order],
-        "z": groups.z[order],
-        "root": groups.root,
-        "parameter_values": np.concatenate(parameters, axis=1),
-    }
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    arrays |= {"value": value, "error": error, "mode": mode, "spread": spread}
     call, link, family = _kernel(groups.family)
-    header = np.zeros(HEADER_SIZE, dtype=np.int64)
-    for name, number in {
-        "groups": groups.m,
-        "rows": len(order),
-        "effects": q,
-        "parameters": len(groups.parameters),
-        "attempts": _ATTEMPTS.get(q, 0),
-        "evaluate": int(evaluate),
-        "link": link,
-        "family": family,
-        **{name: array.ctypes.data for name, array in arrays.items()},
-    }.items():
-        header[Header[name.upper()]] = number
+    starts = np.concatenate([[0], np.bincount(groups.index, minlength=groups.m).cumsum()])
+    header = Filled.of(
+        {
+            Header.FIRST: 0,
+            Header.LAST: s,
+            Header.GROUPS: groups.m,
+            Header.ROWS: len(order),
+            Header.EFFECTS: q,
+            Header.PARAMETERS: len(groups.parameters),
+            Header.ATTEMPTS: _ATTEMPTS.get(q, 0),
+            Header.EVALUATE: int(evaluate),
+            Header.LINK: link,
+            Header.FAMILY: family,
+            Header.STARTS: starts.astype(np.int64),
+            Header.Y: _floats(groups.y[order]),
+            Header.TRIALS: _floats(groups.trials[order]),
+            Header.ETA: _floats(groups.eta[:, order]),
+            Header.Z: _floats(groups.z[order]),
+            Header.ROOT: _floats(groups.root),
+            Header.PARAMETER_VALUES: _floats(np.concatenate(parameters, axis=1)),
+            Header.VALUE: value,
+            Header.MODE: mode,
+            **({} if evaluate else {Header.ERROR: error, Header.SPREAD: spread}),
+        },
+        {"s": s},
+    )
 
     def work(first: int, last: int) -> None:
-        mine = header.copy()
-        mine[Header.FIRST], mine[Header.LAST] = first, last
-        call(mine.ctypes.data)
+        own = header.row.copy()
+        own[Header.FIRST], own[Header.LAST] = first, last
+        call(own.ctypes.data)
 
     cores = os.cpu_count() or 1
     edges = np.linspace(0, s, 4 * cores + 1).astype(int).tolist()
@@ -245,20 +248,21 @@ def _run(groups: Groups, value: Array, error: Array, mode: Array, spread: Array,
         list(pool.map(work, edges[:-1], edges[1:]))
 
 
+def _floats(values: Array) -> Array:
+    return np.ascontiguousarray(values, dtype=np.float64)
+
+
 def _kernel(family: Family) -> tuple[Callable[[int], Any], int, int]:
     """Return what integrates, given the address of a header, and the addresses of link and family for the header.
 
     Where there are no C functions, it is compiled for the link and the family, and the header needs no addresses.
     """
-    import ctypes
-
     from bayesglmm.compiled.kernels import family_address, link_address, warn_uncompiled
     from bayesglmm.compiled.plain import plain_family, plain_link, without_addresses
     from bayesglmm.marginalize.kernel import integrate
 
     try:
-        link, rows = link_address(family.link.rows), family_address(family.rows)
-        return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(integrate.address), link, rows
+        return integrate.call, link_address(family.link.rows), family_address(family.rows)
     except InterfaceError as error:
         warn_uncompiled(error)
         return without_addresses(integrate.function, plain_link(family.link.rows), plain_family(family.rows)), 0, 0

@@ -594,6 +594,8 @@ def test_inner_parts_of_numba_are_imported_where_a_stand_in_is_behind_them_and_n
     package = Path(cache.__file__).parents[1]
     users = {path.name for path in package.rglob("*.py") if re.search(r"numba\.(core|np|cpython)\b", path.read_text())}
     assert users == {"build.py", "load.py"}
+    compilers = re.compile(r"^\s*(import|from) (numba|llvmlite)", re.MULTILINE)
+    assert {path.parent.name for path in package.rglob("*.py") if compilers.search(path.read_text())} == {"compiled"}
 
 
 @pytest.mark.parametrize("name", ["numba", "llvmlite", "nutpie"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from bayesglmm.compiled import cache, kernels
+from bayesglmm.compiled import adapters, cache
 from bayesglmm.compiled.fingerprint import fingerprint
 from bayesglmm.compiled.sources import imports, reached, sources
 from bayesglmm.logdensity.logp_kernel import log_density
@@ -145,9 +145,9 @@ def test_what_cannot_be_read_is_told_apart_by_which_object_it_is_and_held():
 
 def package_functions():
     for name, family in FAMILIES.items():
-        yield name, kernels._family(family.rows)
+        yield name, adapters.family_rows(family.rows)
     for name, link in LINKS.items():
-        yield name, kernels._link(link.rows)
+        yield name, adapters.link_rows(link.rows)
     for name, prior in DISTRIBUTIONS.items():
         yield name, prior.density
     yield "log_density", log_density.function
@@ -166,7 +166,7 @@ def test_all_that_the_package_compiles_is_its_own_and_its_sources_are_found(func
 
 def test_a_function_of_anybody_else_is_not_the_packages_own(monkeypatch):
     assert not fingerprint(defined(BASE).rows).ours
-    assert not fingerprint(kernels._family(defined(BASE).rows)).ours
+    assert not fingerprint(adapters.family_rows(defined(BASE).rows)).ours
     assert fingerprint(LINKS["log"].rows).ours
     monkeypatch.setitem(LINKS["log"].rows.__globals__, "exp", defined("def exp(x):\n    return x").exp)
     assert not fingerprint(LINKS["log"].rows).ours
@@ -217,7 +217,7 @@ def test_the_digest_is_the_same_in_every_process():
 
 def test_sources_follow_the_imports():
     """What is registered with numba beside a function stands in modules that only an import names."""
-    of_links = reached(fingerprint(kernels._link(LINKS["log"].rows)).modules)
+    of_links = reached(fingerprint(adapters.link_rows(LINKS["log"].rows)).modules)
     assert {
         "bayesglmm.compiled.functions",
         "bayesglmm.specify.families.special",

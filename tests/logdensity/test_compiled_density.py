@@ -75,7 +75,7 @@ def test_conditioning_is_a_change_of_variables(name):
     for _ in range(4):
         u = 0.5 * rng.normal(size=plain.dim)
         z, shown, jacobian, at = u.copy(), variables(model, other, u), 0.0, g
-        for block, known, pull in zip(model.design.blocks, chosen.known, chosen.pull, strict=True):
+        for block, known, pull in zip(model.design.blocks, chosen.information, chosen.linear, strict=True):
             k = block.size
             correlation = np.eye(k)
             if block.correlated:
@@ -102,7 +102,7 @@ def test_the_gradient_in_chosen_coordinates_is_that_of_differences(name):
     found = find_coordinates(model, {}, together=False)
     rng = np.random.default_rng(4)
     chosen = conditioned(model, rng)
-    for coordinates in (chosen, Coordinates(chosen.known, chosen.pull, found.whitening), found):
+    for coordinates in (chosen, Coordinates(chosen.information, chosen.linear, found.whitening), found):
         bound = Bound.of(model, coordinates)
         w = 0.5 * rng.normal(size=bound.dim)
         _, gradient, _ = density(bound, w)

@@ -38,7 +38,7 @@ def test_the_gradient_is_that_of_differences(name, signed):
     found = joint(model)
     if signed:
         first = len(model.priors.slopes) + int(model.design.has_intercept)
-        found = Coordinates(found.known, found.pull, found.whitening, found.joint, {first: 0.7})
+        found = Coordinates(found.information, found.linear, found.whitening, found.joint, {first: 0.7})
     bound, rng = Bound.of(model, found), np.random.default_rng(4)
     w = 0.5 * rng.normal(size=bound.dim)
     _, gradient, code = density(bound, w)
@@ -74,7 +74,7 @@ def test_it_is_a_change_of_variables(name):
     """The same variables have the same density, but for the Jacobian of v = C⁻¹(u + C⁻ᵀTᵀr), CᵀC = P + TᵀKT."""
     model = model_of(name)
     chosen = joint(model)
-    chosen = Coordinates(chosen.known, chosen.pull, joint=chosen.joint)
+    chosen = Coordinates(chosen.information, chosen.linear, joint=chosen.joint)
     plain, other = Bound.of(model), Bound.of(model, chosen)
     k, r = dense(model, chosen)
     g, where, c, rng = len(plain.priors), chosen.joint.where, len(chosen.joint.where), np.random.default_rng(3)
@@ -115,7 +115,7 @@ def test_of_a_gaussian_model_they_are_standard_normal_whatever_the_sds_are(name)
     formula, _ = BLOCKS[name]
     model = glmm(formula, table("gaussian"), "gaussian")
     found = joint(model)
-    chosen = Coordinates(found.known, found.pull, joint=found.joint)
+    chosen = Coordinates(found.information, found.linear, joint=found.joint)
     bound, rng = Bound.of(model, chosen), np.random.default_rng(2)
     g = len(bound.priors)
     free = np.concatenate([found.joint.where, np.arange(g, bound.dim)])
@@ -136,7 +136,7 @@ def test_a_sign_of_an_sd_changes_nothing():
     model = glmm("y ~ x + (1 + x | g)", table("poisson"), "poisson")
     found = joint(model)
     first = 2
-    chosen = Coordinates(found.known, found.pull, joint=found.joint, signed={first: 0.5, first + 1: 0.8})
+    chosen = Coordinates(found.information, found.linear, joint=found.joint, signed={first: 0.5, first + 1: 0.8})
     bound, rng = Bound.of(model, chosen), np.random.default_rng(1)
     g, levels = len(bound.priors), len(model.design.blocks[0].levels)
     x = 0.5 * rng.normal(size=bound.dim)
