@@ -124,8 +124,8 @@ def _priors(fit: Fitted) -> tuple[xr.Dataset, str]:
     constant = [str(name) for name in prior if np.ptp(prior[name].values) <= 1e-12]
     if len(constant) == len(prior):
         raise OptionError(
-            f"the priors of {listing(constant)} are flat or uniform, and there are no others: raised to a power they do "
-            "not change, so power scaling does not apply; give proper priors, or compare other priors by "
+            f"the priors of {listing(constant)} are flat or uniform, and there are no others: raised to a power they "
+            "do not change, so power scaling does not apply; give proper priors, or compare other priors by "
             "fit.update(priors=…)"
         )
     note = f"Of {listing(constant)} the prior is flat or uniform: scaling leaves it as it is." if constant else ""
