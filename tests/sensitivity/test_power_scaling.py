@@ -343,7 +343,9 @@ def test_a_flat_prior_moves_nothing_and_is_named() -> None:
     assert "Of slopes the prior is flat or uniform: scaling leaves it as it is." in found.estimand
     assert "slopes" not in set(found.table["strongest"])
     flat = bg.glmm("event ~ age", data, "bernoulli", priors={"slopes": "flat", "Intercept": "flat"})
-    with pytest.raises(OptionError, match="the priors of intercept, slopes are flat or uniform, and these are all"):
+    with pytest.raises(
+        OptionError, match="the priors of intercept, slopes are flat or uniform, and there are no others"
+    ):
         prior_sensitivity(hand_made(flat, draws=100))
 
 
