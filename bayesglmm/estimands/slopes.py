@@ -61,8 +61,8 @@ def slopes(
     by
         One column of the data or several by whose values to average; None for one average over all rows.
     frame
-        One of `bayesglmm.estimands.frames`; a tuple of several gives a row for each. In the frame `"new_group"` all rows
-        lie in one new group a draw, so that the interval has the spread of one group.
+        One of `bayesglmm.estimands.frames`; a tuple of several gives a row for each. In the frame `"new_group"` all
+        rows lie in one new group a draw, so that the interval has the spread of one group.
     new_data
         The rows to average over; None for those of the model.
     at
