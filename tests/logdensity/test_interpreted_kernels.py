@@ -12,10 +12,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from by_hand import STRUCTURES, table
+from by_hand import table
 from compiled_density import density, in_coordinates
 from interpreted_kernels import log_density as interpreted_log_density
 from interpreted_kernels import run
+from structures import STRUCTURES
 
 from bayesglmm.compiled.interpreted import Memory, Pointer
 from bayesglmm.compiled.workspace import CHUNK

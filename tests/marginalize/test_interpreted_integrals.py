@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from by_hand import REFERENCES
+from by_hand import FAMILY_ROWS, N
 from interpreted_kernels import add_family, read_only
 
 from bayesglmm.compiled.interpreted import Memory, interpreted
@@ -28,12 +28,12 @@ def some_groups(name: str, link: str, q: int, rows: int = 2) -> Groups:
     """Two groups of a few rows each under one draw."""
     rng, family = np.random.default_rng(4), get_family(name, link)
     n = 2 * rows
-    y = REFERENCES[name].y(rng)[:n].astype(float)
-    trials = np.full(n, 7.0) if family.kind == "trials" else np.ones(n)
+    y = FAMILY_ROWS[name].outcomes(rng, N)[:n].astype(float)
+    trials = np.full(n, 7.0) if family.outcome_type == "trials" else np.ones(n)
     z = np.column_stack([np.ones(n), rng.normal(size=(n, 3))])[:, :q]
     root = 0.4 * rng.normal(size=(1, q, q))
     parameters = {parameter.name: np.full((1, 1), 1.7) for parameter in family.parameters}
-    eta = (3.0 if link in ("inverse", "sqrt") else 0.3) + 0.2 * rng.normal(size=(1, n))
+    eta = (3.0 if link in ("inverse", "inverse_squared", "sqrt") else 0.3) + 0.2 * rng.normal(size=(1, n))
     index = np.repeat(np.arange(2), rows)
     return Groups(family, y, trials, z, index, eta, root @ root.swapaxes(1, 2), parameters)
 
