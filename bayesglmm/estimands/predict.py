@@ -160,7 +160,7 @@ def _trials(design: Design) -> Array:
     """Return the number of trials of each row, shape (n,), which an outcome needs and a mean does not."""
     response, columns = design.formula.response, design.columns
     assert response.second is not None
-    needed = (response.second,) if response.kind == "p" else (response.outcome, response.second)
+    needed = (response.second,) if response.form == "p" else (response.outcome, response.second)
     absent = [name for name in column_names(*needed) if name not in columns]
     if absent:
         raise DataError(
