@@ -15,12 +15,12 @@ __all__ = ["CATALOGUE", "Dataset", "describe", "load", "names"]
 
 
 def names() -> tuple[str, ...]:
-    """Name the shipped data sets, in alphabetical order."""
+    """Return the names of the shipped data sets, in alphabetical order."""
     return tuple(entry.name for entry in CATALOGUE)
 
 
 def describe() -> pd.DataFrame:
-    """Tabulate the shipped data sets.
+    """Return a table of the shipped data sets.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def load(name: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A new frame at every call, rows and columns in file order.
+        A new table at every call, rows and columns in file order.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What ships: one entry a data set, its columns described with their units."""
+"""The shipped data sets: one entry each, its columns described with their units."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class Dataset:
     Attributes
     ----------
     name
-        What `load` calls it; the file is ``<name>.csv``.
+        Its name for `load`; the file is ``<name>.csv``.
     rows
         Number of rows.
     study
@@ -22,7 +22,7 @@ class Dataset:
     simulated
         True if no person, animal or place was observed.
     permission
-        What is known about the licence under which the numbers were published.
+        The licence under which the numbers were published, as far as known.
     columns
         Column name to description, with units and coding, in file order.
     """

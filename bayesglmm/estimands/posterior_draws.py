@@ -228,7 +228,7 @@ def _trials(design: Design) -> Array:
     """Return the number of trials of each row, shape (n,)."""
     response, columns = design.formula.response, design.columns
     assert response.second is not None
-    trees = (response.second,) if response.kind == "p" else (response.outcome, response.second)
+    trees = (response.second,) if response.form == "p" else (response.outcome, response.second)
     absent = [name for name in column_names(*trees) if name not in columns]
     if absent:
         raise DataError(

@@ -1,7 +1,7 @@
 """The command line: `bayesglmm run`, `bayesglmm check`, `bayesglmm data`.
 
-Exit codes: 0 done; 1 an error, one message on stderr; 2 wrong usage; 3 everything that can be drawn is written but the
-sampling failed its checks; 130 interrupted. What is heavy is imported by the commands that need it.
+Exit codes: 0 done; 1 an error, one message on stderr; 2 wrong usage; 3 the results are written but the sampling failed
+its checks; 130 interrupted. Heavy libraries are imported by the commands that need them.
 """
 
 import argparse
@@ -44,28 +44,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal may not know μ
+            stream.reconfigure(errors="backslashreplace")  # a terminal's encoding may lack μ
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.command(arguments))
     except BayesGLMMError as error:
-        _complain(f"bayesglmm: error: {error}")
+        _print_error(f"bayesglmm: error: {error}")
         return _FAILED
     except KeyboardInterrupt:
-        _complain("bayesglmm: interrupted; nothing more was written")
+        _print_error("bayesglmm: interrupted; nothing more was written")
         return _INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        _silence()
+    except BrokenPipeError:  # the reader has closed the pipe, as with `| head`
+        _discard_stdout()
         return _DONE
     except OSError as error:
-        _silence()
-        _complain(f"bayesglmm: error: {error}")
+        _discard_stdout()
+        _print_error(f"bayesglmm: error: {error}")
         return _FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="bayesglmm", description="Bayesian generalized linear mixed models that say whose number each number is."
+        prog="bayesglmm",
+        description="Bayesian generalized linear mixed models that state the estimand of every number: conditional "
+        "(b = 0), population-averaged, of a given group, or of a new group.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -92,12 +94,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    """Print the version and leave; the version is looked up only then."""
+    """Print the version, looked up only here, and exit."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version
 
-        _say(f"bayesglmm {version('bayesglmm')}")
+        _print(f"bayesglmm {version('bayesglmm')}")
         parser.exit()
 
 
@@ -108,35 +110,35 @@ def _run(arguments: argparse.Namespace) -> int:
     from bayesglmm.faces.spec import read_spec
 
     spec = _overridden(read_spec(arguments.spec), arguments)
-    model = spec.model(spec.load_data(arguments.data))  # refuses what cannot work before anything is sampled
-    wanted = Wanted(spec.drawn(model), spec.focal, spec.by, spec.labels, spec.title, spec.description)
+    model = spec.model(spec.load_data(arguments.data))  # errors of the spec are raised before sampling
+    wanted = Wanted(spec.figures_of(model), spec.focal, spec.by, spec.labels, spec.title, spec.description)
     folder = arguments.out if arguments.out is not None else Path("results") / spec.name
     prepare(folder)
     fitted = model.fit(progress=not arguments.quiet, **asdict(spec.sampler))
     results = write_results(fitted, wanted, folder)
-    saved = next(results)  # before anything is said: the posterior is safe whatever becomes of the output
-    _tell(f"{fitted}\n\nwrote {saved}", quiet=arguments.quiet)
-    undrawn = None
+    saved = next(results)  # the posterior is saved before anything is printed
+    _report_progress(f"{fitted}\n\nwrote {saved}", quiet=arguments.quiet)
+    figure_error = None
     try:
         for written in results:
-            _tell(f"wrote {written}", quiet=arguments.quiet)
-    except FigureError as error:  # all else is written, and the verdict on the sampling comes first
-        undrawn = error
+            _report_progress(f"wrote {written}", quiet=arguments.quiet)
+    except FigureError as error:  # reported after the checks of the sampling; everything else is written
+        figure_error = error
     check = fitted.check()
-    if undrawn is not None:
-        _complain(f"bayesglmm: error: {undrawn}")
+    if figure_error is not None:
+        _print_error(f"bayesglmm: error: {figure_error}")
     if check.ok:
-        return _DONE if undrawn is None else _FAILED
-    _complain(f"\n{'!' * 80}\n{check}\nThe results are in '{folder}', marked as unreliable.\n{'!' * 80}")
+        return _DONE if figure_error is None else _FAILED
+    _print_error(f"\n{'!' * 80}\n{check}\nThe results are in '{folder}', marked as unreliable.\n{'!' * 80}")
     return _INTERRUPTED if fitted.draws.attrs.get("interrupted") else _UNRELIABLE
 
 
 def _overridden(spec: "Spec", arguments: argparse.Namespace) -> "Spec":
-    """Return the spec with the sampler's settings that the command line gives."""
+    """Return the spec with the sampler's settings replaced by those of the command line."""
     from dataclasses import replace
 
-    given = {name: getattr(arguments, name) for name in ("seed", "draws", "chains", "cores")}
-    return replace(spec, sampler=replace(spec.sampler, **{k: v for k, v in given.items() if v is not None}))
+    settings = {name: getattr(arguments, name) for name in ("seed", "draws", "chains", "cores")}
+    return replace(spec, sampler=replace(spec.sampler, **{k: v for k, v in settings.items() if v is not None}))
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -145,8 +147,8 @@ def _check(arguments: argparse.Namespace) -> int:
     spec = read_spec(arguments.spec)
     model = spec.model(spec.load_data(arguments.data))
     settings = ", ".join(f"{name} {value}" for name, value in vars(spec.sampler).items() if value is not None)
-    figures = ", ".join(spec.drawn(model)) or "none"
-    _say(f"{spec.title}\n\n{model.formula}\n{model}\nsampler: {settings}\nfigures: {figures}")
+    figures = ", ".join(spec.figures_of(model)) or "none"
+    _print(f"{spec.title}\n\n{model.formula}\n{model}\nsampler: {settings}\nfigures: {figures}")
     return _DONE
 
 
@@ -156,15 +158,15 @@ def _data(arguments: argparse.Namespace) -> int:
 
     if arguments.name is None:
         wide = max(len(entry.name) for entry in CATALOGUE)
-        _say("\n".join(f"{entry.name:<{wide}}  {entry.rows:>5,} rows  {entry.study}" for entry in CATALOGUE))
+        _print("\n".join(f"{entry.name:<{wide}}  {entry.rows:>5,} rows  {entry.study}" for entry in CATALOGUE))
         return _DONE
-    found = {entry.name: entry for entry in CATALOGUE}
-    if arguments.name not in found:
-        raise DataError(f"no data set is called {arguments.name!r}; {suggest(arguments.name, found)}")
-    entry = found[arguments.name]
+    entries = {entry.name: entry for entry in CATALOGUE}
+    if arguments.name not in entries:
+        raise DataError(f"no data set is called {arguments.name!r}; {suggest(arguments.name, entries)}")
+    entry = entries[arguments.name]
     wide = max(len(column) for column in entry.columns)
     columns = "\n".join(f"  {column:<{wide}}  {text}" for column, text in entry.columns.items())
-    _say(
+    _print(
         f"{entry.name}: {entry.study}\n{entry.rows:,} rows{', simulated' if entry.simulated else ''}\n\n{columns}\n\n"
         f"source: {entry.source}\npermission: {entry.permission}\n\n{_provenance(entry.name)}"
     )
@@ -172,7 +174,7 @@ def _data(arguments: argparse.Namespace) -> int:
 
 
 def _provenance(name: str) -> str:
-    """Return what PROVENANCE.md says of a data set."""
+    """Return the section of PROVENANCE.md on a data set."""
     from importlib.resources import files
 
     text = (files("bayesglmm.datasets") / "PROVENANCE.md").read_text(encoding="utf-8")
@@ -180,30 +182,30 @@ def _provenance(name: str) -> str:
 
 
 def _lines(text: str) -> str:
-    """Return lines without what a terminal would obey, which labels of data may hold."""
+    """Return text without control characters, which labels of data may hold."""
     return "\n".join(plain(line) for line in f"{text}\n".split("\n"))
 
 
-def _tell(text: str, *, quiet: bool) -> None:
-    """Print what a run has done; where that is not possible, the run goes on."""
+def _report_progress(text: str, *, quiet: bool) -> None:
+    """Print the progress of a run; the run goes on where it cannot be printed."""
     if quiet:
         return
     try:
-        _say(text)
+        _print(text)
     except OSError as error:
-        _silence()
+        _discard_stdout()
         if not isinstance(error, BrokenPipeError):
-            _complain(f"bayesglmm: what is done cannot be printed: {error}")
+            _print_error(f"bayesglmm: progress cannot be printed: {error}")
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     if sys.stdout is not None:  # None where a process is started without one
         sys.stdout.write(_lines(text))
         sys.stdout.flush()
 
 
-def _complain(text: str) -> None:
-    with suppress(OSError):  # there is nowhere else to say it
+def _print_error(text: str) -> None:
+    with suppress(OSError):  # stderr itself may be closed
         if sys.stdout is not None:
             sys.stdout.flush()
         if sys.stderr is not None:
@@ -211,9 +213,9 @@ def _complain(text: str) -> None:
             sys.stderr.flush()
 
 
-def _silence() -> None:
-    """Let the rest of the output go nowhere, what waits to be flushed included."""
+def _discard_stdout() -> None:
+    """Redirect stdout to the null device, so that flushing the buffer at exit raises nothing."""
     if sys.stdout is None:
         return
-    with suppress(OSError), open(os.devnull, "wb") as nowhere:  # a stream that is no file of the system's
+    with suppress(OSError), open(os.devnull, "wb") as nowhere:  # suppress: a stream without a file descriptor
         os.dup2(nowhere.fileno(), sys.stdout.fileno())

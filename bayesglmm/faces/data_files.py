@@ -1,7 +1,7 @@
-"""Tables from files: CSV as it was written, with every cell that cannot be read as it looks named, and Parquet.
+"""Tables from CSV and Parquet files: nothing in a cell is guessed, what is ambiguous is an error.
 
-A cell is missing where it is empty or says what `na_values` lists; without `na_values` also where a column of numbers
-has one of the usual marks. In a column of text `NA`, `None` and `null` are labels.
+A cell is missing if it is empty or one of `na_values`; without `na_values` also if it is one of `MARKS` in a column of
+numbers. In a column of text `NA`, `None` and `null` are labels.
 """
 
 import csv
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIXES", "read_csv", "read_table"]
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
-"""What a file of data is called."""
+"""The suffixes of data files."""
 
 MARKS = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", ".", "#N/A", "<NA>", "-nan", "-NaN")
-"""What stands for a missing number where nothing else is said."""
+"""Marks of missing numbers, unless `na_values` lists others."""
 
 _SEPARATORS = (",", ";", "\t", "|")
 _LOOKED_AT, _READ_AHEAD = 50, 200_000
@@ -39,7 +39,7 @@ def read_table(file: Path, na_values: Sequence[str] | None = None) -> "pd.DataFr
     Raises
     ------
     SpecError
-        If it cannot be read, or not without guessing.
+        If it cannot be read without guessing.
     """
     try:
         if file.suffix.lower() != ".parquet":
@@ -53,7 +53,7 @@ def read_table(file: Path, na_values: Sequence[str] | None = None) -> "pd.DataFr
         raise
     except MemoryError as error:
         raise SpecError(f"'{file}' cannot be read: the memory does not suffice") from error
-    except Exception as error:  # pandas and pyarrow raise errors of many kinds of what is no table
+    except Exception as error:  # pandas and pyarrow raise many types of error for malformed files
         raise SpecError(f"'{file}' cannot be read: {error}") from error
 
 
@@ -67,12 +67,12 @@ def read_csv(content: bytes, where: str, na_values: Sequence[str] | None = None)
     where
         The file, for errors.
     na_values
-        What cells say that are missing, beside empty ones; None for the usual marks in columns of numbers.
+        The texts that mark missing cells, beside empty ones; None for `MARKS` in columns of numbers.
 
     Raises
     ------
     SpecError
-        For another encoding, a column name that stands twice or is empty, and rows longer than the header.
+        For another encoding, a repeated or empty column name, and rows longer than the header.
     """
     import pandas as pd
 
@@ -94,7 +94,7 @@ def read_csv(content: bytes, where: str, na_values: Sequence[str] | None = None)
 
 
 def _decoded(content: bytes, where: str) -> str:
-    """Return the text of a file whose bytes say what they are."""
+    """Return the text of a file in UTF-8, or in UTF-16 with a byte-order mark."""
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         text = content.decode(encoding)
@@ -112,16 +112,17 @@ def _decoded(content: bytes, where: str) -> str:
 
 
 def _separator(text: str) -> str:
-    """Return what separates cells: what the header has and all of the first rows have equally often."""
+    """Return the separator: the first that gives all of the first rows as many cells as the header."""
     part = text[:_READ_AHEAD]
     widths = {
-        one: [len(row) for row, _ in zip(_rows(part, one), range(_LOOKED_AT), strict=False)] for one in _SEPARATORS
+        separator: [len(row) for row, _ in zip(_rows(part, separator), range(_LOOKED_AT), strict=False)]
+        for separator in _SEPARATORS
     }
-    if len(part) < len(text):  # the last row may be cut
-        widths = {one: found[: max(1, len(found) - 1)] for one, found in widths.items()}
-    several = {one: found for one, found in widths.items() if found and found[0] > 1}
-    equal = [one for one, found in several.items() if len(set(found)) == 1]
-    return next(iter(equal or sorted(several, key=lambda one: -several[one][0])), ",")
+    if len(part) < len(text):  # the last row may be incomplete
+        widths = {separator: cells[: max(1, len(cells) - 1)] for separator, cells in widths.items()}
+    several = {separator: cells for separator, cells in widths.items() if cells and cells[0] > 1}
+    equal = [separator for separator, cells in several.items() if len(set(cells)) == 1]
+    return next(iter(equal or sorted(several, key=lambda separator: -several[separator][0])), ",")
 
 
 def _rows(text: str, separator: str) -> Iterator[list[str]]:
@@ -130,10 +131,10 @@ def _rows(text: str, separator: str) -> Iterator[list[str]]:
 
 
 def _header(text: str, separator: str, where: str) -> list[str]:
-    """Return the names of the columns, each there and once."""
+    """Return the names of the columns, none of them empty or repeated."""
     rows = _rows(text, separator)
     names, first = [name.strip() for name in next(rows)], next(rows, [])
-    if len(first) > len(names):  # pandas would make row names of the first cells
+    if len(first) > len(names):  # pandas would take the first cells for an index
         raise SpecError(f"'{where}': rows have more cells than the header has names ({len(names)}); name every column")
     empty = [position for position, name in enumerate(names, 1) if not name]
     if empty == [1] and len(names) > 1:
@@ -149,7 +150,7 @@ def _header(text: str, separator: str, where: str) -> list[str]:
 
 
 def _with_points(table: "pd.DataFrame", na_values: Sequence[str] | None) -> "pd.DataFrame":
-    """Return a table with decimal points for decimal commas, where no cell says that commas are anything else."""
+    """Return a table with decimal points for decimal commas, unless the commas may be thousands separators."""
     texts = {name: _cells(table[name], na_values is None) for name in table if table[name].dtype.kind in "OUT"}
     with_commas = {}
     for name, cells in texts.items():
@@ -166,12 +167,12 @@ def _with_points(table: "pd.DataFrame", na_values: Sequence[str] | None) -> "pd.
 
 def _cells(column: "pd.Series[Any]", usual: bool) -> list[str]:
     """Return the distinct texts of a column that are not marks of missing numbers."""
-    found = [cell.strip() for cell in column.dropna().unique() if isinstance(cell, str)]
-    return [cell for cell in found if cell and not (usual and cell in MARKS)]
+    texts = [cell.strip() for cell in column.dropna().unique() if isinstance(cell, str)]
+    return [text for text in texts if text and not (usual and text in MARKS)]
 
 
 def _numbers(column: "pd.Series[Any]", where: str, usual: bool) -> "pd.Series[Any]":
-    """Return a column of numbers with the usual marks of missing ones as numbers; any other as it is."""
+    """Return a column as numbers if all its cells are numbers or usual marks of missing ones; unchanged otherwise."""
     import pandas as pd
 
     if column.dtype.kind == "f":
@@ -195,7 +196,7 @@ def _numbers(column: "pd.Series[Any]", where: str, usual: bool) -> "pd.Series[An
 
 
 def _check_exact(column: "pd.Series[Any]", where: str) -> None:
-    """Refuse whole numbers with gaps that became floats and lost digits."""
+    """Refuse whole numbers beyond 2^53 beside empty cells, which pandas has rounded to floats."""
     known = column.dropna()
     if (
         column.dtype.kind == "f"

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["FIGURES", "Spec", "read_data", "read_spec"]
 
 FIGURES = ("coefficients", "random_effects", "diagnostics", "population")
-"""What may stand in `figures`."""
+"""The names of figures."""
 
 _LARGEST, _LONGEST, _DEEPEST = 2**22, 1000, 12
-"""The largest spec (bytes), the longest key in it (characters), and how many tables and lists deep it may be."""
+"""Limits of a spec: its bytes, the characters of a key, the depth of nested tables and lists."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ class Spec:
     reference
         The reference levels of factors, by column, as in `bayesglmm.glmm`.
     na_values
-        What cells of a CSV file say that are missing, beside empty ones; None for the usual marks, such as NA, in
+        The texts that mark missing cells of a CSV file, beside empty ones; None for the usual ones, such as NA, in
         columns of numbers.
     sampler
-        How to sample.
+        The settings of the sampler.
     figures
-        Names from `FIGURES`; None for all that can be drawn.
+        Names from `FIGURES`; None for all that the model has.
     focal, by
         The predictors of the population figure.
     labels
-        What figures call a column, with its unit, by column.
+        The label of a column in figures, with its unit, by column.
     """
 
     path: Path
@@ -80,7 +80,7 @@ class Spec:
         return self.path.stem
 
     def load_data(self, data: str | Path | None = None) -> "pd.DataFrame":
-        """Read the data, or others in their place.
+        """Read the data of the spec, or other data.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class Spec:
         return read_data(source, folder, self.na_values)
 
     def model(self, data: Any = None) -> Model:
-        """Build the model, and see that the figures can be drawn from it.
+        """Build the model, and check that it has the figures.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class Spec:
         Raises
         ------
         BayesGLMMError
-            If the model cannot be built, or `focal`, `by` or `figures` ask for what it has not.
+            If the model cannot be built, or does not have `focal`, `by` or one of `figures`.
         """
         built = glmm(
             self.formula,
@@ -120,8 +120,8 @@ class Spec:
         self._check(built)
         return built
 
-    def drawn(self, model: Model) -> tuple[str, ...]:
-        """Return the names of the figures to draw: those asked for, or all that can be."""
+    def figures_of(self, model: Model) -> tuple[str, ...]:
+        """Return the names of the figures to draw: `figures`, or all that the model has."""
         if self.figures is not None:
             return self.figures
         possible = {
@@ -133,7 +133,7 @@ class Spec:
         return tuple(name for name in FIGURES if possible[name])
 
     def _check(self, model: Model) -> None:
-        """Refuse figures that the model cannot give, before anything is sampled."""
+        """Refuse figures that the model does not have."""
         figures = self.figures or ()
         if "random_effects" in figures and not model.design.blocks:
             raise SpecError(f"{self.path}: figures asks for random_effects, but the formula has no block (… | group)")
@@ -195,9 +195,9 @@ def read_data(data: str | Path, folder: Path, na_values: Sequence[str] | None = 
 
 def _parse(path: Path) -> dict[str, Any]:
     if not os.path.isfile(path):
-        near = sorted(path.parent.glob("*.toml")) if os.path.isdir(path.parent) else []
-        there = f"; {suggest(path.stem, [file.stem for file in near])}" if near else ""
-        raise SpecError(f"there is no spec file {str(path)!r}{there}")
+        others = sorted(path.parent.glob("*.toml")) if os.path.isdir(path.parent) else []
+        suggestion = f"; {suggest(path.stem, [file.stem for file in others])}" if others else ""
+        raise SpecError(f"there is no spec file {str(path)!r}{suggestion}")
     try:
         if (size := path.stat().st_size) > _LARGEST:
             raise SpecError(f"{path}: has {size:,} bytes; a spec is a text of at most {_LARGEST:,}")
@@ -221,7 +221,7 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _check_sizes(path: Path, table: Mapping[str, Any]) -> None:
-    """Refuse what TOML allows and no message could show: endless keys, tables nested without end, huge numbers."""
+    """Refuse very long keys, deep nesting and integers beyond 64 bits, which TOML allows."""
     level: list[Any] = [table]
     for _ in range(_DEEPEST):
         keys = [key for item in level if isinstance(item, dict) for key in item]
@@ -257,7 +257,7 @@ def _check_figures(spec: Spec) -> None:
 
 def _text(where: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise SpecError(f"{where} is a text in quotes, not {_kind(value)}")
+        raise SpecError(f"{where} is a text in quotes, not {_toml_type(value)}")
     return value
 
 
@@ -273,7 +273,7 @@ def _priors(where: str, value: Any) -> Mapping[str, Any] | str:
     if isinstance(value, str):
         return value
     if not isinstance(value, dict):
-        raise SpecError(f"{where} is a table of priors, or the name of a preset, not {_kind(value)}")
+        raise SpecError(f"{where} is a table of priors, or the name of a preset, not {_toml_type(value)}")
     _check_priors(where, value)
     return value
 
@@ -283,12 +283,12 @@ def _check_priors(where: str, table: Mapping[str, Any]) -> None:
         if isinstance(value, dict):
             _check_priors(f"{where}.{key}", value)
         elif not isinstance(value, str):
-            raise SpecError(f'{where}.{key} is a prior such as "normal(0, 2.5)", not {_kind(value)}')
+            raise SpecError(f'{where}.{key} is a prior such as "normal(0, 2.5)", not {_toml_type(value)}')
 
 
 def _sampler(where: str, value: Any) -> Sampler:
     if not isinstance(value, dict):
-        raise SpecError(f"{where} is a table of settings, [sampler], not {_kind(value)}")
+        raise SpecError(f"{where} is a table of settings, [sampler], not {_toml_type(value)}")
     for key in value:
         if key not in Sampler.options():
             raise SpecError(f"{where} has no setting '{key}'; {suggest(key, Sampler.options())}")
@@ -300,7 +300,7 @@ def _sampler(where: str, value: Any) -> Sampler:
 
 def _figures(where: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise SpecError(f'{where} is a list such as ["coefficients", "population"], not {_kind(value)}')
+        raise SpecError(f'{where} is a list such as ["coefficients", "population"], not {_toml_type(value)}')
     for name in value:
         if name not in FIGURES:
             raise SpecError(f"{where} has {name!r}, which is not a figure; {suggest(str(name), FIGURES)}")
@@ -309,31 +309,31 @@ def _figures(where: str, value: Any) -> tuple[str, ...]:
 
 def _labels(where: str, value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise SpecError(f"{where} is a table of texts by column, [labels], not {_kind(value)}")
+        raise SpecError(f"{where} is a table of texts by column, [labels], not {_toml_type(value)}")
     return {key: _text(f"{where}.{key}", text) for key, text in value.items()}
 
 
 def _reference(where: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise SpecError(f"{where} is a table of levels by column, [reference], not {_kind(value)}")
+        raise SpecError(f"{where} is a table of levels by column, [reference], not {_toml_type(value)}")
     for key, level in value.items():
         if not isinstance(level, str | int | float):
-            raise SpecError(f"{where}.{key} is the label of a level, not {_kind(level)}")
+            raise SpecError(f"{where}.{key} is the label of a level, not {_toml_type(level)}")
     return value
 
 
 def _na_values(where: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(mark, str) for mark in value):
-        raise SpecError(f'{where} is a list of texts such as ["NA", "."], not {_kind(value)}')
+        raise SpecError(f'{where} is a list of texts such as ["NA", "."], not {_toml_type(value)}')
     return tuple(value)
 
 
-def _kind(value: Any) -> str:
-    """Name what a TOML value is."""
+def _toml_type(value: Any) -> str:
+    """Name the type of a TOML value."""
     if value == "":
         return "an empty text"
     names = {bool: "true or false", str: "a text", dict: "a table", list: "a list", int: "a number", float: "a number"}
-    return next((name for kind, name in names.items() if isinstance(value, kind)), "a date or time")
+    return next((name for python_type, name in names.items() if isinstance(value, python_type)), "a date or time")
 
 
 _READERS: Mapping[str, Callable[[str, Any], Any]] = {
@@ -346,4 +346,4 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "figures": _figures,
     "labels": _labels,
 }
-"""How each key is read."""
+"""The reader of each key."""

@@ -1,4 +1,4 @@
-"""A model's mathematics and its priors, in words a statistician would put on paper."""
+"""A model's equations and priors as text and as HTML."""
 
 from html import escape
 
@@ -57,12 +57,12 @@ def prior_rows(design: Design, priors: Priors) -> list[tuple[str, str, str]]:
 
 
 def notes(design: Design) -> list[str]:
-    """Say which levels the factors are compared with, and why a block is not called what its factor is called."""
+    """Say the reference levels of factors, and why a block has another name than its factor."""
     lines = []
     if references := design.references:
         lines.append(f"reference levels: {', '.join(f'{factor} = {level}' for factor, level in references.items())}")
     for position, block in enumerate(design.blocks):
-        factor = ":".join(_plain(one) for one in block.grouping.group.factors)
+        factor = ":".join(_plain(part) for part in block.grouping.group.factors)
         if block.name == factor:
             continue
         before = [other for other in design.blocks[:position] if other.factor == block.factor]
@@ -83,14 +83,14 @@ def _plain(factor: Name | Call) -> str:
 
 
 def size(design: Design) -> str:
-    """Say how many rows and groups there are, how many rows went, and which outcome is the event."""
-    counted = [_rows(design.n)]
+    """Say the numbers of rows, groups and dropped rows, and which label is the event."""
+    counts = [_rows(design.n)]
     groups = {block.factor: len(block.levels) for block in design.blocks}
-    counted += [f"{levels:,} levels of {factor}" for factor, levels in groups.items()]
-    text = ", ".join(counted)
+    counts += [f"{levels:,} levels of {factor}" for factor, levels in groups.items()]
+    text = ", ".join(counts)
     if design.columns.dropped:
-        gone = design.columns.dropped
-        text += f"; {_rows(gone)} with missing values {'was' if gone == 1 else 'were'} dropped"
+        dropped = design.columns.dropped
+        text += f"; {_rows(dropped)} with missing values {'was' if dropped == 1 else 'were'} dropped"
     if design.outcome is not None and design.outcome.levels is not None:
         first, second = design.outcome.levels
         text += f"; the event is '{second}' (the other outcome is '{first}')"

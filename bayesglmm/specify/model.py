@@ -1,20 +1,17 @@
-"""`Model`: formula, family, priors and design, checked together; everything else is a function of them."""
+"""`Model`: a formula, a family, priors and the design they give on the data; `glmm` builds one."""
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from bayesglmm.errors import BayesGLMMWarning, DataError, PriorError, ResponseError, listing, refuse_unknown
+from bayesglmm.errors import DataError, PriorError, listing, refuse_unknown
+from bayesglmm.specify.check_data import check_groups, check_left_out, check_offset, check_outcome
 from bayesglmm.specify.describe import describe, describe_html, prior_rows
-from bayesglmm.specify.design import Columns, Design, Outcome
+from bayesglmm.specify.design import Columns, Design
 from bayesglmm.specify.design.roles import referable
 from bayesglmm.specify.families import Family, get_family
 from bayesglmm.specify.families.links import Link
-from bayesglmm.specify.formula import Formula, parse, render, update
+from bayesglmm.specify.formula import Formula, parse, update
 from bayesglmm.specify.priors import Priors
 from bayesglmm.specify.priors.distributions.flat import Flat
 from bayesglmm.specify.variables import check_names
@@ -32,13 +29,13 @@ __all__ = ["LEFT_OUT", "Model", "glmm"]
 
 
 class _LeftOut(str):
-    """The name of the family that is taken where none was given."""
+    """The family of a call without `family=`, told apart from the same text given."""
 
     __slots__ = ()
 
 
 LEFT_OUT = _LeftOut("gaussian")
-"""The default of `family=`: the gaussian family, and that nobody asked for it."""
+"""The default of `family=`: gaussian, with a warning where the response looks binary or like counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,18 +45,17 @@ class Model:
     Parameters
     ----------
     formula
-        What was asked for.
+        Response, population-level terms, offsets and blocks of random effects.
     family
         The distribution of the outcome given the linear predictor, with its link.
     priors
-        The prior of every parameter, with where it comes from.
+        The prior of every parameter, each with its origin.
     design
-        The formula's numbers on the data.
+        The matrices of the formula on the data: x (n, p), one z (n, k) a block, offset and outcome (n,).
     data
-        The table it was made from, in which `update` looks for columns that the formula did not name; None where it is
-        not at hand, as with a fit that was read from disk.
+        The table it was built from, which `update` reads further columns from; None for a fit loaded from disk.
     missing
-        What became of rows with missing values, as in `glmm`.
+        `"error"` or `"drop"`, as in `glmm`.
     """
 
     formula: Formula
@@ -70,16 +66,16 @@ class Model:
     missing: Literal["error", "drop"] = "error"
 
     def __post_init__(self) -> None:
-        """Take for whole numbers what is whole but for rounding, where outcomes are counts."""
+        """Round outcomes of counts that are whole numbers up to rounding error."""
         if self.family.outcome_type != "continuous":
             object.__setattr__(self, "design", self.design.counted())
 
     def __str__(self) -> str:
-        """Return the model's mathematics and every prior with where it comes from."""
+        """Return the model's equations and every prior with its origin."""
         return describe(self.design, self.family, self.priors)
 
     def __repr__(self) -> str:
-        """Return the same as `str()`: this is what a notebook or a prompt shows."""
+        """Return the same as `str()`."""
         return str(self)
 
     def _repr_html_(self) -> str:
@@ -87,7 +83,7 @@ class Model:
 
     @property
     def event(self) -> str | None:
-        """The label that counts as the event (1) of a binary outcome given as text, None otherwise."""
+        """The label coded 1 of a binary outcome given as text, None for other outcomes."""
         outcome = self.design.outcome
         return outcome.levels[1] if outcome is not None and outcome.levels is not None else None
 
@@ -124,7 +120,7 @@ class Model:
         Raises
         ------
         BayesGLMMError
-            If a setting cannot be what it says, or nothing can be drawn.
+            For a setting outside its range, or a sampler that cannot run.
 
         Warns
         -----
@@ -150,31 +146,29 @@ class Model:
         missing: Literal["error", "drop"] | None = None,
         reference: Mapping[str, Any] | None = None,
     ) -> "Model":
-        """Return the model with something changed; what is not given stays.
+        """Return the model with some arguments changed; the others stay.
 
         Parameters
         ----------
         formula
-            A new formula, or what changes in it as in R: `"~ . + age"` adds a term, `"~ . - x:z - (1 | site)"` takes a
-            term and a block away, `"log(y) ~ ."` changes the response; a dot stands for what was on its side.
+            A new formula, or a change as in R's `update`: `"~ . + age"` adds a term, `"~ . - x:z - (1 | site)"` removes
+            a term and a block, `"log(y) ~ ."` changes the response; a dot stands for the old formula's side.
         data
-            New data. Not given, the rows are those used before; columns that the formula did not name are taken from
-            the table the model was made from.
+            New data; None for the rows used before, with further columns from the table the model was built from.
         family, link, missing
-            As in `glmm`. A family given without a link has its first; a link without a family is one of the family's.
+            As in `glmm`. A family without a link has its first; a link without a family is for the present family.
         priors
-            As in `glmm`. Not given, those that were: defaults are computed anew for what has changed.
+            As in `glmm`; None for the present preset and specified priors, with defaults computed anew.
         reference
-            As in `glmm`. Reference levels given before stay those of factors that are still there.
+            As in `glmm`; earlier reference levels stay for the factors that remain.
 
         Raises
         ------
         BayesGLMMError
-            As `glmm`; a prior given before for what is no longer there is one of the reasons, and a column that the
-            table at hand does not have.
+            As `glmm`; also for an earlier prior of a parameter that is gone, and a column the table does not have.
         """
         changed = self.formula if formula is None else update(self.formula, formula)
-        given = self.priors.specified
+        specified = self.priors.specified
         rule = self.missing if missing is None else missing
         kept = {name: level for name, level in self.design.columns.references.items() if name in referable(changed)}
         try:
@@ -183,12 +177,12 @@ class Model:
                 self._columns(changed, rule) if data is None else data,
                 self.family if family is None else family,
                 link=link,
-                priors={"preset": self.priors.preset, **given} if priors is None else priors,
+                priors={"preset": self.priors.preset, **specified} if priors is None else priors,
                 missing=rule,
                 reference={**kept, **(reference or {})},
             )
         except PriorError as error:
-            if priors is not None or not given:
+            if priors is not None or not specified:
                 raise
             raise PriorError(
                 f"a prior carried over from the earlier fit does not go with the new model: {error}. To drop it, pass "
@@ -210,7 +204,7 @@ class Model:
         return used.widened(self.data, formula.columns, missing=missing)
 
     def require_proper(self) -> None:
-        """Refuse to draw from a prior that is improper.
+        """Refuse to draw from improper priors.
 
         Raises
         ------
@@ -249,7 +243,7 @@ class Model:
         Raises
         ------
         PriorError
-            If the prior alone is wanted and has no distribution, being improper.
+            For `prior_only` with an improper prior.
         """
         from bayesglmm.logdensity.pymc_graph import build
 
@@ -288,9 +282,9 @@ def glmm(
         `"error"` refuses missing values, `"drop"` leaves their rows out and says how many.
     reference
         The reference levels of factors, by column, such as `{"treat": "Usual"}`; of a text response the label that
-        is not the event. Else the first in alphabetical order, or in the order a categorical type declares.
+        is not the event. Others have the first level in alphabetical order, or in that of a categorical type.
     unknown
-        Taken only to be refused with a word.
+        Refused, with the name of the argument meant.
 
     Returns
     -------
@@ -299,7 +293,7 @@ def glmm(
     Raises
     ------
     BayesGLMMError
-        If the formula, the data, the family or a prior cannot be what they say, or an argument is not one of these.
+        If the formula, the data, the family, a prior or another argument is invalid.
 
     Warns
     -----
@@ -315,87 +309,14 @@ def glmm(
     outcome = design.outcome
     assert outcome is not None
     if isinstance(family, _LeftOut):
-        _check_family(outcome)
+        check_left_out(outcome)
     chosen.check(outcome.name, outcome.y, outcome.trials, outcome.levels, design.columns.rows)
-    _check_outcome(outcome, chosen)
-    _check_offset(design, chosen)
-    _check_groups(design, chosen)
+    check_outcome(outcome, chosen)
+    check_offset(design, chosen)
+    check_groups(design, chosen)
     model = Model(parsed, chosen, Priors.build(priors, design, chosen), design, data, missing)
     check_names(model)
     return model
 
 
 _ARGUMENTS = ("formula", "data", "family", "link", "priors", "missing", "reference")
-
-
-def _check_family(outcome: Outcome) -> None:
-    """Warn where the family was left out and the response looks like that of another."""
-    if outcome.trials is not None or outcome.levels is not None:
-        return  # refused by the family, with a word
-    whole = bool((outcome.y == np.floor(outcome.y)).all())
-    if not whole or outcome.y.min() != 0:
-        return
-    looks, other = ("is 0 or 1", "bernoulli") if outcome.y.max() <= 1 else ("holds whole numbers from 0 on", "poisson")
-    warnings.warn(
-        f"no family was given, so gaussian was taken, and the response '{outcome.name}' {looks}: pass "
-        f'family="{other}" if these are {"outcomes of single trials" if other == "bernoulli" else "counts"}, '
-        'or family="gaussian" if gaussian is meant',
-        BayesGLMMWarning,
-        skip_file_prefixes=(str(Path(__file__).parents[1]),),
-    )
-
-
-_FURTHEST = 100.0
-"""The largest offset taken under a log link: an exposure of e^100 of any unit is not one."""
-
-
-_LARGEST = 1e100
-"""The largest response taken: beyond it a square leaves floating point."""
-
-
-def _check_outcome(outcome: Outcome, family: Family) -> None:
-    """Refuse a continuous response without spread, whose likelihood grows without bound, or of enormous numbers."""
-    if np.abs(outcome.y).max() > _LARGEST:
-        raise ResponseError(f"response '{outcome.name}' reaches beyond 1e100; rescale it, such as to other units")
-    if family.outcome_type == "continuous" and (outcome.y == outcome.y[0]).all():
-        raise ResponseError(
-            f"response '{outcome.name}' is {outcome.y[0]:.15g} in every row: the {family.name} family has no spread "
-            "to learn from; check the column"
-        )
-
-
-def _check_offset(design: Design, family: Family) -> None:
-    """Refuse an exposure whose logarithm was forgotten."""
-    if not family.link.multiplicative or np.abs(design.offset).max() <= _FURTHEST:
-        return
-    names = listing(render(offset) for offset in design.formula.offsets)
-    largest = design.offset[np.abs(design.offset).argmax()]
-    raise DataError(
-        f"the offset {names} reaches {largest:.6g} on the log scale, a factor of e^{largest:.6g}; "
-        "write the logarithm of an exposure: offset(log(…))"
-    )
-
-
-def _check_groups(design: Design, family: Family) -> None:
-    """Refuse the response as a grouping factor, and groups of one row each where the residual has that variance."""
-    for block in design.blocks:
-        if design.formula.response.outcome in block.grouping.group.factors:
-            raise DataError(f"'{block.factor}' is the response and a grouping factor at once; group by another column")
-    outcome = design.outcome
-    assert outcome is not None
-    alone = [block for block in design.blocks if "Intercept" in block.columns and len(block.levels) == design.n]
-    single = family.outcome_type == "binary" or (outcome.trials is not None and bool((outcome.trials == 1).all()))
-    if alone and single:
-        raise DataError(
-            f"every row is a group of its own in '{alone[0].factor}', and single outcomes of 0 or 1 say nothing of the "
-            "spread between groups: their standard deviation would be that of its prior, and the coefficients would "
-            "follow it; drop the block or group the rows"
-        )
-    residual = family.residual is not None and family.residual.under(family.link)
-    if not (residual or family.in_units_of_response):
-        return
-    if alone:
-        raise DataError(
-            f"every row is a group of its own in '{alone[0].factor}': under the {family.name} family the spread "
-            "between groups cannot be told from the residual; drop the block or group the rows"
-        )

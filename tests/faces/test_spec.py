@@ -41,7 +41,7 @@ def test_every_study_reads_and_builds(path: Path) -> None:
     model = spec.model()
     assert spec.name == path.stem
     assert model.design.n == len(datasets.load(spec.data))
-    assert spec.drawn(model) == FIGURES
+    assert spec.figures_of(model) == FIGURES
     assert spec.focal in spec.labels
     assert spec.by in spec.labels
 
@@ -49,8 +49,8 @@ def test_every_study_reads_and_builds(path: Path) -> None:
 def test_a_minimal_spec_has_defaults_and_draws_what_it_can(tmp_path: Path) -> None:
     spec = read(tmp_path, MINIMAL)
     assert (spec.link, spec.priors, spec.missing, spec.sampler) == (None, None, "error", Sampler())
-    assert spec.drawn(spec.model()) == ("coefficients", "random_effects", "diagnostics")
-    assert read(tmp_path, MINIMAL + "figures = []").drawn(spec.model()) == ()
+    assert spec.figures_of(spec.model()) == ("coefficients", "random_effects", "diagnostics")
+    assert read(tmp_path, MINIMAL + "figures = []").figures_of(spec.model()) == ()
 
 
 def test_all_keys_are_read(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_what_does_not_fit_the_model_is_refused_before_sampling(tmp_path: Path, 
 )
 def test_figures_that_the_model_has_not_are_refused(tmp_path: Path, formula: str, figure: str) -> None:
     text = f'title = "a"\ndata = "seizure"\nfamily = "poisson"\nformula = "{formula}"\n'
-    assert figure not in (spec := read(tmp_path, text)).drawn(spec.model())
+    assert figure not in (spec := read(tmp_path, text)).figures_of(spec.model())
     with pytest.raises(SpecError, match=f"figures asks for {figure}"):
         read(tmp_path, f"{text}figures = ['{figure}']").model()
 

@@ -477,7 +477,7 @@ def test_every_column_written_is_a_column_in_its_order(formula: Formula) -> None
     written = [
         token.text
         for token, before, after in zip(tokens, (tokens[-1], *tokens), (*tokens[1:], tokens[-1]), strict=False)
-        if token.kind == "name" and (text[token.at] == "`" or (after.text not in ("(", "=") and before.text != "="))
+        if token.type == "name" and (text[token.at] == "`" or (after.text not in ("(", "=") and before.text != "="))
     ]
     assert formula.columns == tuple(dict.fromkeys(written))
 

@@ -28,7 +28,7 @@ __all__ = ["Coder", "as_factor", "level_codes", "reference_level"]
 
 
 class Coder:
-    """Writes code, and remembers what its aliases stand for.
+    """Writes formulaic's code for factors, over aliases of their inputs.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Coder:
     Attributes
     ----------
     inputs
-        What is evaluated for each alias.
+        The expression of each alias.
     levels
         The levels of the aliases that are factors.
     """
@@ -78,7 +78,7 @@ class Coder:
                 raise DataError(f"'{render(node)}' cannot be a predictor")
 
     def _number(self, node: Node) -> str:
-        """Write what stands inside a function or arithmetic, where labels are no numbers."""
+        """Write the argument of a function or of arithmetic, which must be numbers."""
         if self._is_labels(node):
             node = Call("I", (node,))
         return self._alias(node) if is_stateless(node) else self.code(node)
@@ -115,10 +115,10 @@ class Coder:
         return f"contr.treatment(base={level_codes(alias, labels)[labels.index(reference)]!r})"
 
     def _degree(self, call: Call) -> int:
-        """Return the degree of a polynomial, less than the number of its values: beyond them is rounding error."""
+        """Return the degree of a polynomial; it must be below the number of distinct values."""
         inner, *options = call.args
-        given = [option for option in (*options, *dict(call.keywords).values()) if isinstance(option, Number)]
-        degree = int(given[0].value) if given else 1
+        degrees = [option for option in (*options, *dict(call.keywords).values()) if isinstance(option, Number)]
+        degree = int(degrees[0].value) if degrees else 1
         if is_stateless(inner):
             distinct = len(np.unique(numbers(inner, self.columns, self.columns.n)))
         else:
@@ -139,7 +139,7 @@ def as_factor(node: Node, columns: Columns) -> pd.Categorical:
 
 
 def reference_level(factor: Name | Call, columns: Columns) -> str:
-    """Return the level a factor is compared with: the one its coding names, else the first."""
+    """Return the reference level of a factor: the one its coding names, else the first."""
     named = _named(factor.args[1]) if isinstance(factor, Call) and len(factor.args) > 1 else None
     return label(as_factor(factor, columns).categories[0]) if named is None else named
 
@@ -147,14 +147,14 @@ def reference_level(factor: Name | Call, columns: Columns) -> str:
 def _named(coding: Node) -> str | None:
     """Return the reference that a Treatment coding names, if it names one."""
     assert isinstance(coding, Call)
-    given = [*coding.args, *(value for _, value in coding.keywords)]
-    if not given:
+    arguments = [*coding.args, *(value for _, value in coding.keywords)]
+    if not arguments:
         return None
-    return given[0].value if isinstance(given[0], Text) else render(given[0])
+    return arguments[0].value if isinstance(arguments[0], Text) else render(arguments[0])
 
 
 def level_codes(alias: str, levels: Sequence[Any]) -> list[str]:
-    """Return a code for each level: a label of the data may hold anything, the text of a code included."""
+    """Return a code for each level, since labels may hold any text."""
     return [f"{alias.strip('_')}_{position}" for position in range(len(levels))]
 
 

@@ -28,11 +28,11 @@ class Columns(Mapping[str, Column]):
     rows
         (n,) positions of the rows in the data as given, counting from 0.
     dropped
-        How many rows went because a value was missing.
+        The number of rows dropped for a missing value.
     reference
-        For each column whose reference level was asked for, and is the first of its levels, where it stood before.
+        By column with a reference level of the user's, now its first level: the position of that level before.
     text
-        The columns that were plain text in the data given; none where that is not known any more.
+        The columns that are plain text in the data; empty where that is not known.
     """
 
     values_by_name: Mapping[str, Column]
@@ -66,9 +66,7 @@ class Columns(Mapping[str, Column]):
         return replace(self, values_by_name={name: self[name] for name in names}, reference=reference)
 
     def with_reference(self, reference: Mapping[str, Any]) -> "Columns":
-        """Return the columns with the levels named first among the levels of theirs.
-
-        Numbers become labels, since only a factor has a reference.
+        """Return the columns with the given reference levels first among their levels; numbers become labels.
 
         Raises
         ------
@@ -78,36 +76,37 @@ class Columns(Mapping[str, Column]):
         before = {name: self.reference.get(name, 0) for name in reference}
         values, positions = {}, {}
         for name, level in reference.items():
-            values[name], positions[name] = _led_by(name, self[name], level, before[name])
-        everything = {**self.values_by_name, **values}
-        return replace(self, values_by_name=everything, reference={**self.reference, **positions})
+            values[name], positions[name] = _with_first(name, self[name], level, before[name])
+        return replace(
+            self, values_by_name={**self.values_by_name, **values}, reference={**self.reference, **positions}
+        )
 
     @property
     def references(self) -> dict[str, Any]:
-        """The reference levels asked for, by column."""
+        """The reference levels of the user's, by column."""
         return {name: pd.Categorical(self[name]).categories[0] for name in self.reference}
 
     def widened(self, data: Any, names: Iterable[str], *, missing: str = "error") -> "Columns":
-        """Return columns of the table that these were read from, on the same rows.
+        """Return further columns of the table that these were read from, on the same rows.
 
         Parameters
         ----------
         data
             The table.
         names
-            The columns wanted, among them some of these.
+            The columns to return, some of them among these.
         missing
             As in `read`, of the columns that are new.
 
         Raises
         ------
         DataError
-            As `read`, and if the table is no longer what it was.
+            As `read`, and if the table has changed since.
         """
-        frame, names = _frame(data), list(names)
-        _check_present(names, list(_spellings(frame.columns)))
-        fits = len(frame) > int(self.rows.max())
-        read = Columns.read(frame[self.rows.tolist()].to_native(), names, missing=missing) if fits else None
+        table, names = _table(data), list(names)
+        _check_present(names, list(_spellings(table.columns)))
+        fits = len(table) > int(self.rows.max())
+        read = Columns.read(table[self.rows.tolist()].to_native(), names, missing=missing) if fits else None
         compared = [name for name in names if name in self and name not in self.reference]
         if read is None or any(not _equal(read[name], self[name], read.rows) for name in compared):
             raise DataError(
@@ -130,7 +129,7 @@ class Columns(Mapping[str, Column]):
         data
             Any eager dataframe narwhals reads (pandas, polars, pyarrow …), or a mapping of arrays.
         names
-            The columns wanted.
+            The columns to read.
         missing
             `"error"` refuses missing values, `"drop"` leaves their rows out.
         optional
@@ -144,24 +143,24 @@ class Columns(Mapping[str, Column]):
         """
         choose("missing", missing, ("error", "drop"))
         if isinstance(data, Columns):
-            wanted = [*names, *(name for name in optional if name in data)]
-            _check_present(wanted, list(data))
-            return data.take(wanted)
-        frame = _frame(data)
-        spelt = _spellings(frame.columns)
-        wanted = list(dict.fromkeys([*names, *(name for name in optional if name in spelt)]))
-        _check_present(wanted, list(spelt))
-        if len(frame) == 0:
+            present = [*names, *(name for name in optional if name in data)]
+            _check_present(present, list(data))
+            return data.take(present)
+        table = _table(data)
+        spelt = _spellings(table.columns)
+        present = list(dict.fromkeys([*names, *(name for name in optional if name in spelt)]))
+        _check_present(present, list(spelt))
+        if len(table) == 0:
             raise DataError("the data have no rows; check the file or the filter that made them")
-        series = {name: frame[spelt[name]] for name in wanted}
-        keep = _complete({name: _is_missing(s) for name, s in series.items()}, len(frame), missing)
+        series = {name: table[spelt[name]] for name in present}
+        keep = _complete({name: _is_missing(s) for name, s in series.items()}, len(table), missing)
         rows = np.flatnonzero(keep).astype(np.int64)
         if not keep.all():  # before any conversion: whole numbers with gaps would pass through floats
             series = {name: s.filter(keep.tolist()) for name, s in series.items()}
-        declared = _pandas_categories(frame.to_native())
+        declared = _pandas_categories(table.to_native())
         values = {name: convert(name, s, rows, spelt[name] in declared) for name, s in series.items()}
         text = frozenset(name for name, s in series.items() if is_text(s, spelt[name] in declared))
-        return cls(values, rows, len(frame) - len(rows), {}, text)
+        return cls(values, rows, len(table) - len(rows), {}, text)
 
 
 def _equal(new: Column, old: Column, rows: NDArray[np.int64]) -> bool:
@@ -171,14 +170,14 @@ def _equal(new: Column, old: Column, rows: NDArray[np.int64]) -> bool:
     return bool(np.array_equal(np.asarray(new), np.asarray(old)[rows]))
 
 
-def _check_present(wanted: Iterable[str], present: Sequence[str]) -> None:
+def _check_present(names: Iterable[str], present: Sequence[str]) -> None:
     known = set(present)
-    for name in wanted:
+    for name in names:
         if name not in known:
             raise DataError(f"there is no column '{name}' in the data; {suggest(name, present)}")
 
 
-def _frame(data: Any) -> nw.DataFrame[Any]:
+def _table(data: Any) -> nw.DataFrame[Any]:
     if isinstance(data, Mapping):
         try:
             data = pd.DataFrame(dict(data))
@@ -211,7 +210,7 @@ def _with_text_names(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def _spellings(names: Iterable[str]) -> dict[str, str]:
-    """Return the names as spelt in the data by their composed form: é may be one character there, or two."""
+    """Return the names in the data by their composed Unicode form (NFC): é may be one character or two."""
     spelt: dict[str, str] = {}
     for name in names:
         composed = normalize("NFC", name)
@@ -222,20 +221,20 @@ def _spellings(names: Iterable[str]) -> dict[str, str]:
 
 
 def _pandas_categories(native: Any) -> set[str]:
-    """Return the columns of an Arrow table that were categories in pandas, whose order counts there."""
+    """Return the columns of an Arrow table that were pandas categories, whose order of levels is kept."""
     described = getattr(getattr(native, "schema", None), "pandas_metadata", None)
     columns = described.get("columns", []) if isinstance(described, Mapping) else []
     return {str(column.get("field_name")) for column in columns if column.get("pandas_type") == "categorical"}
 
 
-def _led_by(name: str, column: Column, level: Any, before: int) -> tuple[pd.Categorical, int]:
-    """Return a column as labels, a level first, and where that level stood; `before` is where the first one did."""
+def _with_first(name: str, column: Column, level: Any, before: int) -> tuple[pd.Categorical, int]:
+    """Return a column as labels with a level first, and its earlier position; `before` is that of the present first."""
     labels = factorize(column)
     first, *others = labels.categories
     levels = [*others[:before], first, *others[before:]]
     (code,) = relabel(pd.Categorical([level]), levels)
     if code < 0:
-        known = [label(one) for one in levels]
+        known = [label(other) for other in levels]
         raise OptionError(f"reference[{name!r}]={level!r} is not a level of '{name}'; {suggest(str(level), known)}")
     return labels.reorder_categories([levels[code], *levels[:code], *levels[code + 1 :]]), int(code)
 
@@ -250,11 +249,11 @@ def _is_missing(series: nw.Series[Any]) -> NDArray[np.bool_]:
 def _complete(absent: Mapping[str, NDArray[np.bool_]], n: int, missing: str) -> NDArray[np.bool_]:
     """Return which rows are complete, or refuse those that are not."""
     keep = np.ones(n, dtype=bool)
-    for gone in absent.values():
-        keep &= ~gone
+    for missing_here in absent.values():
+        keep &= ~missing_here
     if keep.all():
         return keep
-    counts = {name: int(gone.sum()) for name, gone in absent.items() if gone.any()}
+    counts = {name: int(rows.sum()) for name, rows in absent.items() if rows.any()}
     counted = listing(f"'{name}' {count}" for name, count in counts.items())
     if missing != "drop":
         raise DataError(

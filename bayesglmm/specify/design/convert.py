@@ -17,7 +17,7 @@ type Column = NDArray[Any] | pd.Categorical
 """Numbers (float64, int64), dates (datetime64), or labels (a Categorical without unused levels)."""
 
 EXACT = 2**53
-"""Whole numbers up to this size are doubles to the last digit; beyond it two of them may be one double."""
+"""Doubles represent all whole numbers up to this size."""
 
 
 def convert(name: str, series: nw.Series[Any], rows: NDArray[np.int64], declared: bool) -> Column:
@@ -58,7 +58,7 @@ def convert(name: str, series: nw.Series[Any], rows: NDArray[np.int64], declared
 
 
 def is_text(series: nw.Series[Any], declared: bool) -> bool:
-    """Whether a column is text as a file holds it, and not of a type that somebody made to hold levels."""
+    """Whether a column is plain text, and not of a type declared to hold levels."""
     dtype = series.dtype
     if dtype in (nw.Categorical, nw.Enum):
         return _declared_levels(series, declared) is None
@@ -72,14 +72,14 @@ def rows_text(rows: Iterable[int]) -> str:
 
 
 def _utc(series: nw.Series[Any]) -> nw.Series[Any]:
-    """Return times on one clock, since numpy has no time zones."""
+    """Return times in UTC, since numpy has no time zones."""
     if getattr(series.dtype, "time_zone", None) is None:
         return series
     return series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
 
 
 def _declared_levels(series: nw.Series[Any], declared: bool) -> list[Any] | None:
-    """Return the levels in the order that a type declares; None where they stand in the order of their appearance."""
+    """Return the levels in the order that a type declares; None for a type in order of appearance."""
     native = series.to_native()
     if isinstance(native, pd.Series):
         return list(native.cat.categories) if isinstance(native.dtype, pd.CategoricalDtype) else None
@@ -101,8 +101,8 @@ def _categories(values: NDArray[Any], levels: Sequence[Any]) -> pd.Categorical:
 
 
 def _labels(values: NDArray[Any]) -> pd.Categorical:
-    codes, found = pd.factorize(np.asarray(values, dtype=object))
-    composed = [_composed(level) for level in found]
+    codes, levels = pd.factorize(np.asarray(values, dtype=object))
+    composed = [_composed(level) for level in levels]
     return _merged(codes, composed, sorted(set(composed)))
 
 
@@ -149,18 +149,21 @@ def _finite(name: str, values: NDArray[np.float64], rows: NDArray[np.int64]) -> 
 
 
 def _from_objects(name: str, values: NDArray[Any], rows: NDArray[np.int64]) -> Column:
-    """Read a column of Python objects, if they are all of one kind."""
-    kinds = {type(value) for value in values}
-    if kinds <= {bool, np.bool_}:
+    """Read a column of Python objects, if they are all of one type."""
+    types = {type(value) for value in values}
+    if types <= {bool, np.bool_}:
         return _booleans(values)
-    if all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds):
+    if all(issubclass(value_type, int | np.integer) and value_type is not bool for value_type in types):
         return _whole(name, values)
-    if all(issubclass(kind, str) for kind in kinds):
+    if all(issubclass(value_type, str) for value_type in types):
         return _labels(values)
-    if all(issubclass(kind, int | float | np.integer | np.floating) and kind is not bool for kind in kinds):
+    if all(
+        issubclass(value_type, int | float | np.integer | np.floating) and value_type is not bool
+        for value_type in types
+    ):
         return _mixed(name, values, rows)
-    found = listing(sorted(kind.__name__ for kind in kinds))
-    raise DataError(f"column '{name}' holds objects of type {found}; convert it to numbers or to text first")
+    names = listing(sorted(value_type.__name__ for value_type in types))
+    raise DataError(f"column '{name}' holds objects of type {names}; convert it to numbers or to text first")
 
 
 def _mixed(name: str, values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -67,7 +67,7 @@ def evaluate(node: Node, columns: Columns, n: int) -> Column:
 
 
 def check_labels(tree: Node, columns: Columns) -> None:
-    """Refuse a comparison with a label that no row has: it is a slip of the pen, and never true.
+    """Refuse a comparison with a label that no row has, which is the same in every row.
 
     Raises
     ------
@@ -77,11 +77,11 @@ def check_labels(tree: Node, columns: Columns) -> None:
     for node in walk(tree):
         match node:
             case Binary("==" | "!=", left, right) if _labelled(left, right, columns):
-                column, wanted = _column_and_label(left, right, columns)
+                column, text = _column_and_label(left, right, columns)
                 known = [label(level) for level in column.categories]
-                if wanted not in known:
+                if text not in known:
                     raise DataError(
-                        f"'{render(node)}' is the same in every row, since no row has the label '{wanted}'; "
+                        f"'{render(node)}' is the same in every row, since no row has the label '{text}'; "
                         f"there are {listing(known)}"
                     )
 
@@ -96,8 +96,8 @@ def value(node: Node, columns: Columns) -> Any:
         case Unary(operand):
             return -value(operand, columns)
         case Binary("==" | "!=" as operator, left, right) if _labelled(left, right, columns):
-            column, wanted = _column_and_label(left, right, columns)
-            equal = np.array([label(level) == wanted for level in column.categories])[column.codes]
+            column, text = _column_and_label(left, right, columns)
+            equal = np.array([label(level) == text for level in column.categories])[column.codes]
             return (equal if operator == "==" else ~equal).astype(np.float64)
         case Binary(operator, left, right):
             result = _OPERATORS[operator](value(left, columns), value(right, columns))

@@ -81,14 +81,14 @@ class Grouping:
         return known[inverse.reshape(-1)]
 
     def extended(self, columns: Columns) -> "Grouping":
-        """Return the grouping with the levels of new data that are not known appended, in their order."""
+        """Return the grouping with the unknown levels of new data appended, in their order."""
         names = [list(levels) for levels in self._factor_levels]
         codes = []
         for factor, known in zip(self.group.factors, names, strict=True):
-            found = as_factor(factor, columns)
-            strange = np.unique(found.codes[relabel(found, known) < 0])
-            known += [found.categories[code] for code in strange]
-            codes.append(relabel(found, known))
+            values = as_factor(factor, columns)
+            unknown = np.unique(values.codes[relabel(values, known) < 0])
+            known += [values.categories[code] for code in unknown]
+            codes.append(relabel(values, known))
         position = dict(self._position)
         levels = list(self.levels)
         for combination in sorted({tuple(int(code) for code in row) for row in zip(*codes, strict=True)}):
@@ -104,7 +104,7 @@ class Grouping:
 
 
 def _check_whole(factor: Name | Call, columns: Columns) -> None:
-    """Refuse a plain column of fractions: it is no grouping factor."""
+    """Refuse a plain column of fractions as a grouping factor."""
     if not isinstance(factor, Name):
         return
     column = columns[factor.name]

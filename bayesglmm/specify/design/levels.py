@@ -1,4 +1,4 @@
-"""Labels and levels: what a factor is, whatever type its column has."""
+"""Factors: labels and levels of a column of any type."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,13 +27,13 @@ def factorize(column: Column) -> pd.Categorical:
 def relabel(column: pd.Categorical, levels: Sequence[Any]) -> NDArray[np.int64]:
     """Return the position of each value among known levels, −1 where it is not one of them.
 
-    Values are one level if they are equal or read the same: 1, 1.0, True and "1" are matched whichever was
-    learned, since a column of labels comes back from one file as text and from another as numbers.
+    Values match if they are equal or have the same text: 1 and "1" are one level, since a column of labels may be
+    text in one file and numbers in another.
     """
     position = {level: code for code, level in enumerate(levels)}
     texts = {label(level): code for code, level in enumerate(levels)}
-    found = [position.get(level, texts.get(label(level), -1)) for level in column.categories]
-    codes: NDArray[np.int64] = np.array(found, dtype=np.int64)[column.codes]
+    positions = [position.get(level, texts.get(label(level), -1)) for level in column.categories]
+    codes: NDArray[np.int64] = np.array(positions, dtype=np.int64)[column.codes]
     return codes
 
 
@@ -43,7 +43,7 @@ def label(level: Any) -> str:
 
 
 def _moment(value: Any) -> str:
-    """Write a date, a time or a duration the same way whatever unit it is stored in."""
+    """Write a date, a time or a duration independently of the unit it is stored in."""
     if isinstance(value, np.timedelta64):
         return str(pd.Timedelta(value))
     return str(np.datetime_as_string(value, unit="auto"))

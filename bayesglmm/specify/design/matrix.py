@@ -1,4 +1,4 @@
-"""Expanded terms into a matrix of numbers: our columns and levels, formulaic's coding."""
+"""`Encoder`: expanded terms into a matrix, with this package's columns and levels and formulaic's coding."""
 
 import re
 import warnings
@@ -23,7 +23,7 @@ __all__ = ["Encoder"]
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """What was learned about terms: levels, knots, means, reference categories.
+    """Terms with what their columns depend on: levels, knots, means, reference levels.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ class Encoder:
         if not built:
             return cls(terms, (), {}, {}, None), np.empty((columns.n, 0))
         spec = ModelSpec(SimpleFormula(built, _ordering="none"))
-        frame = _inputs_frame(coder.inputs, coder.levels, columns)
-        spec, matrix, coded = _materialise(spec, frame, terms)
+        table = _inputs_table(coder.inputs, coder.levels, columns)
+        spec, matrix, coded = _materialise(spec, table, terms)
         names = _readable(coded, codes, coder.levels)
         _check_names(names, terms)
         return cls(terms, names, coder.inputs, coder.levels, spec), matrix
@@ -76,16 +76,16 @@ class Encoder:
         """
         if self._spec is None:
             return np.empty((columns.n, 0))
-        frame = _inputs_frame(self._inputs, self._levels, columns)
-        return _materialise(self._spec, frame, self.terms)[1]
+        table = _inputs_table(self._inputs, self._levels, columns)
+        return _materialise(self._spec, table, self.terms)[1]
 
 
-def _inputs_frame(inputs: Mapping[str, Node], known: Mapping[str, tuple[Any, ...]], columns: Columns) -> pd.DataFrame:
-    """Evaluate the inputs of the matrix; a level that was not learned is an error."""
-    frame: dict[str, Any] = {}
+def _inputs_table(inputs: Mapping[str, Node], known: Mapping[str, tuple[Any, ...]], columns: Columns) -> pd.DataFrame:
+    """Evaluate the inputs of the matrix; an unknown level is an error."""
+    inputs_by_alias: dict[str, Any] = {}
     for alias, node in inputs.items():
         if alias not in known:
-            frame[alias] = numbers(node, columns, columns.n)
+            inputs_by_alias[alias] = numbers(node, columns, columns.n)
             continue
         column = as_factor(node, columns)
         codes = relabel(column, known[alias])
@@ -95,11 +95,11 @@ def _inputs_frame(inputs: Mapping[str, Node], known: Mapping[str, tuple[Any, ...
                 f"'{render(node)}' has a level that was not there when the model was built: "
                 f"{listing(unseen)}; known: {listing(known[alias])}"
             )
-        frame[alias] = pd.Categorical.from_codes(codes, categories=pd.Index(level_codes(alias, known[alias])))
-    return pd.DataFrame(frame, index=pd.RangeIndex(columns.n))
+        inputs_by_alias[alias] = pd.Categorical.from_codes(codes, categories=pd.Index(level_codes(alias, known[alias])))
+    return pd.DataFrame(inputs_by_alias, index=pd.RangeIndex(columns.n))
 
 
-def _materialise(spec: Any, frame: pd.DataFrame, terms: Terms) -> tuple[Any, NDArray[np.float64], list[str]]:
+def _materialise(spec: Any, table: pd.DataFrame, terms: Terms) -> tuple[Any, NDArray[np.float64], list[str]]:
     context = {
         "_number": lambda x: np.asarray(x, dtype=np.float64),
         "_powers": lambda x, degree: {str(power): np.asarray(x) ** power for power in range(1, degree + 1)},
@@ -107,12 +107,12 @@ def _materialise(spec: Any, frame: pd.DataFrame, terms: Terms) -> tuple[Any, NDA
         "abs": np.abs,
         "log1p": np.log1p,
     }
-    if frame.empty:  # an intercept alone; formulaic wants a column to know the length
-        frame = pd.DataFrame({"__row__": np.zeros(len(frame.index))})
+    if table.empty:  # an intercept alone; formulaic takes the number of rows from a column
+        table = pd.DataFrame({"__row__": np.zeros(len(table.index))})
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            result = spec.get_model_matrix(frame, context=context, na_action="ignore")
+            result = spec.get_model_matrix(table, context=context, na_action="ignore")
     except Exception as error:
         reason = re.sub(r"__input\d+__", "x", str(error.__cause__ or error))
         if "extend beyond" in reason:
@@ -131,7 +131,7 @@ def _materialise(spec: Any, frame: pd.DataFrame, terms: Terms) -> tuple[Any, NDA
 def _readable(
     coded: list[str], codes: Mapping[Name | Call, str], levels: Mapping[str, tuple[Any, ...]]
 ) -> tuple[str, ...]:
-    """Put the text of the formula and the labels of the data in the place of their codes, in one pass."""
+    """Replace codes by the text of the formula and the labels of the data, in one pass."""
     written: dict[str, str] = {}
     for factor, code in codes.items():
         written.setdefault(code, render(factor))
@@ -145,13 +145,13 @@ def _readable(
 
 def _check_names(names: Sequence[str], terms: Terms) -> None:
     """Refuse two columns of one name, or a predictor that takes the name of the intercept."""
-    given = names[1:] if terms.intercept else names
-    if "Intercept" in given:
+    predictors = names[1:] if terms.intercept else names
+    if "Intercept" in predictors:
         raise DataError(
             "a predictor called 'Intercept' would pass for the intercept: the name would stand for two columns; "
             "rename the column"
         )
-    repeated = [name for name, count in Counter(given).items() if count > 1]
+    repeated = [name for name, count in Counter(predictors).items() if count > 1]
     if repeated:
         raise DataError(
             f"two columns of the model would be called {listing(repeated)}; rename the column or its labels"

@@ -42,10 +42,10 @@ class Outcome:
     levels: tuple[str, ...] | None = None
 
     def counted(self) -> "Outcome":
-        """Return whole numbers in the place of numbers that are whole but for rounding.
+        """Return the outcome with values rounded that are whole numbers up to rounding error.
 
-        A number within 2e-7 of its size from a whole number k (at least 1e-6, at most 1e-3) is k: what
-        multiplying a proportion by its number of trials leaves, in doubles or in single precision.
+        A number within 2e-7 of its size from a whole number k (at least 1e-6, at most 1e-3) is rounded to k: the
+        error of a proportion times its number of trials in single precision.
         """
         y = _counted(self.y)
         trials = None if self.trials is None else _counted(self.trials)
@@ -77,12 +77,12 @@ def learn_labels(response: Response, columns: Columns) -> tuple[str, ...] | None
 
 
 def read_outcome(response: Response, columns: Columns, labels: tuple[str, ...] | None) -> Outcome:
-    """Return the response of data, coded by the labels learned.
+    """Return the response of data, coded by the labels of `learn_labels`.
 
     Raises
     ------
     DataError
-        For labels where numbers were learned, or a label that was not there.
+        For labels in the place of numbers, or an unknown label.
     """
     name = str(response)
     column = evaluate(response.outcome, columns, columns.n)
@@ -90,16 +90,16 @@ def read_outcome(response: Response, columns: Columns, labels: tuple[str, ...] |
     if labels is None and labelled and not is_boolean(column):
         raise DataError(f"response '{name}' held numbers when the model was built and holds labels now; convert it")
     if labels is not None and (labelled or labels != _BOOLEAN):
-        found = factorize(column)
-        codes = relabel(found, labels)
+        factor = factorize(column)
+        codes = relabel(factor, labels)
         if (codes < 0).any():
-            strange = found[codes < 0].remove_unused_categories().categories
+            unknown = factor[codes < 0].remove_unused_categories().categories
             raise DataError(
-                f"response '{name}' has a label that is not known: {listing(strange)}; known: {listing(labels)}"
+                f"response '{name}' has a label that is not known: {listing(unknown)}; known: {listing(labels)}"
             )
         return Outcome(name, codes.astype(np.float64), None, labels)
     y = numbers(response.outcome, columns, columns.n)
     if response.second is None:
         return Outcome(name, y, None, labels)
     second = numbers(response.second, columns, columns.n)
-    return Outcome(name, y, second if response.kind == "p" else y + second)
+    return Outcome(name, y, second if response.form == "p" else y + second)

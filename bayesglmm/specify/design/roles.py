@@ -1,4 +1,4 @@
-"""What a formula makes of each column, and whether the column can be that: text above all, and reference levels."""
+"""The role of each column in a formula, and whether the column fits it: text above all, and reference levels."""
 
 import warnings
 from collections.abc import Mapping
@@ -22,16 +22,16 @@ __all__ = ["Role", "check_reference", "check_text", "referable", "roles"]
 _PACKAGE = str(Path(__file__).parents[2])
 
 type Role = Literal["response", "plain", "number", "coded", "compared", "group"]
-"""A plain predictor or response is what its type makes of it; what stands in C(…) is a factor whatever its type."""
+"""The type of a plain predictor or response decides whether it is a factor; inside C(…) it always is (coded)."""
 
 
 def roles(formula: Formula) -> dict[str, set[Role]]:
-    """Return what each column is in a formula; one column may be several things."""
-    found: dict[str, set[Role]] = {}
+    """Return the roles of each column in a formula; a column may have several."""
+    by_column: dict[str, set[Role]] = {}
 
     def add(names: tuple[str, ...], role: Role) -> None:
         for name in names:
-            found.setdefault(name, set()).add(role)
+            by_column.setdefault(name, set()).add(role)
 
     response = formula.response
     if isinstance(response.outcome, Name) and response.second is None:
@@ -53,7 +53,7 @@ def roles(formula: Formula) -> dict[str, set[Role]]:
         for factor in block.group.factors:
             inner = factor.args[0] if isinstance(factor, Call) else factor
             add(column_names(inner), "group")
-    return found
+    return by_column
 
 
 def _add_expression(tree: Node, add: Any) -> None:
@@ -70,10 +70,10 @@ def _add_expression(tree: Node, add: Any) -> None:
 
 
 def check_text(formula: Formula, columns: Columns) -> None:
-    """Refuse text that is not what it seems where it would change a model without a word.
+    """Refuse text that is probably an error and would change the model silently.
 
-    Numbers spoilt to text would become a factor with a level for each; labels that differ in blanks, case or
-    accents are most likely one level. What is told by `C(…)` or by a type of its own to be a factor is believed.
+    Numbers read as text would become a factor with a level for each; labels that differ in blanks, case or accents are
+    probably one level. Factors declared by `C(…)` or by a categorical type are accepted.
 
     Raises
     ------
@@ -86,70 +86,77 @@ def check_text(formula: Formula, columns: Columns) -> None:
         For few numbers as text, taken as a factor, and for levels that differ in case or accents alone where they
         were declared or group rows.
     """
-    for name, its in roles(formula).items():
+    for name, column_roles in roles(formula).items():
         column = columns[name]
         if not isinstance(column, pd.Categorical) or not all(isinstance(level, str) for level in column.categories):
             continue
         labels = tuple(column.categories)
-        _check_numbers(name, labels, its, columns)
-        _check_twins(name, labels, its, columns)
+        _check_numbers(name, labels, column_roles, columns)
+        _check_twins(name, labels, column_roles, columns)
 
 
-def _check_numbers(name: str, labels: tuple[str, ...], its: set[Role], columns: Columns) -> None:
+def _check_numbers(name: str, labels: tuple[str, ...], column_roles: set[Role], columns: Columns) -> None:
     """Refuse numbers that were read as text, or warn of few of them.
 
     Of a type made to hold levels only what cannot be meant is refused: many numbers with something else among them.
     """
     declared = name not in columns.text
-    if not declared and its <= {"group"} and (marks := gaps(labels)):
+    if not declared and column_roles <= {"group"} and (marks := gaps(labels)):
         raise DataError(
             f"grouping factor '{name}' has {_quoted(marks)} in {_where(marks, name, columns)} among its labels, which "
             "looks like a mark of missing values and would be a group of its own; make these cells missing "
             '(na_values in a spec) and pass missing="drop", or give them a label of their own'
         )
-    if not its & {"plain", "number", "response"}:
+    if not column_roles & {"plain", "number", "response"}:
         return
-    found = spoilt(labels)
-    if found is None or ("response" in its and len(labels) <= 2 and found.uniform):
+    spoiling = spoilt(labels)
+    if spoiling is None or ("response" in column_roles and len(labels) <= 2 and spoiling.uniform):
         return
-    if declared and (found.uniform or len(labels) <= FEW_LEVELS or found.what == ("dates",)):
+    if declared and (spoiling.uniform or len(labels) <= FEW_LEVELS or spoiling.what == ("dates",)):
         return
-    if found.what == ("dates",):
+    if spoiling.what == ("dates",):
         raise DataError(
             f"column '{name}' holds dates as text ({_quoted(labels[:3])} …): a level for each of {len(labels)}; make a "
             f"number of them first, such as days since a start, or write C({name}) if each is a category"
         )
-    if found.uniform and len(labels) <= FEW_LEVELS and "number" not in its and "response" not in its:
+    if (
+        spoiling.uniform
+        and len(labels) <= FEW_LEVELS
+        and "number" not in column_roles
+        and "response" not in column_roles
+    ):
         _warn(
             f"'{name}' is text whose labels are all numbers ({_quoted(labels[:3])} …) and is taken as a factor of "
             f"{len(labels)} levels; convert it to numbers for a slope, or write C({name}) if a factor is meant"
         )
         return
-    raise DataError(_spoilt_text(name, labels, found, its, columns))
+    raise DataError(_spoilt_text(name, labels, spoiling, column_roles, columns))
 
 
-def _spoilt_text(name: str, labels: tuple[str, ...], found: Spoilt, its: set[Role], columns: Columns) -> str:
+def _spoilt_text(
+    name: str, labels: tuple[str, ...], spoiling: Spoilt, column_roles: set[Role], columns: Columns
+) -> str:
     what = f"column '{name}' is text and not numbers: "
-    if found.odd:
-        some = found.odd[:3]
-        what += f"{_quoted(some)} in {_where(some, name, columns)} ({listing(found.what)})"
-        if found.odd[3:]:
-            what += f", and {len(found.odd)} of its {len(labels)} distinct values are no plain numbers"
+    if spoiling.odd:
+        some = spoiling.odd[:3]
+        what += f"{_quoted(some)} in {_where(some, name, columns)} ({listing(spoiling.what)})"
+        if spoiling.odd[3:]:
+            what += f", and {len(spoiling.odd)} of its {len(labels)} distinct values are no plain numbers"
     else:
         what += f"all its {len(labels)} distinct values are numbers stored as text, such as {_quoted(labels[:3])}"
     remedy = "convert it to numbers first"
-    if "marks of missing values" in found.what:
+    if "marks of missing values" in spoiling.what:
         remedy += ', with these values missing (na_values in a spec) and missing="drop" to leave their rows out'
-    elif "a sign of comparison" in found.what:
+    elif "a sign of comparison" in spoiling.what:
         remedy += ", deciding what stands for a value that is only known to be below or above a limit"
-    elif found.odd:
-        remedy += f", without what else stands there ({listing(found.what)})"
-    if "plain" in its:
+    elif spoiling.odd:
+        remedy += f", without what else stands there ({listing(spoiling.what)})"
+    if "plain" in column_roles:
         remedy += f"; or write C({name}) if each value is a category ({len(labels)} levels)"
     return f"{what}; {remedy}"
 
 
-def _check_twins(name: str, labels: tuple[str, ...], its: set[Role], columns: Columns) -> None:
+def _check_twins(name: str, labels: tuple[str, ...], column_roles: set[Role], columns: Columns) -> None:
     """Refuse levels that differ in next to nothing, or warn where they may be meant."""
     blanks, folded = twins(labels)
     if blanks:
@@ -164,8 +171,8 @@ def _check_twins(name: str, labels: tuple[str, ...], its: set[Role], columns: Co
         f"'{name}' has levels that differ in {how} alone: {'; '.join(_quoted(same) for same in folded[:4])} "
         f"({_where(folded[0][1:], name, columns)} for the latter)"
     )
-    if name in columns.text and its & {"plain", "number", "response"}:
-        declare = f"write C({name})" if "plain" in its else "make a categorical column of it"
+    if name in columns.text and column_roles & {"plain", "number", "response"}:
+        declare = f"write C({name})" if "plain" in column_roles else "make a categorical column of it"
         raise DataError(f"{text}; give them one label in the data, or {declare} if they are meant to differ")
     _warn(f"{text}: each is a level of its own")
 
@@ -184,7 +191,7 @@ def check_reference(formula: Formula, columns: Columns, reference: Mapping[str, 
         )
     composed = {normalize("NFC", str(name)): level for name, level in reference.items()}
     used = roles(formula)
-    factors = [name for name, its in used.items() if _has_reference(name, its, columns)]
+    factors = [name for name, column_roles in used.items() if _has_reference(name, column_roles, columns)]
     coded = _coded(formula)
     for name in composed:
         if name not in factors:
@@ -200,34 +207,38 @@ def check_reference(formula: Formula, columns: Columns, reference: Mapping[str, 
 
 
 def referable(formula: Formula) -> set[str]:
-    """Return the columns of a formula that have a reference level to choose, if they hold labels."""
+    """Return the columns of a formula that may have a reference level, if they hold labels."""
     coded = _coded(formula)
     return {
         name
-        for name, its in roles(formula).items()
-        if its & {"plain", "coded", "response"} and "number" not in its and name not in coded
+        for name, column_roles in roles(formula).items()
+        if column_roles & {"plain", "coded", "response"} and "number" not in column_roles and name not in coded
     }
 
 
 def _coded(formula: Formula) -> dict[str, str]:
     """Return the coding of the columns that have one in the formula."""
-    found = {}
+    codings = {}
     for node in (node for tree in formula.trees for node in walk(tree)):
         match node:
             case Call("C", (Name(name), Call(coding))):
-                found[name] = coding
-    return found
+                codings[name] = coding
+    return codings
 
 
-def _has_reference(name: str, its: set[Role], columns: Columns) -> bool:
+def _has_reference(name: str, column_roles: set[Role], columns: Columns) -> bool:
     labelled = isinstance(columns[name], pd.Categorical)
-    if "response" in its:
+    if "response" in column_roles:
         return labelled and not is_boolean(columns[name])
-    return "number" not in its and ("coded" in its or "plain" in its) and (labelled or "plain" not in its)
+    return (
+        "number" not in column_roles
+        and ("coded" in column_roles or "plain" in column_roles)
+        and (labelled or "plain" not in column_roles)
+    )
 
 
 def _warn(text: str) -> None:
-    """Warn where the package was called."""
+    """Warn at the line that called the package."""
     warnings.warn(text, BayesGLMMWarning, skip_file_prefixes=(_PACKAGE,))
 
 
@@ -240,4 +251,4 @@ def _where(labels: tuple[str, ...], name: str, columns: Columns) -> str:
 
 
 def _quoted(labels: tuple[str, ...]) -> str:
-    return listing((repr(label(one)) for one in labels), 6)
+    return listing((repr(label(level)) for level in labels), 6)

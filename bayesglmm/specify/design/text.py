@@ -1,4 +1,4 @@
-"""Text that is not what it seems: numbers with something among them, and labels that differ in next to nothing."""
+"""Columns of text that are meant to be numbers, and labels that differ in blanks, case or accents alone."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from unicodedata import category, normalize
 __all__ = ["FEW_LEVELS", "Spoilt", "gaps", "is_number", "spoilt", "twins"]
 
 FEW_LEVELS = 10
-"""Numbers as text are taken for the levels of a factor, with a warning, where there are at most so many."""
+"""The most distinct numbers as text that are taken, with a warning, for levels of a factor."""
 
 _NUMBER = re.compile(r"[+\-−]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _WRITTEN = re.compile(r"(?P<sign>[+\-−]?)(?P<whole>\d+)(?:\.(?P<part>\d*))?")
@@ -19,7 +19,7 @@ _GAPS = frozenset(
     | {"unknown", "n.a.", "nd", "n.d.", "nr", "#div/0!", "#value!", "#ref!", "#null!", "#num!", "inf", "-inf"}
 )
 _UNIT = re.compile(r"(?P<number>.*?\d\.?)\s*(?P<unit>[^\W\d_][^\d\s]{0,11}|°\s?[CF]?|%|‰)")
-_DRESSES = (
+_IMPURITIES = (
     ("thousands marks", re.compile(r"[+\-−]?\d{1,3}(?:[,'’ .]\d{3})*(?:[,'’ ]\d{3})(?:\.\d+)?")),
     ("a decimal comma", re.compile(r"[+\-−]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?:[eE][+-]?\d+)?|[+\-−]?,\d+")),
     ("a currency", re.compile(r"[+\-−]?\s*[$€£¥₹]\s*[+\-−]?[\d.,'’ ]*\d|[+\-−]?\d[\d.,'’ ]*\s*[$€£¥₹]")),
@@ -29,21 +29,21 @@ _DRESSES = (
 
 
 _BESIDE_NUMBERS = ("a sign of comparison", "a footnote or brackets")
-"""What makes a label of a number, such as the band <5 or the answer (1), unless plain numbers stand beside it."""
+"""Impurities of labels such as the band <5 or the answer (1), unless plain numbers occur as well."""
 
 
 @dataclass(frozen=True)
 class Spoilt:
-    """What stands among numbers that were read as text.
+    """The impurities of a column of numbers that was read as text.
 
     Parameters
     ----------
     odd
-        The labels that are no plain numbers.
+        The labels that are not plain numbers.
     what
-        What they are: `"marks of missing values"`, `"thousands marks"`, `"words"` …; empty where all are plain.
+        Their impurities: `"marks of missing values"`, `"thousands marks"`, `"words"` …; empty where all are plain.
     uniform
-        Whether all labels are written alike, so that they may be names of levels.
+        Whether all labels have the same form, so that they may be names of levels.
     """
 
     odd: tuple[str, ...]
@@ -52,42 +52,42 @@ class Spoilt:
 
 
 def spoilt(labels: Sequence[str]) -> Spoilt | None:
-    """Return what makes text of a column whose values are numbers for the most part; None where they are labels.
+    """Return the impurities of a column of mostly numbers; None for a column of labels.
 
-    Bands such as `5-9` are labels, and then so is all that stands beside them; so are units that differ.
+    A column with bands such as `5-9`, or with several units, is one of labels.
     """
     if any(_RANGE.fullmatch(text.strip()) for text in labels):
         return _dates(labels)
-    kinds = {text: _kind(text) for text in labels}
-    plain = sum(kind == "" for kind in kinds.values())
-    units = {kind for kind in kinds.values() if kind.startswith("the unit")}
-    for text, kind in kinds.items():
-        if (kind in units and len(units) > 1) or (kind in _BESIDE_NUMBERS and not plain):
-            kinds[text] = "words"
-    words = sum(kind == "words" for kind in kinds.values())
+    impurities = {text: _impurity(text) for text in labels}
+    plain = sum(impurity == "" for impurity in impurities.values())
+    units = {impurity for impurity in impurities.values() if impurity.startswith("the unit")}
+    for text, impurity in impurities.items():
+        if (impurity in units and len(units) > 1) or (impurity in _BESIDE_NUMBERS and not plain):
+            impurities[text] = "words"
+    words = sum(impurity == "words" for impurity in impurities.values())
     if words and not plain:  # placebo, 5 mg, 10 mg
-        kinds = {text: "words" if kind in units else kind for text, kind in kinds.items()}
-        words = sum(kind == "words" for kind in kinds.values())
-    absent = sum(kind == "marks of missing values" for kind in kinds.values())
-    numbers = len(kinds) - absent - words
+        impurities = {text: "words" if impurity in units else impurity for text, impurity in impurities.items()}
+        words = sum(impurity == "words" for impurity in impurities.values())
+    absent = sum(impurity == "marks of missing values" for impurity in impurities.values())
+    numbers = len(impurities) - absent - words
     if numbers <= words or (numbers == 1 and not plain):
         return _dates(labels)
-    odd = tuple(text for text, kind in kinds.items() if kind)
-    what = tuple(dict.fromkeys(kind for kind in kinds.values() if kind))
-    alike = len(set(kinds.values())) == 1 and (not what or what[0] in units or what[0] == "a currency")
+    odd = tuple(text for text, impurity in impurities.items() if impurity)
+    what = tuple(dict.fromkeys(impurity for impurity in impurities.values() if impurity))
+    alike = len(set(impurities.values())) == 1 and (not what or what[0] in units or what[0] == "a currency")
     return Spoilt(odd, what, alike)
 
 
 def gaps(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return the marks of missing values among labels that are all plain numbers else, or nothing but blanks."""
-    found = tuple(text for text in labels if _kind(text) == "marks of missing values")
-    others = [text for text in labels if text not in found]
-    numbers = bool(others) and all(not _kind(text) for text in others)
-    return found if numbers else tuple(text for text in found if text and not text.strip())
+    """Return the marks of missing values among labels that are otherwise plain numbers; else the blank labels."""
+    marks = tuple(text for text in labels if _impurity(text) == "marks of missing values")
+    others = [text for text in labels if text not in marks]
+    numbers = bool(others) and all(not _impurity(text) for text in others)
+    return marks if numbers else tuple(text for text in marks if text and not text.strip())
 
 
 def twins(labels: Sequence[str]) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
-    """Return sets of labels that differ in blanks alone, and sets that differ in case, accents or zeros besides."""
+    """Return sets of labels that differ in blanks alone, and sets that differ in case, accents or zeros as well."""
     spaced: dict[str, list[str]] = {}
     folded: dict[str, list[str]] = {}
     for text in labels:
@@ -103,8 +103,8 @@ def is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None
 
 
-def _kind(text: str) -> str:
-    """Say what a label has beside a number; empty for a plain one, `"words"` where there is none."""
+def _impurity(text: str) -> str:
+    """Return what a label holds beside a number: empty for a plain number, `"words"` for no number."""
     if _NUMBER.fullmatch(text):
         return ""
     bare = text.strip()
@@ -112,17 +112,17 @@ def _kind(text: str) -> str:
         return "marks of missing values"
     if _NUMBER.fullmatch(bare):
         return "blanks"
-    for kind, pattern in _DRESSES:
+    for impurity, pattern in _IMPURITIES:
         if pattern.fullmatch(bare):
-            return kind
+            return impurity
     match = _UNIT.fullmatch(bare)
-    if match and _kind(match["number"]) in ("", "thousands marks", "a decimal comma"):
+    if match and _impurity(match["number"]) in ("", "thousands marks", "a decimal comma"):
         return f"the unit {match['unit']}"
     return "words"
 
 
 def _dates(labels: Sequence[str]) -> Spoilt | None:
-    """Return the dates that a column of text holds, if it holds hardly anything else and more than a few."""
+    """Return the dates of a column of text, if more than `FEW_LEVELS` and over half of its labels are dates."""
     dates = tuple(text for text in labels if _DATE.fullmatch(text.strip()))
     if len(dates) <= FEW_LEVELS or 2 * len(dates) <= len(labels):
         return None
@@ -130,14 +130,14 @@ def _dates(labels: Sequence[str]) -> Spoilt | None:
 
 
 def _unspaced(text: str) -> str:
-    """Return a label without the blanks around it, one blank where several stand, and without invisible characters."""
+    """Return a label stripped, with single blanks and without invisible characters."""
     if text.isascii() and text == text.strip() and "  " not in text and text.isprintable():
         return text
     return " ".join("".join(char for char in text if category(char) != "Cf").split())
 
 
 def _folded(text: str) -> str:
-    """Return a label in small letters without accents, a number without the zeros that add nothing."""
+    """Return a label in lower case without accents, or a number without redundant zeros."""
     if match := _WRITTEN.fullmatch(text):
         whole, part = match["whole"].lstrip("0") or "0", (match["part"] or "").rstrip("0")
         return f"{'-' if match['sign'] in ('-', '−') else ''}{whole}{'.' if part else ''}{part}"

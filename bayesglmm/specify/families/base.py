@@ -1,4 +1,4 @@
-"""What a family is: its links, its parameters, its support, its moments, its draws and its PyMC distribution."""
+"""`Family`: links, parameters, support, variance, draws, PyMC distribution and row log likelihood."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,10 +27,10 @@ __all__ = [
 type Array = NDArray[np.float64]
 type Cells = NDArray[np.int64]
 type Pointer = Any
-"""An array, or a C pointer to doubles once compiled."""
+"""An array, or a C pointer to doubles in compiled code."""
 
 LARGE = 8192.0
-"""The count from which a row's log density is taken less its value at its height, so that it keeps its digits."""
+"""The count above which a row's log density is computed relative to its maximum over μ, to avoid cancellation."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Parameter:
     name
         Its usual name.
     about
-        What it is, with the variance it implies.
+        What it is, with the variance of an outcome.
     default
-        Its prior in string form; `{scale}` stands for 2.5 standard deviations of the response, so that a parameter
-        whose default has it is in units of the response, whatever its name.
+        Its prior in string form. `{scale}` stands for 2.5 standard deviations of the response, and marks a parameter
+        in units of the response.
     presets
-        Its prior in other packages' defaults, by preset.
+        Its prior in string form by preset, for `"brms"` and `"rstanarm"`.
     """
 
     name: str
@@ -63,12 +63,12 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition every row of the response obeys.
+    """A condition on the support that every row of the response obeys.
 
     Parameters
     ----------
     broken
-        From outcome (n,) and trials (n,), which rows break it.
+        (y, trials) → which rows break it, all (n,).
     reason
         What is wrong with these rows and what to do.
     """
@@ -79,18 +79,18 @@ class Rule:
 
 @dataclass(frozen=True)
 class Merge:
-    """How the rows of a cell, equal in their columns and groups, become fewer: the same likelihood up to a constant.
+    """How rows of a cell (equal predictors and groups) are merged, with the same likelihood up to a constant.
 
     Parameters
     ----------
     rows
-        From the cell of each row (n,), numbered from 0 without a gap, its y and its trials (n,): the cell,
-        the y and the trials of the merged rows, at least one a cell.
+        (cell, y, trials) of the n rows → those of the merged rows, at least one a cell; cells are numbered from 0
+        without a gap.
     under
-        Of a link, whether that holds under it; None where it holds under all.
+        link → whether rows may be merged under it; None for every link.
     offset
-        From cells and offsets (n,) the offset of each cell (m,), where the rows of a cell may differ in
-        it; None where they may not.
+        (cell, offset) of the n rows → the offset of each cell (m,); None where rows of different offsets are not
+        merged.
     """
 
     rows: Callable[[Cells, Array, Array], tuple[Cells, Array, Array]]
@@ -100,16 +100,16 @@ class Merge:
 
 @dataclass(frozen=True)
 class Residual:
-    """A residual that is added to the linear predictor: g(y) = η + ε, or y itself under the identity link.
+    """A residual ε on the scale of the linear predictor: g(y) = η + ε.
 
     Parameters
     ----------
     variance
-        From the parameters by name the variance of ε.
+        parameters by name → the variance of ε.
     text
-        How it is written.
+        How that variance is written.
     under
-        Of a link, whether the outcome is made so under it.
+        link → whether g(y) = η + ε under it.
     """
 
     variance: Callable[[Mapping[str, Array]], Array]
@@ -128,7 +128,7 @@ class Family:
     link
         The link in use.
     links
-        The links it may have, the canonical or usual one first.
+        The links it may have by name, the default first.
     outcome_type
         What an outcome is: it decides how the response may be written.
     parameters
@@ -136,29 +136,27 @@ class Family:
     rules
         The support of its outcomes.
     variance
-        From μ, the parameters by name and the trials, the variance of an outcome.
+        (μ, parameters by name, trials) → the variance of an outcome, arrays that broadcast.
     draw
-        From a generator, μ, the parameters and the trials, an outcome of the shape of μ.
+        (generator, μ, parameters by name, trials) → outcomes of the shape of μ.
     distribution
-        From the linear predictor as a tensor, the link, the parameters and the trials, the keyword
-        arguments of the PyMC distribution.
+        (η, link, parameters by name, trials) → the keyword arguments of the PyMC distribution, as tensors.
     pymc
         The name of the PyMC distribution.
     rows
-        The log likelihood of n rows up to a constant, with derivatives: from n, y and trials (n,), the
-        four arrays of the link's `rows` and the parameters in order, writes ∂/∂η (n,) and adds to
-        ∂/∂parameters. Plain scalar Python that numba compiles as it stands.
+        (n, y, trials, a, b, a′, b′, parameters, d_eta, d_parameters) → the log likelihood of n rows without `constant`;
+        writes ∂/∂η to d_eta (n,) and adds ∂/∂parameters to d_parameters. a, b and their derivatives are those of the
+        link's `rows`, parameters are in order. Scalar Python over `math` and `families.special` that numba compiles.
     constant
-        From y and trials (n,) what `rows` leaves out of the log likelihood of each row, (n,); it depends on
-        nothing else.
+        (y, trials) → the terms (n,) of the log likelihood that `rows` leaves out; they depend on nothing else.
     merge
-        How rows of equal columns and groups become fewer, None where they do not. The trials of merged
-        rows are theirs together, so `rows` must read them: a row without counts as one.
+        How rows with equal predictors and groups are merged, None where they are not. Merged rows have the sum of their
+        trials (1 for a row without), which `rows` must use as a weight.
     effect
-        What exp(β) is called under each link where it has a name.
+        The name of exp(β), by link.
     residual
-        The residual on the scale of the linear predictor, None where there is none: groups of one row each cannot be
-        told from it, and on the latent scale the variance between groups is compared with its variance.
+        The residual on the scale of the linear predictor, None where there is none. Groups of one row each are not
+        identified beside it, and the latent intraclass correlation has its variance.
     notation
         The distribution in mathematical notation, `{mu}` standing for the mean.
     """
@@ -182,9 +180,9 @@ class Family:
 
     @property
     def ratio(self) -> str | None:
-        """What exp(β) is called under the link, None where it has no name."""
-        known = LINKS.get(self.link.name) == self.link  # a link of one's own may be called as one of the package is
-        return self.effect.get(self.link.name) if known else None
+        """The name of exp(β) under the link, None where it has none."""
+        packaged = LINKS.get(self.link.name) == self.link  # a user's link may have the name of another
+        return self.effect.get(self.link.name) if packaged else None
 
     @property
     def in_units_of_response(self) -> bool:
@@ -193,7 +191,7 @@ class Family:
 
     @property
     def latent_residual(self) -> Callable[[Mapping[str, Array], int], Array] | None:
-        """From the parameters, each (s, 1), and s the variance (s,) of the residual on the latent scale, if any."""
+        """(parameters (s, 1) by name, s) → the residual variance (s,) on the latent scale, None where there is none."""
         variance, residual = self.link.latent_variance, self.residual
         if self.outcome_type in ("binary", "trials") and variance is not None:
             return lambda parameters, s: np.full(s, variance)
@@ -203,22 +201,22 @@ class Family:
 
     @property
     def latent_text(self) -> str:
-        """How the variance of the residual on the latent scale is written, with its link where it is the link's."""
+        """How the residual variance on the latent scale is written, with the link where it follows from the link."""
         if self.outcome_type in ("binary", "trials"):
             return f"{self.link.latent_text} ({self.link.name} link)"
         return self.residual.text if self.residual is not None else ""
 
     def __repr__(self) -> str:
-        """Return the name and the link; the functions say nothing in print."""
+        """Return the name and the link."""
         return f"Family({self.name!r}, link={self.link.name!r})"
 
     def with_link(self, link: str | Link | None) -> "Family":
-        """Return the family with another of its links, or one of your own whose means it can have; itself for None.
+        """Return the family with another of its links, or with a link of your own of the same range; itself for None.
 
         Raises
         ------
         FamilyError
-            If the family does not have that link, or a link of your own gives other means than its links do.
+            If the family does not have the link, or a link of your own has another range than its links.
         """
         if link is None:
             return self
@@ -252,12 +250,12 @@ class Family:
             Naming the rows and their values.
         """
         self._check_kind(name, trials, levels)
-        counted = np.ones_like(y) if trials is None else trials
+        number = np.ones_like(y) if trials is None else trials
         for rule in self.rules:
-            bad = np.flatnonzero(rule.broken(y, counted))
+            bad = np.flatnonzero(rule.broken(y, number))
             if len(bad):
                 values = listing(
-                    (f"{y[i]:.15g}" if trials is None else f"{y[i]:.15g} of {counted[i]:.15g}" for i in bad), 5
+                    (f"{y[i]:.15g}" if trials is None else f"{y[i]:.15g} of {number[i]:.15g}" for i in bad), 5
                 )
                 where = listing((int(rows[i]) for i in bad), 5)
                 raise ResponseError(
@@ -283,19 +281,19 @@ class Family:
                 'recode it, or use family="bernoulli" for two outcomes'
             )
         if len(levels) != 2:
-            many = "1 category" if len(levels) == 1 else f"{len(levels)} categories"
+            count = "1 category" if len(levels) == 1 else f"{len(levels)} categories"
             raise ResponseError(
-                f"response '{name}' has {many} ({listing(levels, 5)}); the {self.name} family needs two: recode it, "
+                f"response '{name}' has {count} ({listing(levels, 5)}); the {self.name} family needs two: recode it, "
                 "for instance as 0 and 1"
             )
 
 
 def sum_rows(cell: Cells, y: Array, trials: Array) -> tuple[Cells, Array, Array]:
-    """Return one row a cell, its y and its trials summed: counts that are sufficient; see `Merge.rows`."""
+    """Return one row a cell, with the sums of y and trials, which are sufficient: see `Merge.rows`."""
     total = np.bincount(cell, y)
     return np.arange(len(total)), total, np.bincount(cell, trials)
 
 
 def whole(values: Array) -> NDArray[np.bool_]:
-    """Return which values are whole numbers that a double holds with their neighbours."""
+    """Return which values are whole numbers up to 2^53, where doubles represent all of them."""
     return np.asarray((values == np.floor(values)) & (np.abs(values) <= 2**53))

@@ -28,7 +28,7 @@ def binary_rows(
         d_eta[i] = y[i] * da[i] + failures * db[i]
     if large == 0.0:
         return total
-    total = 0.0  # of many trials less the density at its height, or what is left would have lost its digits
+    total = 0.0  # relative to the maximum over μ where trials are many, to avoid cancellation
     for i in range(n):
         failures = trials[i] - y[i]
         if trials[i] <= LARGE or y[i] <= 0.0 or failures <= 0.0:

@@ -16,7 +16,7 @@ _MOST = 1 - np.finfo(float).epsneg
 
 
 def _draw(rng: np.random.Generator, mu: Array, phi: Array) -> Array:
-    """Draw proportions, kept off 0 and 1 where floating point would round them there."""
+    """Draw proportions; those that round to 0 or 1 become the nearest double inside."""
     drawn = rng.beta(np.maximum(mu * phi, _LEAST), np.maximum((1 - mu) * phi, _LEAST))
     return np.clip(drawn, _LEAST, _MOST)
 
@@ -49,8 +49,8 @@ def _rows(
         log_p, log_q = log(y[i]) - a[i], log1p(-y[i]) - b[i]
         delta = beyond(y[i], p, q)
         distance = log_proportions(p, q, delta, log_p, log_q)
-        (own_p, slope_p), (own_q, slope_q) = stirling(p * phi), stirling(q * phi)
-        total += constant + 0.5 * (a[i] + b[i]) + phi * distance - own_p - own_q
+        (remainder_p, slope_p), (remainder_q, slope_q) = stirling(p * phi), stirling(q * phi)
+        total += constant + 0.5 * (a[i] + b[i]) + phi * distance - remainder_p - remainder_q
         log_odds = log_ratio(delta / p, log_p) - log_ratio(-delta / q, log_q)
         d_eta[i] = (phi * (log_odds - slope_p + slope_q) + 0.5 / p - 0.5 / q) * p * da[i]
         d_phi += slope + distance - p * slope_p - q * slope_q

@@ -12,16 +12,16 @@ __all__ = ["BINOMIAL"]
 
 
 def _constant(y: Array, trials: Array) -> Array:
-    """Return log (n over y), where `binary_rows` has the density less its height the log of that height."""
+    """Return log (n over y); where `binary_rows` is relative to the maximum over μ, the log density at the maximum."""
     failures = trials - y
     inner, n = np.maximum(y * (failures > 0), 1.0), np.maximum(trials, 1.0)
     rest = np.maximum(failures * (y > 0), 1.0)
-    height = 0.5 * (np.log(n / inner) - np.log(2 * np.pi * rest)) + stirlings(n) - stirlings(inner) - stirlings(rest)
-    few = np.minimum(trials, LARGE)
-    below = np.minimum(y, few)
-    coefficient = special.gammaln(few + 1) - special.gammaln(below + 1) - special.gammaln(few - below + 1)
-    at_height = (trials > LARGE) & (y > 0) & (failures > 0)
-    return np.where(at_height, height, np.where((y > 0) & (failures > 0), coefficient, 0.0))
+    maximum = 0.5 * (np.log(n / inner) - np.log(2 * np.pi * rest)) + stirlings(n) - stirlings(inner) - stirlings(rest)
+    small_n = np.minimum(trials, LARGE)
+    small_y = np.minimum(y, small_n)
+    coefficient = special.gammaln(small_n + 1) - special.gammaln(small_y + 1) - special.gammaln(small_n - small_y + 1)
+    at_maximum = (trials > LARGE) & (y > 0) & (failures > 0)
+    return np.where(at_maximum, maximum, np.where((y > 0) & (failures > 0), coefficient, 0.0))
 
 
 BINOMIAL = Family(

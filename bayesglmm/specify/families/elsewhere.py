@@ -1,4 +1,4 @@
-"""What families are called in other packages, and what stands in the place of those that are not here."""
+"""The names of families in other packages, and what to use for those that are not here."""
 
 from collections.abc import Iterable
 
@@ -29,7 +29,7 @@ _ELSEWHERE = {
     "wald": "inverse_gaussian",
     "invgauss": "inverse_gaussian",
 }
-"""By the name in small letters without `_`, `.`, `-` and blanks; a last `family` is no part of it."""
+"""Families here by their names elsewhere, in lower case without punctuation, blanks and a final `family`."""
 
 _NO_DISTRIBUTION = "a quasi-likelihood is no distribution, so that there is no posterior"
 _ZEROS = "zero-inflated, hurdle and truncated models are not here; brms and glmmTMB have them"
@@ -69,7 +69,7 @@ _ABSENT = {
 
 
 def instead(family: str, known: Iterable[str]) -> str | None:
-    """Say what a family of another package is called here, or what stands in its place; None if that is not known.
+    """Say what a family of another package is called here, or what to use for it; None for an unknown name.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def instead(family: str, known: Iterable[str]) -> str | None:
         The families of this package.
     """
     name = "".join(character for character in family.lower() if character.isalnum()).removesuffix("family")
-    same = _ELSEWHERE.get(name) or {"".join(one.split("_")): one for one in known}.get(name)
+    same = _ELSEWHERE.get(name) or {"".join(other.split("_")): other for other in known}.get(name)
     if same is not None:
         link = " (R's Gamma has the inverse link; here it is the log unless link='inverse')" if same == "gamma" else ""
         return f"family={family!r} is called '{same}' here{link}; known: {listing(known)}"

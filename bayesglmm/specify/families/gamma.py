@@ -12,7 +12,7 @@ __all__ = ["GAMMA"]
 
 
 def _draw(rng: np.random.Generator, mu: Array, shape: Array) -> Array:
-    """Draw positive numbers, kept off 0 where floating point would round them there."""
+    """Draw gamma outcomes; those that underflow become the smallest normal double."""
     return np.maximum(rng.gamma(shape, mu / shape, mu.shape), np.finfo(float).tiny)
 
 
@@ -33,10 +33,10 @@ def _rows(
     constant, slope = 0.5 * math.log(shape) - remainder, 0.5 / shape - slope
     total, d_shape = 0.0, 0.0
     for i in range(n):
-        apart = (y[i] - a[i]) / a[i]
-        distance = log_ratio_less(apart, math.log(y[i]) - b[i])
+        relative = (y[i] - a[i]) / a[i]
+        distance = log_ratio_less(relative, math.log(y[i]) - b[i])
         total += constant + shape * distance
-        d_eta[i] = shape * apart * db[i]
+        d_eta[i] = shape * relative * db[i]
         d_shape += slope + distance
     d_parameters[0] += d_shape
     return total

@@ -17,7 +17,9 @@ def _pairs(cell: Cells, y: Array, weight: Array) -> tuple[Cells, Array, Array]:
     """
     total = np.bincount(cell, weight)
     mean = np.bincount(cell, weight * y) / total
-    mean += np.bincount(cell, weight * (y - mean[cell])) / total  # what rounding took from a far mean
+    mean += (
+        np.bincount(cell, weight * (y - mean[cell])) / total
+    )  # a second pass corrects the rounding of means far from 0
     spread = np.sqrt(np.bincount(cell, weight * (y - mean[cell]) ** 2) / total)
     two = np.flatnonzero(spread > 0)
     share = np.where(spread > 0, total / 2, total)

@@ -9,7 +9,7 @@ __all__ = ["NEGATIVE_BINOMIAL1"]
 
 
 _POISSON, _LEAST = 1e-30, 1e-307
-"""The φ below which a count is Poisson to the last digit, and the μ/φ below which it is 0."""
+"""The φ below which a count is Poisson to the last digit, and the smallest μ/φ."""
 
 
 def _rows(

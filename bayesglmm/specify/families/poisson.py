@@ -20,11 +20,11 @@ COUNT_RULES = (
 )
 
 _LARGE = 1e15
-"""Where numpy's Poisson draws begin to lose their variance."""
+"""The rate above which numpy's Poisson draws have too small a variance."""
 
 
 def draw_counts(rng: np.random.Generator, rate: Array) -> Array:
-    """Draw Poisson counts; above 10^15 they are normal to eight figures."""
+    """Draw Poisson counts, from the normal approximation above a rate of 10^15, where it holds to eight figures."""
     drawn = rng.poisson(np.minimum(rate, _LARGE)).astype(float)
     large = rate > _LARGE
     if large.any():
@@ -34,7 +34,7 @@ def draw_counts(rng: np.random.Generator, rate: Array) -> Array:
 
 
 def _sum_exposures(cell: Cells, offset: Array) -> Array:
-    """Return log Σ exp(offset) over the rows of each cell; that of a row alone stays what it is to the last digit."""
+    """Return log Σ exp(offset) over the rows of each cell, exact to the bit for a cell of one row."""
     largest = np.full(cell.max() + 1, -np.inf)
     np.maximum.at(largest, cell, offset)
     return largest + np.log(np.bincount(cell, np.exp(offset - largest[cell])))
@@ -59,7 +59,7 @@ def _rows(
         d_eta[i] = y[i] * db[i] - da[i]
     if large == 0.0:
         return total
-    total = 0.0  # of large counts less the density at its height, or what is left would have lost its digits
+    total = 0.0  # relative to the maximum over μ where counts are large, to avoid cancellation
     for i in range(n):
         if y[i] <= LARGE:
             total += (y[i] * b[i] if y[i] > 0.0 else 0.0) - a[i]
@@ -70,8 +70,8 @@ def _rows(
 
 def saturated(y: Array) -> Array:
     """Return the log density of counts at a mean equal to them, y log y − y − log y!."""
-    at = np.maximum(y, 1.0)
-    return np.where(y > 0, -0.5 * np.log(2 * np.pi * at) - stirlings(at), 0.0)
+    positive = np.maximum(y, 1.0)
+    return np.where(y > 0, -0.5 * np.log(2 * np.pi * positive) - stirlings(positive), 0.0)
 
 
 def _constant(y: Array, trials: Array) -> Array:

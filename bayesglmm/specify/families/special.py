@@ -82,42 +82,42 @@ def log1p(x: float) -> float:
 
 
 def log1p_less(x: float) -> float:
-    """Return log(1 + x) − x for −½ ≤ x ≤ 1, relative error near 4e-16; elsewhere it is for the caller to take both.
+    """Return log(1 + x) − x for −½ ≤ x ≤ 1, relative error near 4e-16.
 
-    With s = x / (2 + x), log(1 + x) = 2 artanh s and 2s − x = −xs, so that nothing cancels.
+    With s = x / (2 + x), log(1 + x) = 2 artanh s and 2s − x = −xs: no cancellation.
     """
     s = x / (2.0 + x)
     u = s * s
     return -s * (x - 2.0 * u * _artanh_ratio(u))
 
 
-def log_ratio(x: float, far: float) -> float:
-    """Return log r from x = r − 1 and log r: the first decides where r is near 1, the second where it is not."""
-    return log1p(x) if -0.5 <= x <= 1.0 else far
+def log_ratio(x: float, log_ratio: float) -> float:
+    """Return log r, from x = r − 1 where r is near 1, from log r elsewhere."""
+    return log1p(x) if -0.5 <= x <= 1.0 else log_ratio
 
 
 def log_ratio_less(x: float, log_ratio: float) -> float:
-    """Return log r − (r − 1) from x = r − 1 and log r: the first decides where r is near 1, both where it is not."""
+    """Return log r − (r − 1), from x = r − 1 where r is near 1, from both elsewhere."""
     return log1p_less(x) if -0.5 <= x <= 1.0 else log_ratio - x
 
 
 def log_proportions(p: float, q: float, delta: float, log_p: float, log_q: float) -> float:
     """Return p log(P/p) + q log(Q/q) for P + Q = p + q = 1: minus a divergence.
 
-    It is near −(P − p)²/(2pq), so it is taken of logarithms less their arguments, whose sum is nothing.
+    It is near −(P − p)²/(2pq); the linear terms of the logarithms, which sum to 0, are subtracted first.
 
     Parameters
     ----------
     p, q, delta
-        And P − p.
+        The proportions p and q, and P − p.
     log_p, log_q
-        log(P/p) and log(Q/q), which decide where P/p and Q/q are far from 1.
+        log(P/p) and log(Q/q), used where P/p and Q/q are far from 1.
     """
     return p * log_ratio_less(delta / p, log_p) + q * log_ratio_less(-delta / q, log_q)
 
 
 def beyond(y: float, p: float, q: float) -> float:
-    """Return y − p for p + q = 1, from the end that y is nearer to."""
+    """Return y − p for p + q = 1, from q where y is nearer to 1."""
     return y - p if y <= 0.5 else q - (1.0 - y)
 
 
@@ -151,7 +151,7 @@ def _degree_9(
     c8: float,
     c9: float,
 ) -> float:
-    """Return c0 + c1 x + … + c9 x^9 by Estrin's scheme: steps that do not wait for each other, unlike Horner's."""
+    """Return c0 + c1 x + … + c9 x^9 by Estrin's scheme, whose operations are independent, unlike Horner's."""
     square = x * x
     fourth = square * square
     low = (c0 + c1 * x) + (c2 + c3 * x) * square
@@ -173,14 +173,14 @@ def log(x: float) -> float:
 
 
 _FAR = 8.0
-"""From where on the asymptotic series are exact to rounding."""
+"""The argument from which the asymptotic series are exact to rounding."""
 
 
 def stirling(x: float) -> tuple[float, float]:
-    """Return what Stirling's formula leaves of log Γ(x), log Γ(x) − (x − ½) log x + x − ½ log 2π, and its derivative.
+    """Return Stirling's remainder, log Γ(x) − (x − ½) log x + x − ½ log 2π, and its derivative.
 
-    They are near 1/(12x) and −1/(12x²), so that differences of log Γ at large arguments, of which most cancels, are
-    taken of them. Errors are near 1e-15 of the larger of 1 and the value; above 8, of the value.
+    They are near 1/(12x) and −1/(12x²), so that differences of log Γ at large arguments are computed from them without
+    cancellation. Errors are near 1e-15 of the larger of 1 and the value; above 8, of the value.
 
     References
     ----------
@@ -208,7 +208,7 @@ def _stirling_series(x: float) -> tuple[float, float]:
 
 
 def stirlings(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the first of `stirling` of an array."""
+    """Return the remainder of `stirling`, elementwise."""
     near, far = np.minimum(x, _FAR), np.maximum(x, _FAR)
     u = 1.0 / (far * far)
     series = np.polynomial.polynomial.polyval(
@@ -221,14 +221,14 @@ def stirlings(x: NDArray[np.float64]) -> NDArray[np.float64]:
 def overdispersed(
     y: float, mu: float, log_mu: float, size: float, remainder: float, slope: float
 ) -> tuple[float, float, float, float]:
-    """Return the log density of a negative binomial count and its derivatives, for every size s.
+    """Return the log density of a negative binomial count and its derivatives, accurate for every size s.
 
-    It is log Γ(y + s) − log Γ(s) + y log(μ/(s + μ)) + s log(s/(s + μ)), of which most cancels where s or y is large.
-    What remains is, with δ = μ − y, u = sδ / (y (s + μ)) and v = δ / (s + y),
+    It is log Γ(y + s) − log Γ(s) + y log(μ/(s + μ)) + s log(s/(s + μ)), most of which cancels where s or y is large.
+    It equals, with δ = μ − y, u = sδ / (y (s + μ)) and v = δ / (s + y),
 
         y log(1 + u) − s log(1 + v) − ½ log(1 + y/s) + r(s + y) − r(s),
 
-    r being `stirling`, and where u and v are small the two logarithms less their arguments, and −sδv/(s + μ).
+    with r the remainder of `stirling`; where u and v are small, from log(1 + u) − u, log(1 + v) − v and −sδv/(s + μ).
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def overdispersed(
     Returns
     -------
     value
-        The log density less −½ log(2πy) − r(y), and less nothing where y = 0.
+        The log density minus (−½ log(2πy) − r(y)); the log density itself where y = 0.
     by_mean
         μ times its derivative by μ, given s.
     by_size
@@ -258,14 +258,14 @@ def overdispersed(
     by_both = s * log_w
     if y <= 0.0:
         return by_both, by_mean, by_size, by_both
-    own, own_slope = stirling(total)
-    rest = 0.5 * y / total + s * (own_slope - slope)
+    remainder_total, slope_total = stirling(total)
+    rest = 0.5 * y / total + s * (slope_total - slope)
     u = (s / both) * (delta / y)
     if -0.5 <= u <= 1.0 and -0.5 <= v <= 1.0:
         value = y * log1p_less(u) - s * log1p_less(v) - (s / both) * delta * v
     else:
         value = y * (log1p(u) if u > -0.5 else (log_mu - log(y)) + log_w) + s * log_w
-    value += own - remainder - 0.5 * (log1p(y / s) if y < s else log(total) - log(s))
+    value += remainder_total - remainder - 0.5 * (log1p(y / s) if y < s else log(total) - log(s))
     return value, by_mean, by_size + rest, by_both + rest
 
 

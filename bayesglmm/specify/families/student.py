@@ -29,9 +29,9 @@ def _rows(
 ) -> float:
     sigma, nu = parameters[0], parameters[1]
     x, t = 0.5 * nu, 1.0 / nu  # log Γ(x + ½) − log Γ(x) − ½ log x, and its derivative, both near −1/(8x)
-    (own, own_slope), (half, half_slope) = stirling(x), stirling(x + 0.5)
-    constant = x * log_ratio_less(t, math.log1p(t)) + half - own - math.log(sigma)
-    slope = half_slope - own_slope - log_ratio_less(-1.0 / (nu + 1.0), -math.log1p(t))
+    (remainder, slope), (remainder_half, slope_half) = stirling(x), stirling(x + 0.5)
+    constant = x * log_ratio_less(t, math.log1p(t)) + remainder_half - remainder - math.log(sigma)
+    slope = slope_half - slope - log_ratio_less(-1.0 / (nu + 1.0), -math.log1p(t))
     total, d_sigma, d_nu = 0.0, 0.0, 0.0
     for i in range(n):
         residual = (y[i] - a[i]) / sigma

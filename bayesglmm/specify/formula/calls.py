@@ -1,4 +1,4 @@
-"""What a call in a formula may hold: checked as soon as it is read, so that a formula that parses can be built."""
+"""Checks of calls in a formula as they are read, so that a formula that parses can be built."""
 
 from bayesglmm.errors import FormulaError, listing, suggest
 from bayesglmm.specify.formula.functions import CONTRASTS, FUNCTIONS, Function
@@ -16,7 +16,7 @@ _INSTEAD = {
     "ln": "the natural logarithm is log(x)",
     "np": "functions are called by their own names, such as log(x)",
 }
-"""What other packages call otherwise."""
+"""Functions of other packages, and what to write instead."""
 
 
 def is_stateless(node: Node) -> bool:
@@ -79,7 +79,7 @@ def _check_arguments(call: Call, text: str) -> None:
 
 
 def _check_constant(key: str, value: Node, text: str) -> None:
-    """Refuse an option that is not the kind of constant its name calls for."""
+    """Refuse an option that is not a constant of the type of its keyword."""
     if key == "reference":
         number = value.operand if isinstance(value, Unary) else value
         fits, wanted = isinstance(number, Number) or isinstance(value, Text), 'the label of a level in quotes: "a"'
@@ -95,17 +95,17 @@ def _check_constant(key: str, value: Node, text: str) -> None:
 
 
 def _check_spline(call: Call, text: str) -> None:
-    """Refuse fewer degrees of freedom than the spline has at least."""
-    given = dict(call.keywords)
+    """Refuse fewer degrees of freedom than the least of the spline."""
+    keywords = dict(call.keywords)
     if call.function == "cr":
         least = 2
-        if "df" not in given:
+        if "df" not in keywords:
             raise FormulaError("write cr(x, df=4): the number of its columns", text, call.at)
     else:
-        degree = given.get("degree", Number("3"))
+        degree = keywords.get("degree", Number("3"))
         least = int(degree.value) if isinstance(degree, Number) else 3
-        least += given.get("include_intercept") == Name("True")
-    df = given.get("df")
+        least += keywords.get("include_intercept") == Name("True")
+    df = keywords.get("df")
     if isinstance(df, Number) and df.value < least:
         raise FormulaError(f"df is at least {least} for this spline", text, df.at)
 

@@ -1,4 +1,4 @@
-"""A place in the tokens of a formula, and the wording of what does not belong there."""
+"""`Cursor`: a position among the tokens of a formula, with the errors for unexpected ones."""
 
 from dataclasses import dataclass, field
 from unicodedata import normalize
@@ -15,7 +15,7 @@ _DEEPEST = 40
 
 @dataclass
 class Cursor:
-    """Moves through one formula text from left to right; in Unicode's NFC, in which columns are named too."""
+    """Moves through a formula text from left to right, in Unicode's NFC like the names of columns."""
 
     text: str
     tokens: tuple[Token, ...] = ()
@@ -40,18 +40,18 @@ class Cursor:
 
     def at_end(self) -> bool:
         """Whether every token is consumed."""
-        return self.token.kind == "end"
+        return self.token.type == "end"
 
     def at_operator(self, *operators: str) -> bool:
         """Whether the next token is one of these operators."""
-        return self.token.kind == "operator" and self.token.text in operators
+        return self.token.type == "operator" and self.token.text in operators
 
     def fail(self, reason: str, at: int | None = None) -> FormulaError:
         """Word an error that points into the text."""
         return FormulaError(reason, self.text, self.token.at if at is None else at)
 
     def enter(self) -> None:
-        """Go one level deeper, as deep as Python's own stack safely bears."""
+        """Go one level deeper, within what Python's stack allows."""
         self.depth += 1
         if self.depth > _DEEPEST:
             raise self.fail(f"nested more than {_DEEPEST} deep; make composite columns in the data first")
@@ -72,13 +72,13 @@ class Cursor:
         self.take()
 
     def unexpected(self, context: str) -> FormulaError:
-        """Word an error for a token that has no place here; `context` is for the ones without a word of their own."""
+        """Word an error for an unexpected token; `context` begins the message where the token has none of its own."""
         token = self.token
-        if token.kind == "end":
+        if token.type == "end":
             if self.open:
                 return self.fail("this parenthesis is never closed; add ')'", self.open[-1].at)
             return self.fail(f"{context} the end; something is missing here")
-        if token.kind != "operator" or token.text == "(":
+        if token.type != "operator" or token.text == "(":
             return self.fail(f"an operator is missing before {token.text!r}; write '+', '*' or ':' between two terms")
         return self.fail(self._misplaced(token.text) or f"{context} {token.text!r}; something is missing here")
 

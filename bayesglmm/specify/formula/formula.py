@@ -20,7 +20,7 @@ class Response:
 
     Parameters
     ----------
-    kind
+    form
         `"plain"` for one column; `"p"` for successes and trials; `"cbind"` for successes and failures.
     outcome
         The column, or the successes.
@@ -28,7 +28,7 @@ class Response:
         The trials or the failures, None for a plain response.
     """
 
-    kind: Literal["plain", "p", "cbind"]
+    form: Literal["plain", "p", "cbind"]
     outcome: Node
     second: Node | None = None
 
@@ -41,7 +41,7 @@ class Response:
         """Return the response as it is written in a formula."""
         if self.second is None:
             return render(self.outcome)
-        return f"{self.kind}({render(self.outcome)}, {render(self.second)})"
+        return f"{self.form}({render(self.outcome)}, {render(self.second)})"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Formula:
 
     @property
     def trees(self) -> tuple[Node, ...]:
-        """Everything the formula is made of, in the order of `str(formula)`."""
+        """All trees of the formula, in the order of `str(formula)`."""
         return (*self.response.trees, self.common, *self.offsets, *self.bars)
 
     @property
@@ -148,8 +148,8 @@ def parse(text: str | Formula) -> Formula:
 
 def _response(tree: Node, text: str) -> Response:
     if isinstance(tree, Call) and tree.function in ("p", "cbind"):
-        kind: Literal["p", "cbind"] = "p" if tree.function == "p" else "cbind"
-        response = Response(kind, *tree.args)
+        form: Literal["p", "cbind"] = "p" if tree.function == "p" else "cbind"
+        response = Response(form, *tree.args)
     else:
         response = Response("plain", tree)
     if not column_names(response.outcome):
@@ -160,7 +160,7 @@ def _response(tree: Node, text: str) -> Response:
 
 
 def _split(tree: Node, text: str) -> tuple[Node | None, tuple[Node, ...], tuple[Bar, ...]]:
-    """Take blocks and offsets out of a sum; what is left is the common part, None if nothing is."""
+    """Split a sum into the common part (None for an empty one), offsets and blocks."""
     match tree:
         case Bar():
             return None, (), (tree,)
@@ -187,7 +187,7 @@ def _join(sign: str, left: Node | None, right: Node | None, at: int) -> Node | N
 
 
 def _check(formula: Formula, text: str) -> None:
-    """Expand everything once, so that a formula that parses is one that can be built."""
+    """Expand all terms, so that a formula that parses can be built."""
     for tree in (formula.common, *(bar.lhs for bar in formula.bars)):
         for node in walk(tree):
             _check_node(node, text)
@@ -222,7 +222,7 @@ def _check_terms(terms: Terms, text: str) -> None:
 
 
 def _check_group(factor: Name | Call, text: str) -> None:
-    """Refuse a grouping factor that is not a column, factor(…) or a row's own arithmetic."""
+    """Refuse a grouping factor that is not a column, factor(…) or arithmetic within rows."""
     if isinstance(factor, Name) or (factor.function in ("C", "factor") and len(factor.args) == 1):
         return
     if not is_stateless(factor):

@@ -1,4 +1,4 @@
-"""The functions a formula may call: everything else is refused."""
+"""The functions that a formula may call."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ __all__ = ["CONTRASTS", "FUNCTIONS", "Function"]
 
 @dataclass(frozen=True)
 class Function:
-    """What a formula may pass to a function.
+    """The arguments that a function takes in a formula.
 
     Parameters
     ----------
@@ -60,4 +60,4 @@ FUNCTIONS = {
     "C": Function(2, (), categorical=True, about="a factor, whatever its type"),
     "factor": Function(1, (), stateless=True, categorical=True, about="the same as C(x)"),
 }
-"""The white list, by name."""
+"""The functions, by name."""

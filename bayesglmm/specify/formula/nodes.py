@@ -23,7 +23,7 @@ BINDING = {
     ":": 4,
     "^": 5,
 }
-"""How tightly an operator binds, loosest first: R's order."""
+"""The precedence of operators, lowest first, as in R."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,13 @@ type Node = Name | Number | Text | Call | Unary | Binary | Bar
 
 def walk(node: Node) -> list[Node]:
     """List a node and everything below it, in the order written."""
-    found: list[Node] = []
+    nodes: list[Node] = []
     waiting = [node]
     while waiting:  # a loop, since a long sum is a deep tree
         current = waiting.pop()
-        found.append(current)
+        nodes.append(current)
         waiting.extend(reversed(_children(current)))
-    return found
+    return nodes
 
 
 def _children(node: Node) -> list[Node]:
@@ -151,14 +151,14 @@ def render(node: Node) -> str:
 
 
 def _wrap(node: Node, text: str, binding: int, *, tight: bool = False) -> str:
-    """Put an operand in parentheses where it would otherwise bind elsewhere."""
+    """Put an operand in parentheses where operators of higher precedence would split it."""
     if isinstance(node, Unary):  # between terms a leading minus binds as loosely as a sum
         return f"({text})" if tight or binding > BINDING["-"] else text
     if not isinstance(node, Binary):
         return text
-    own = BINDING[node.operator]
-    chained = own == binding == BINDING["=="]
-    return f"({text})" if own < binding or chained or (tight and own == binding) else text
+    inner = BINDING[node.operator]
+    chained = inner == binding == BINDING["=="]
+    return f"({text})" if inner < binding or chained or (tight and inner == binding) else text
 
 
 def _quote(value: str) -> str:

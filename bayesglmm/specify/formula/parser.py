@@ -111,7 +111,7 @@ class Reader(Cursor):
             return node
         operator = self.take()
         degree = self.token
-        if degree.kind != "number" or degree.text not in tuple("123456789"):
+        if degree.type != "number" or degree.text not in tuple("123456789"):
             raise self.fail("between terms '^' takes a whole number from 1 to 9; for a power of x write I(x^2)")
         self.take()
         if self.at_operator("^"):
@@ -120,7 +120,7 @@ class Reader(Cursor):
 
     def _atom(self) -> Node:
         token = self.token
-        if token.kind == "number":
+        if token.type == "number":
             self.take()
             if token.text not in ("0", "1"):
                 raise self.fail(
@@ -128,9 +128,9 @@ class Reader(Cursor):
                     token.at,
                 )
             return Number(token.text, token.at)
-        if token.kind == "text":
+        if token.type == "text":
             raise self.fail(f'"{token.text}" is a string; a column is written without quotes, or in `backticks`')
-        if token.kind == "name":
+        if token.type == "name":
             return self._name_or_call()
         if self.at_operator("("):
             return self._parenthesised()
@@ -196,7 +196,7 @@ class Reader(Cursor):
 
     def _at_keyword(self) -> bool:
         following = self.tokens[min(self.next + 1, len(self.tokens) - 1)]
-        return self.token.kind == "name" and following.kind == "operator" and following.text == "="
+        return self.token.type == "name" and following.type == "operator" and following.text == "="
 
     def _comparison(self) -> Node:
         node = self._sum()
@@ -240,13 +240,13 @@ class Reader(Cursor):
 
     def _value(self) -> Node:
         token = self.token
-        if token.kind == "number":
+        if token.type == "number":
             self.take()
             return Number(token.text, token.at)
-        if token.kind == "text":
+        if token.type == "text":
             self.take()
             return Text(token.text, token.at)
-        if token.kind == "name":
+        if token.type == "name":
             return self._name_or_call()
         if self.at_operator("("):
             self.enter()

@@ -38,7 +38,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Terms:
-    """What one side of a bar or of a tilde comes to.
+    """The expanded terms of one side of a bar or of a tilde.
 
     Parameters
     ----------
@@ -82,26 +82,26 @@ def expand_group(tree: Node, text: str) -> tuple[Term, ...]:
     """
     if isinstance(tree, Number):
         raise FormulaError("a grouping factor is a column, not a number", text, tree.at)
-    if (at := _sum_at(tree)) is not None:
+    if (position := _sum_position(tree)) is not None:
         reason = "a grouping factor is a, a:b or a/b; for crossed factors write (1 | a) + (1 | b)"
-        raise FormulaError(reason, text, at)
+        raise FormulaError(reason, text, position)
     return tuple(_products(tree, text))
 
 
-def _sum_at(tree: Node) -> int | None:
-    """Return where a sum stands between factors, if one does."""
+def _sum_position(tree: Node) -> int | None:
+    """Return the position of a sum among factors, None without one."""
     match tree:
         case Binary("+" | "-"):
             return tree.at
         case Binary(_, left, right):
-            before = _sum_at(left)
-            return before if before is not None else _sum_at(right)
+            before = _sum_position(left)
+            return before if before is not None else _sum_position(right)
         case _:
             return None
 
 
 def _sum(tree: Node, text: str) -> tuple[bool | None, list[Term]]:
-    """Return what a sum says of the intercept (None: nothing), and its terms."""
+    """Return whether a sum has an intercept (None where it is not mentioned), and its terms."""
     match tree:
         case Number():
             return tree.text == "1", []
@@ -109,8 +109,8 @@ def _sum(tree: Node, text: str) -> tuple[bool | None, list[Term]]:
             return _remove(None, [], operand, text)
         case Binary("+", left, right):
             intercept, terms = _sum(left, text)
-            said, more = _sum(right, text)
-            return intercept if said is None else said, _union(terms, more, text, tree.at)
+            right_intercept, more = _sum(right, text)
+            return intercept if right_intercept is None else right_intercept, _union(terms, more, text, tree.at)
         case Binary("-", left, right):
             return _remove(*_sum(left, text), right, text)
         case _:
@@ -118,16 +118,16 @@ def _sum(tree: Node, text: str) -> tuple[bool | None, list[Term]]:
 
 
 def _remove(intercept: bool | None, terms: list[Term], tree: Node, text: str) -> tuple[bool | None, list[Term]]:
-    said, gone = _sum(tree, text)
-    return intercept if said is None else not said, _without(terms, gone, text)
+    removed_intercept, removed = _sum(tree, text)
+    return intercept if removed_intercept is None else not removed_intercept, _without(terms, removed, text)
 
 
-def _without(terms: list[Term], gone: list[Term], text: str) -> list[Term]:
-    for term in gone:
+def _without(terms: list[Term], removed: list[Term], text: str) -> list[Term]:
+    for term in removed:
         if term not in terms:
-            at = term.factors[0].at
-            raise FormulaError(f"'{term}' is removed but was not there; leave '- {term}' out", text, at)
-    return [term for term in terms if term not in gone]
+            position = term.factors[0].at
+            raise FormulaError(f"'{term}' is removed but was not there; leave '- {term}' out", text, position)
+    return [term for term in terms if term not in removed]
 
 
 def _products(tree: Node, text: str) -> list[Term]:
@@ -181,7 +181,7 @@ def _power(base: list[Term], degree: int, text: str, at: int) -> list[Term]:
 
 
 def _cross(a: list[Term], b: list[Term], text: str, at: int) -> list[Term]:
-    if len(a) * len(b) > _MOST_PRODUCTS:  # before they are made, not after
+    if len(a) * len(b) > _MOST_PRODUCTS:  # checked before they are made
         raise FormulaError(f"this expands into more than {_MOST_PRODUCTS:,} products of terms; write fewer", text, at)
     terms = [left.times(right) for left, right in product(a, b)]
     if any(len(term.factors) > _MOST_FACTORS for term in terms):

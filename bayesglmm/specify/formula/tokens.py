@@ -9,7 +9,7 @@ from bayesglmm.specify.formula.functions import FUNCTIONS
 
 __all__ = ["Token", "is_plain_name", "scan"]
 
-Kind = Literal["name", "number", "text", "operator", "end"]
+TokenType = Literal["name", "number", "text", "operator", "end"]
 
 _PATTERN = re.compile(
     r"""
@@ -53,15 +53,15 @@ _MOST_TOKENS = 1_000
 
 @dataclass(frozen=True)
 class Token:
-    """A piece of the formula: what it is, its text without quotes, and where it starts."""
+    """A piece of the formula: its type, its text without quotes, and the offset of its first character."""
 
-    kind: Kind
+    type: TokenType
     text: str
     at: int
 
 
 def scan(text: str) -> tuple[Token, ...]:
-    """Split a formula into tokens, the last of kind `end`.
+    """Split a formula into tokens, the last of type `end`.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def scan(text: str) -> tuple[Token, ...]:
 
 
 def _dotted(text: str, at: int) -> str:
-    """Say what to write for a dot: it stands for all columns, or in a function's name, or in a column's."""
+    """Say what to write for a dot: for all columns, in a function's name, or in a column's."""
     before, after = _BEFORE_DOT.search(text[:at]), _AFTER_DOT.match(text[at:])
     if before is None and after is None:
         return (
@@ -127,7 +127,7 @@ _OF_R = {
     "is.na": "make an indicator in the data first",
     "splines.ns": "write cr(x, df=4), a natural cubic spline",
 }
-"""What is written here for functions of R whose names hold a dot."""
+"""What to write for functions of R whose names hold a dot."""
 
 
 def is_plain_name(name: str) -> bool:
@@ -144,7 +144,7 @@ def _token(match: re.Match[str], text: str, at: int) -> Token:
             text,
             at,
         )
-    kinds: dict[str, Kind] = {
+    types: dict[str, TokenType] = {
         "name": "name",
         "quoted": "name",
         "number": "number",
@@ -152,4 +152,4 @@ def _token(match: re.Match[str], text: str, at: int) -> Token:
         "single": "text",
         "operator": "operator",
     }
-    return Token(kinds[group], "^" if value == "**" and group == "operator" else value, at)
+    return Token(types[group], "^" if value == "**" and group == "operator" else value, at)

@@ -95,7 +95,7 @@ def _parts(tree: Node) -> Iterator[tuple[str, Node]]:
 
 
 def _put(tree: Node, old: Node) -> Node:
-    """Put what was there in the place of the dot."""
+    """Replace the dot by the old tree."""
     match tree:
         case Name("."):
             return old
@@ -116,8 +116,8 @@ def _mentions(tree: Node) -> bool:
 def _change_terms(common: Node | None, sign: str, part: Node, text: str) -> Node:
     if sign == "+":
         return part if common is None else Binary("+", common, part)
-    gone = Unary(part) if common is None else Binary("-", common, part)
-    return _written(expand(gone, text))
+    difference = Unary(part) if common is None else Binary("-", common, part)
+    return _written(expand(difference, text))
 
 
 def _written(terms: Terms) -> Node:
@@ -157,5 +157,5 @@ def _change_offsets(offsets: list[Node], sign: str, offset: Node, text: str) -> 
         raise FormulaError(_absent(f"offset({render(offset)})", written, "offsets"), text, getattr(offset, "at", 0))
 
 
-def _absent(what: str, there: Sequence[str], kind: str) -> str:
-    return f"'{what}' is removed but was not there; the {kind} are: {listing(there) or 'none'}"
+def _absent(removed: str, present: Sequence[str], plural: str) -> str:
+    return f"'{removed}' is removed but was not there; the {plural} are: {listing(present) or 'none'}"

@@ -19,7 +19,7 @@ __all__ = ["Array", "Link", "Pointer", "Range", "pt"]
 
 type Array = NDArray[np.float64]
 type Pointer = Any
-"""An array, or a C pointer to doubles once compiled."""
+"""An array, or a C pointer to doubles in compiled code."""
 type Range = Literal["real", "positive", "unit"]
 
 
