@@ -30,7 +30,7 @@ _GAP = 1000
 
 
 class Pointer:
-    """A pointer into an array, which may move within it and to its end, and is read and written inside it only."""
+    """A pointer: a position in an array, which may move as far as its end, and is read and written inside it only."""
 
     __slots__ = ("array", "entries", "position", "regions")
 
@@ -45,7 +45,7 @@ class Pointer:
         self.array, self.position, self.entries, self.regions = array, position, entries, regions
 
     def moved(self, n: int) -> "Pointer":
-        """Return the pointer n elements further on; from the start of a workspace one into the array that is there."""
+        """Return the pointer n elements further on; in a workspace, one into the array that is at that place."""
         position = self.position + operator.index(n)
         if self.regions:
             start, end = self._region(position)
@@ -127,16 +127,16 @@ class Memory:
         self.allocated: list[Pointer] = []
 
     def add(self, array: NDArray[Any], entries: type[Table] | None = None) -> int:
-        """Let a kernel use an array, each row of which may be a table; return its address."""
+        """Let a kernel use an array, or the rows of a table; return the address."""
         self._known[array.ctypes.data] = _Known(array.reshape(-1), entries)
         return array.ctypes.data
 
     def function(self, address: int, function: Callable[..., Any]) -> None:
-        """Have calls of a compiled function, by its address, run a function of Python in its place."""
+        """Run a Python function in the place of the compiled function at an address."""
         self._functions[int(address)] = function
 
     def pointer(self, address: int | Pointer, dtype: Any) -> Pointer:
-        """Return a pointer to an address inside an array of a type; to nothing for an address that is none."""
+        """Return a pointer to an address inside a known array of a type; into an empty array for any other address."""
         if isinstance(address, Pointer):
             return address
         for start, known in self._known.items():
@@ -164,7 +164,7 @@ class Memory:
         Parameters
         ----------
         tables
-            By kind the rows (rows, entries) of the tables of one header.
+            By table the rows, (rows, entries), that one header leads to.
         sizes
             Sizes by symbol, beside those that stand in the tables.
         """
@@ -190,7 +190,7 @@ class Memory:
         return workspace
 
     def release(self, releaser: int, pointer: Pointer) -> None:
-        """Take a workspace back; it is an error to give back another pointer."""
+        """Free a workspace; any other pointer is an error."""
         self.allocated.remove(pointer)
 
 
