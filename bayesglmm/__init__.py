@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bayesglmm.estimands.estimates import Estimates
     from bayesglmm.fitting import Fit, fit, load
     from bayesglmm.sample.diagnostics import Check, Finding
-    from bayesglmm.sample.sampling import Sampler
+    from bayesglmm.sample.settings import Sampler
     from bayesglmm.sensitivity.prior_ladder import prior_ladder
     from bayesglmm.sensitivity.separation import Separation, check_separation
     from bayesglmm.specify import families, priors
@@ -64,7 +64,7 @@ _HOME = {
     "Formula": "specify.formula",
     "Model": "specify.model",
     "Priors": "specify.priors",
-    "Sampler": "sample.sampling",
+    "Sampler": "sample.settings",
     "Separation": "sensitivity.separation",
     "check_separation": "sensitivity.separation",
     "fit": "fitting",

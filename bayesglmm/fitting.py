@@ -33,7 +33,8 @@ from bayesglmm.posterior import storage, summaries
 from bayesglmm.sample import diagnostics as checks
 from bayesglmm.sample import mending
 from bayesglmm.sample.diagnostics import Check
-from bayesglmm.sample.sampling import Backend, Sampler, sample
+from bayesglmm.sample.sampling import sample
+from bayesglmm.sample.settings import Backend, Sampler
 from bayesglmm.sensitivity import power_scaling as sensitivity
 from bayesglmm.sensitivity import prior_ladder as ladder
 from bayesglmm.sensitivity import separation

@@ -25,7 +25,7 @@ def model_of(name: str) -> Model:
 
 
 def joint(model: Model) -> Coordinates:
-    found = find_coordinates(model, {}, together=True)
+    found = find_coordinates(model, {}, joint=True)
     assert isinstance(found, Coordinates)
     assert found.joint is not None
     return found

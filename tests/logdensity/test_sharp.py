@@ -10,7 +10,7 @@ from bayesglmm.logdensity.evaluator import Evaluator
 from bayesglmm.logdensity.header import Bound, Coordinates
 from bayesglmm.logdensity.pymc_graph import build
 from bayesglmm.logdensity.trust_region import descend, region_step
-from bayesglmm.sample.sampling import _starts
+from bayesglmm.sample.starts import coefficient_starts
 from bayesglmm.specify.model import Model, glmm
 from bayesglmm.specify.priors.numeric import log_density
 
@@ -99,7 +99,7 @@ def known_groups(model: Model, intercepts: np.ndarray) -> tuple[np.ndarray, np.n
 @pytest.mark.parametrize("name", SHARP)
 def test_a_sharp_likelihood_has_coordinates_of_coefficients_and_effects_together(name, evaluations):
     model = sharp(name)
-    found = find_coordinates(model, _starts(model), together=True)
+    found = find_coordinates(model, coefficient_starts(model), joint=True)
     assert isinstance(found, Coordinates), found
     assert found.joint is not None
     assert evaluations[0] < 2_000
@@ -108,7 +108,7 @@ def test_a_sharp_likelihood_has_coordinates_of_coefficients_and_effects_together
 @pytest.mark.parametrize("name", SHARP)
 def test_a_sharp_likelihood_has_the_mode_that_known_groups_have(name, evaluations):
     model = sharp(name)
-    found = find_coordinates(model, _starts(model), together=False)
+    found = find_coordinates(model, coefficient_starts(model), joint=False)
     assert isinstance(found, Coordinates), found
     assert evaluations[0] < (10_000 if SHARP[name][1] == "student" else 2_000)  # t rows are not concave
     if "slopes" in name:
@@ -152,14 +152,14 @@ def test_five_groups_with_slopes_have_a_mode(seed):
     b = rng.normal(size=(5, 2)) * sds
     eta = np.clip(rng.normal() + b[g, 0] + (rng.normal(0, 0.5) + b[g, 1]) * x, -20, 12)
     model = glmm("y ~ x + (1 + x | g)", {"y": rng.poisson(np.exp(eta)), "x": x, "g": g}, "poisson")
-    assert isinstance(find_coordinates(model, _starts(model)), Coordinates)
+    assert isinstance(find_coordinates(model, coefficient_starts(model)), Coordinates)
 
 
 @pytest.mark.parametrize("family", ["poisson", "negative_binomial", "negative_binomial1", "bernoulli"])
 @pytest.mark.parametrize("block", ["(1 | g)", "(1 + z | g)"])
 def test_zeros_alone_have_a_mode(family, block):
     model = glmm(f"y ~ z + {block}", {"y": 0 * G, "z": Z, "g": G}, family)
-    assert isinstance(find_coordinates(model, _starts(model)), Coordinates)
+    assert isinstance(find_coordinates(model, coefficient_starts(model)), Coordinates)
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e6, 1e12])
@@ -169,7 +169,7 @@ def test_the_mode_goes_with_the_units_of_the_response(family, scale):
     modes = []
     for unit in (1.0, scale):
         model = glmm("y ~ z + (1 | g)", {"y": unit * y, "z": Z, "g": G}, family)
-        mode = find_coordinates(model, _starts(model)).whitening.middle
+        mode = find_coordinates(model, coefficient_starts(model)).whitening.middle
         modes.append([*(mode[:2] / unit), *(mode[2:4] - np.log(unit))])
     np.testing.assert_allclose(modes[1], modes[0], atol=0.01)
 

@@ -17,7 +17,7 @@ from bayesglmm.errors import StorageError
 from bayesglmm.posterior.saved.columns import pack_columns, unpack_columns
 from bayesglmm.posterior.saved.priors import pack_priors, unpack_priors
 from bayesglmm.posterior.saved.values import text, texts
-from bayesglmm.sample.sampling import constants, observed
+from bayesglmm.sample.labelling import constants, observed
 from bayesglmm.specify.design import Design
 from bayesglmm.specify.families import FAMILIES, get_family
 from bayesglmm.specify.families.links import LINKS

@@ -1,13 +1,14 @@
-"""`overlaps(turned, free)`: a proof that nothing is separated, from a few Newton steps and without a linear programme.
+"""`overlaps(turned, free)`: a proof that nothing is separated, by Newton's method and without a linear programme.
 
 Where the likelihood of a logistic regression on the turned rows has a maximum, its score equations give every row a
 weight above 0, and the weighted rows sum to 0. By Stiemke's theorem of the alternative no direction then makes a row
-rise and none fall. Nearly all data are like that, and the solver takes longer to import than this to say so.
+rise and none fall. Most data are like that, and importing the linear programming solver takes longer than the proof.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesglmm.common.newton import Point, maximise
 from bayesglmm.sensitivity.separation.cells import Sparse
 
 __all__ = ["overlaps"]
@@ -15,17 +16,17 @@ __all__ = ["overlaps"]
 type Array = NDArray[np.float64]
 
 _MOST = 1e8
-"""Rows times squared columns up to which this is tried."""
+"""The most rows times squared columns for which this is tried."""
 
 _STEPS = 25
 _SETTLED = 1e-9
-"""The largest entry of the score, a row, at the maximum."""
+"""The largest entry of the score per row, at the maximum."""
 
 _LEAST = 1e-4
-"""The least weight of a row: where rows come near to being separated, the programme has to say."""
+"""The least weight of a row: data nearer to separation than this are left to the linear programme."""
 
 _ZERO = 1e-10
-"""What counts as 0 in singular values of rows with entries of at most 1, a column, and in what balances."""
+"""What counts as 0: singular values per column, of rows with entries of at most 1, and the weighted sum of rows."""
 
 
 def overlaps(turned: Sparse, free: Sparse) -> bool:
@@ -61,18 +62,22 @@ def overlaps(turned: Sparse, free: Sparse) -> bool:
 
 def _weights(rows: Array) -> Array | None:
     """Return 1 / (1 + exp(w·d)) of every row at the maximum likelihood, None if none was reached."""
-    d = np.zeros(rows.shape[1])
-    for _ in range(_STEPS):
-        weights = 1 / (1 + np.exp(np.clip(rows @ d, -40, 40)))
-        score = rows.T @ weights
-        if np.abs(score).max() <= _SETTLED * len(rows):
-            return weights
-        information = (rows.T * (weights * (1 - weights))) @ rows
-        try:
-            d = d + np.linalg.solve(information, score)
-        except np.linalg.LinAlgError:
-            return None
-    return None
+
+    def weights(d: Array) -> Array:
+        return np.asarray(1 / (1 + np.exp(np.clip(rows @ d, -40, 40))))
+
+    def likelihood(d: Array) -> tuple[float, Array]:
+        return -float(np.logaddexp(0.0, -(rows @ d)).sum()), rows.T @ weights(d)
+
+    def newton(point: Point) -> Array:
+        w = weights(point.x)
+        return np.asarray(np.linalg.solve((rows.T * (w * (1 - w))) @ rows, point.gradient))
+
+    try:
+        point = maximise(likelihood, newton, np.zeros(rows.shape[1]), steps=_STEPS, least_gain=1e-18, rounding=1e-15)
+    except np.linalg.LinAlgError:
+        return None
+    return weights(point.x) if np.abs(point.gradient).max() <= _SETTLED * len(rows) else None
 
 
 def _null(rows: Array) -> Array:
