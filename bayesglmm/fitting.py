@@ -75,13 +75,13 @@ class Fit:
         """The draws of the parameters, dims `chain`, `draw` and those of each parameter."""
         return self.draws["posterior"].to_dataset()
 
-    def summary(self, ci_prob: float = 0.95) -> pd.DataFrame:
+    def summary(self, *, ci_prob: float = 0.95) -> pd.DataFrame:
         """Summarise the parameters: see `bayesglmm.posterior.summaries.summary`."""
-        return summaries.summary(self.model, self.draws, ci_prob)
+        return summaries.summary(self.model, self.draws, ci_prob=ci_prob)
 
-    def covariance(self, ci_prob: float = 0.95) -> pd.DataFrame:
-        """Summarise the random-effects covariance: see `bayesglmm.posterior.summaries.covariance`."""
-        return summaries.covariance(self.model, self.draws, ci_prob)
+    def varcorr(self, *, ci_prob: float = 0.95) -> pd.DataFrame:
+        """Summarise the random-effects covariance: see `bayesglmm.posterior.summaries.varcorr`."""
+        return summaries.varcorr(self.model, self.draws, ci_prob=ci_prob)
 
     def coefficients(
         self, *, exponentiate: bool = False, ci_prob: float = 0.95, method: coefficients.Method = "exact"
@@ -216,9 +216,9 @@ class Fit:
             self, focal, by=by, frame=frame, at=at, scale=scale, ci_prob=ci_prob, seed=seed
         )
 
-    def group_log_likelihood(self, factor: str | None = None, *, every: int = 1) -> xr.DataArray:
+    def group_log_likelihood(self, factor: str | None = None, *, thin: int = 1) -> xr.DataArray:
         """Integrate random effects out of groups' likelihoods: see `bayesglmm.marginalize.group_likelihood`."""
-        return likelihood.group_log_likelihood(self, factor, every=every)
+        return likelihood.group_log_likelihood(self, factor, thin=thin)
 
     def prior_sensitivity(
         self,
@@ -460,7 +460,7 @@ _SAID = {"separation": "{} (see .separation)", "mended": "{}"}
 """How findings that are neither failures nor warnings stand in the heading."""
 
 _FORMATS: Any = {
-    **dict.fromkeys(("mean", "sd", "lower", "upper"), _significant),
+    **dict.fromkeys(("mean", "median", "sd", "lower", "upper"), _significant),
     "ess_bulk": "{:,.0f}".format,
     "ess_tail": "{:,.0f}".format,
     "r_hat": "{:.3f}".format,

@@ -38,7 +38,7 @@ def integral_points(design: Design) -> int | None:
     return _POINTS.get(sum(block.size for block in design.blocks)) if integrated_in_full(design) else None
 
 
-def group_log_likelihood(fit: Fitted, factor: str | None = None, *, every: int = 1) -> xr.DataArray:
+def group_log_likelihood(fit: Fitted, factor: str | None = None, *, thin: int = 1) -> xr.DataArray:
     """Return log p(y_j | θ) of every observed group j with its random effects integrated out, a value a draw.
 
     Parameters
@@ -48,8 +48,8 @@ def group_log_likelihood(fit: Fitted, factor: str | None = None, *, every: int =
     factor
         The grouping factor, as written; it may be left out where there is one only. All its blocks are
         integrated out together. The effects of a factor crossed with it, or around it, stay at their draws.
-    every
-        Take every so many-th draw of each chain, from the first; 1 for all.
+    thin
+        Take every k-th draw of each chain, from the first; 1 for all.
 
     Returns
     -------
@@ -62,11 +62,11 @@ def group_log_likelihood(fit: Fitted, factor: str | None = None, *, every: int =
     ------
     OptionError
         For a factor that is none of the model's, or that has another nested in it: its groups share the
-        effects of the inner factor, which would have to be integrated out with theirs; or if `every` is below 1.
+        effects of the inner factor, which would have to be integrated out with theirs; or if `thin` is below 1.
     """
-    if every < 1:
-        raise OptionError(f"every={every!r} takes every so many-th draw; give a whole number of 1 or more")
-    model, posterior = fit.model, fit.posterior.isel(draw=slice(None, None, every))
+    if thin < 1:
+        raise OptionError(f"thin={thin!r} is not a whole number of 1 or more: it keeps every k-th draw of each chain")
+    model, posterior = fit.model, fit.posterior.isel(draw=slice(None, None, thin))
     design, outcome = model.design, model.design.outcome
     assert outcome is not None
     own = _own(design, factor)

@@ -221,7 +221,7 @@ def test_the_likelihood_of_a_fit_has_the_labels_and_the_crossed_effects_at_their
     fit = hand_made(bg.glmm("yes ~ x + (1 | id) + (1 | item)", crossed(), "bernoulli"), chains=2, draws=5)
     found = group_log_likelihood(fit, "item")
     assert found.dims == ("chain", "draw", "item")
-    np.testing.assert_array_equal(fit.group_log_likelihood("item", every=2), found.isel(draw=[0, 2, 4]))
+    np.testing.assert_array_equal(fit.group_log_likelihood("item", thin=2), found.isel(draw=[0, 2, 4]))
     assert list(found["item"].values) == [f"item {i}" for i in range(5)]
     design, draws = fit.model.design, Draws(fit.posterior, fit.model.design)
     subject, item = design.blocks
@@ -265,5 +265,5 @@ def test_factors_that_cannot_be_left_out_alone_are_refused() -> None:
         group_log_likelihood(nested, "sit")
     with pytest.raises(OptionError, match="the model has no groups"):
         group_log_likelihood(hand_made(bg.glmm("yes ~ x", crossed(), "bernoulli")))
-    with pytest.raises(OptionError, match="every=0 takes every so many-th draw"):
-        nested.group_log_likelihood("site:id", every=0)
+    with pytest.raises(OptionError, match="thin=0 is not a whole number of 1 or more"):
+        nested.group_log_likelihood("site:id", thin=0)

@@ -42,7 +42,7 @@ def integrated_log_likelihood(fit: Fitted, every: int = 1) -> xr.DataArray:
 
     Dims `chain`, `draw`. One factor must have all random effects; see `group_log_likelihood` for what it raises.
     """
-    found = group_log_likelihood(fit, fit.model.design.blocks[0].factor, every=every)
+    found = group_log_likelihood(fit, fit.model.design.blocks[0].factor, thin=every)
     total = found.sum([found.dims[-1]])
     about = str(found.attrs["about"])
     if every > 1:
