@@ -54,7 +54,7 @@ def test_the_draws_are_those_of_nutpies_own_conversion(seizure_model):
 @pytest.fixture
 def fresh(monkeypatch):
     """A process that has read no trace and warned of nothing yet."""
-    monkeypatch.setattr(errors, "_said", set())
+    monkeypatch.setattr(errors, "_warned", set())
     monkeypatch.setattr(nutpie_nuts, "_unreadable", [])
 
 

@@ -265,7 +265,7 @@ def test_numpyro_absent_says_what_to_install(monkeypatch):
 @pytest.fixture
 def fresh(monkeypatch):
     """A process that has warned of nothing yet."""
-    monkeypatch.setattr(errors, "_said", set())
+    monkeypatch.setattr(errors, "_warned", set())
 
 
 @pytest.mark.parametrize(
@@ -323,3 +323,25 @@ def test_pymcs_own_sampler_has_the_same_posterior_and_statistics(herds_fits):
     error = np.hypot(a["sd"] / np.sqrt(a["ess_bulk"]), b["sd"] / np.sqrt(b["ess_bulk"]))
     assert (np.abs(a["mean"] - b["mean"]) < 5 * error).all()
     assert set(theirs.draws["sample_stats"].data_vars) == set(ours.draws["sample_stats"].data_vars)
+
+
+RNG = np.random.default_rng(1)
+Z = RNG.normal(size=240)
+SHARE = 1 / (1 + np.exp(-0.1 * Z))
+LARGE_COUNTS = {
+    "poisson": ("y ~ z", RNG.poisson(4e9 * np.exp(0.1 * Z))),
+    "negative_binomial": ("y ~ z", RNG.poisson(4e9 * np.exp(0.1 * Z) * RNG.gamma(50, 0.02, 240))),
+    "binomial": ("p(y, n) ~ z", RNG.binomial(2**40, SHARE)),
+}
+
+
+@pytest.mark.parametrize("family", LARGE_COUNTS)
+def test_counts_beyond_32_bits(family):
+    formula, y = LARGE_COUNTS[family]
+    data = {"y": y, "z": Z, "n": np.full(240, 2**40)}
+    fit = bg.fit(formula, data, family, seed=1, draws=200, tune=200, chains=2, progress=False)
+    assert fit.draws["observed_data"]["y"].values.max() == y.max() > 2**31
+    assert fit.posterior["beta"].values[..., 1].mean() == pytest.approx(0.1, abs=0.05)
+    drawn = fit.predict(kind="outcome", seed=1).values
+    assert (drawn == np.floor(drawn)).all()
+    assert drawn.mean() == pytest.approx(y.mean(), rel=0.05)
