@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bayesglmm.estimands.random_effects import RandomEffects
     from bayesglmm.fitting import Fit, fit, load
     from bayesglmm.sample.diagnostics import Check, Finding
-    from bayesglmm.sample.sampling import Sampler
+    from bayesglmm.sample.settings import Sampler
     from bayesglmm.sensitivity.implied_priors import ImpliedPriors
     from bayesglmm.sensitivity.power_scaling import PriorSensitivity
     from bayesglmm.sensitivity.prior_ladder import PriorLadder, prior_ladder
@@ -85,7 +85,7 @@ _HOME = {
     "PriorSensitivity": "sensitivity.power_scaling",
     "Priors": "specify.priors",
     "RandomEffects": "estimands.random_effects",
-    "Sampler": "sample.sampling",
+    "Sampler": "sample.settings",
     "Separation": "sensitivity.separation",
     "ZeroSd": "sensitivity.zero_sd",
     "check_separation": "sensitivity.separation",

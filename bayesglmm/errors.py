@@ -1,4 +1,4 @@
-"""Every exception the package raises on purpose, and the helpers that word them.
+"""Every exception the package raises on purpose, and helpers for their messages.
 
     BayesGLMMError
     ├── FormulaError      a formula that cannot be read wholly (carries text and position)
@@ -9,8 +9,8 @@
     ├── OptionError       an argument outside what is allowed
     ├── SpecError         a spec file that cannot be read wholly
     ├── SamplingError     a sampler that could not run
-    │   └── InterfaceError a dependency whose inner parts are not those the package was made for
-    ├── FigureError       figures that could not be drawn, where everything else was
+    │   └── InterfaceError a dependency whose private parts are not those the package was made for
+    ├── FigureError       figures that could not be drawn; all other results are written
     └── StorageError      a saved fit that cannot be written or read
 
 Each message says what was given, what is allowed and what to do.
@@ -49,7 +49,7 @@ class BayesGLMMError(Exception):
 
 
 class BayesGLMMWarning(UserWarning):
-    """A result that stands, with something the reader must know."""
+    """A valid result with a limitation that the reader must know."""
 
 
 class FormulaError(BayesGLMMError, ValueError):
@@ -101,12 +101,12 @@ class SamplingError(BayesGLMMError, RuntimeError):
 
 
 class FigureError(BayesGLMMError, RuntimeError):
-    """Figures that could not be drawn; what else was asked for is there.
+    """Figures that could not be drawn; all other results are written.
 
     Parameters
     ----------
     reasons
-        By the name of the figure, why.
+        The reason by the name of the figure.
     """
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
@@ -117,7 +117,7 @@ class FigureError(BayesGLMMError, RuntimeError):
 
 
 class InterfaceError(SamplingError):
-    """A dependency whose inner parts are not those that the package's own density was made for.
+    """A dependency whose private parts are not those that the package was made for.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class StorageError(BayesGLMMError, OSError):
 
 
 def suggest(given: str, known: Iterable[str], limit: int = 12) -> str:
-    """Word the nearest known name and the list of them, the overflow counted instead of shown."""
+    """Return text with the nearest known name and a list of all, those beyond the limit counted."""
     names = list(known)
     lowered = {name.lower(): name for name in names}
     near = difflib.get_close_matches(given.lower(), list(lowered), n=1)
@@ -146,7 +146,7 @@ def suggest(given: str, known: Iterable[str], limit: int = 12) -> str:
 
 
 def listing(items: Iterable[object], limit: int = 12) -> str:
-    """Join items with commas, each as plain text, the overflow counted instead of shown."""
+    """Join items with commas, each as plain text, those beyond the limit counted."""
     shown = [plain(item) for item in items]
     if len(shown) <= limit:
         return ", ".join(shown)
@@ -173,7 +173,7 @@ def refuse_unknown(function: str, given: Iterable[str], known: Sequence[str]) ->
     Raises
     ------
     OptionError
-        Naming the first of them, what to write instead where other packages have it, and those there are.
+        Naming the first of them, with what to write instead, or the known ones.
     """
     for name in given:
         instead = _ELSEWHERE.get(name)
@@ -195,18 +195,18 @@ _ELSEWHERE = {
     "subset": "filter the rows of the data first",
     "na_action": 'set missing="drop" or missing="error"',
 }
-"""What other packages have as an argument, and how it is said here."""
+"""Arguments of other packages, and what to write here."""
 
 
-_said: set[str] = set()
-"""What this process has been warned of once."""
+_warned: set[str] = set()
+"""The keys of the warnings that this process has had."""
 
 
-def warn_once(about: str, text: str) -> None:
-    """Warn of what holds for the whole process, once in it for each thing it is about."""
-    if about not in _said:
+def warn_once(key: str, text: str) -> None:
+    """Warn once in a process for each key."""
+    if key not in _warned:
         warnings.warn(text, BayesGLMMWarning, stacklevel=3)
-        _said.add(about)
+        _warned.add(key)
 
 
 def _with_caret(reason: str, text: str, position: int | None) -> str:

@@ -43,7 +43,8 @@ from bayesglmm.posterior import storage, summaries
 from bayesglmm.posterior.heading import heading
 from bayesglmm.sample import diagnostics, mending
 from bayesglmm.sample.diagnostics import Check
-from bayesglmm.sample.sampling import Backend, Sampler, sample
+from bayesglmm.sample.sampling import sample
+from bayesglmm.sample.settings import Backend, Sampler
 from bayesglmm.sensitivity import power_scaling, prior_ladder, separation, zero_sd
 from bayesglmm.sensitivity.power_scaling import PriorSensitivity
 from bayesglmm.sensitivity.prior_ladder import PriorLadder, Widened
@@ -83,11 +84,11 @@ class Fit:
 
     def summary(self, *, ci_prob: float = 0.95) -> pd.DataFrame:
         """Summarise the parameters: see `bayesglmm.posterior.summaries.summary`."""
-        return summaries.summary(self.model, self.draws, ci_prob)
+        return summaries.summary(self.model, self.draws, ci_prob=ci_prob)
 
-    def covariance(self, *, ci_prob: float = 0.95) -> pd.DataFrame:
-        """Summarise the random-effects covariance: see `bayesglmm.posterior.summaries.covariance`."""
-        return summaries.covariance(self.model, self.draws, ci_prob)
+    def varcorr(self, *, ci_prob: float = 0.95) -> pd.DataFrame:
+        """Summarise the random-effects covariance: see `bayesglmm.posterior.summaries.varcorr`."""
+        return summaries.varcorr(self.model, self.draws, ci_prob=ci_prob)
 
     def coefficients(
         self, *, exponentiate: bool = False, ci_prob: float = 0.95, method: Method = "exact"
@@ -487,7 +488,7 @@ def _significant(value: float) -> str:
 
 
 _FORMATS: Any = {
-    **dict.fromkeys(("mean", "sd", "lower", "upper"), _significant),
+    **dict.fromkeys(("mean", "median", "sd", "lower", "upper"), _significant),
     "ess_bulk": "{:,.0f}".format,
     "ess_tail": "{:,.0f}".format,
     "r_hat": "{:.3f}".format,

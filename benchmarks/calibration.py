@@ -35,7 +35,8 @@ from uniformity import band, chi_square, counts_below, p_value
 
 from bayesglmm.errors import BayesGLMMError
 from bayesglmm.plots.style import BAD, COLOURS, GREY, INK, Picture, new_figure
-from bayesglmm.sample.sampling import Sampler, sample
+from bayesglmm.sample.sampling import sample
+from bayesglmm.sample.settings import Sampler
 from bayesglmm.specify.model import Model
 
 __all__ = ["Refit", "ranks", "refit", "run", "tests"]

@@ -16,9 +16,10 @@ _LOGP = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_size_t] * 5)
 def compiled_density(model: Any, backend: Any = "auto") -> tuple[Any, int]:
     """Return what nutpie samples for a model, and its number of rows: identical ones are merged."""
     from bayesglmm.sample import sampling
+    from bayesglmm.sample.settings import Sampler
 
-    compiled, about = sampling._compile(model, sampling.Sampler(backend=backend))
-    return compiled, int(about["merged_rows"])
+    compiled, record = sampling._prepared(sampling._METHODS[backend][0], model, Sampler(backend=backend))
+    return compiled, int(record["merged_rows"])
 
 
 def seconds_per_gradient(compiled: Any, at_least: float = 0.2, repeats: int = 5) -> float:

@@ -153,3 +153,56 @@ def test_every_module_names_its_exports_and_has_them(path):
     if len(tree.body) > 1 and path.name != "__main__.py":
         assert len(named) == 1
         assert public <= set(named[0])
+
+
+USERS = {
+    "pymc": {
+        "logdensity/pymc_graph.py",
+        "sample/graph.py",
+        "sample/numpyro_nuts.py",
+        "sample/pymc_nuts.py",
+        "specify/model.py",
+        "specify/priors/distributions.py",
+        "specify/priors/tensors.py",
+    },
+    "pytensor": {
+        "logdensity/pymc_graph.py",
+        "sample/nutpie_nuts.py",
+        "specify/families/beta.py",
+        "specify/families/links.py",
+        "specify/priors/tensors.py",
+    },
+    "nutpie": {"sample/nutpie_nuts.py"},
+    "jax": {"sample/numpyro_nuts.py"},
+    "numba": {"compiled", "marginalize/kernel.py"},
+    "llvmlite": {"compiled"},
+    "matplotlib": {"plots", "faces/report/page.py"},
+    "formulaic": {"specify/design/matrix.py"},
+    "narwhals": {"specify/design/columns.py", "specify/design/convert.py"},
+}
+"""The modules and rooms that may import a package. `sample/graph.py` and `specify/model.py` name PyMC's type in
+annotations only."""
+
+
+def packages(path: Path) -> set[str]:
+    """The packages that a file imports, wherever in the file."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("package", USERS)
+def test_a_package_is_imported_where_it_may_be_and_nowhere_else(package):
+    files = {path.relative_to(PACKAGE).as_posix() for path in modules() if package in packages(path)}
+    users = {name if name in USERS[package] else name.split("/")[0] for name in files}
+    assert users == USERS[package]
+
+
+@pytest.mark.parametrize("private", ["CompiledPyMCModel", "compile_pymc", "get_arrow_trace"])
+def test_private_parts_of_nutpie_are_named_in_one_file(private):
+    named = {path.name for path in modules() if private in path.read_text(encoding="utf-8")}
+    assert named == {"nutpie_nuts.py"}

@@ -34,7 +34,7 @@ def within(fit: bg.Fit, expected: list[float], sds: float) -> None:
 def test_seizure_is_the_textbook_table():
     fit = fit_study("seizure")
     within(fit, list(reference("seizure_ml")["fixef"].values()), 0.25)
-    g = fit.covariance().loc["id"].loc["covariance"]["median"]
+    g = fit.varcorr().loc["id"].loc["covariance"]["median"]
     assert abs(g.loc[("Intercept", "Intercept")] - 0.50) < 0.06
 
 

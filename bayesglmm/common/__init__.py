@@ -1,1 +1,1 @@
-"""What every room uses and none owns: visible text, names, tables as text, files written in one step."""
+"""Shared helpers: visible text, names, tables as text, files written atomically, Newton's method."""

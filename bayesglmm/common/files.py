@@ -1,7 +1,7 @@
-"""`write_file(path, data)`: a file is the old one or the new one, whatever happens while it is written.
+"""`write_file(path, data)`: atomic replacement of a file.
 
-Bytes go to a temporary file beside the old one, are flushed to the disk, and take its place in one step. The folder
-is locked meanwhile, so whoever holds the lock knows that a temporary file it finds there is of a process that died.
+Bytes are written to a temporary file beside the old one, flushed to the disk, and renamed over it. The folder is locked
+meanwhile, so that a temporary file found under the lock is of a process that died.
 """
 
 import errno
@@ -27,36 +27,34 @@ LEFTOVER = re.compile(r"\.writing-[0-9a-f]{32}\.\w{1,8}")
 """The names of temporary files, those of processes that died included."""
 
 _PATIENCE = 60.0
-"""How many seconds to wait for another process that writes to the same folder."""
+"""Seconds to wait for another process that writes to the same folder."""
 
-_CANNOT = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EISDIR}
-"""What a system answers that cannot lock or flush a folder."""
+_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EISDIR}
+"""Errors of systems that cannot lock or flush a folder."""
 
 
 def write_file(path: Path, data: bytes | memoryview) -> None:
-    """Write a file in one step into a folder that is there, and remove what dead processes left in it.
+    """Write a file atomically into an existing folder, and remove temporary files of dead processes there.
 
     Raises
     ------
     OSError
-        If it cannot be written; the old file is then as it was.
+        If it cannot be written; the old file is then unchanged.
     """
-    with locked(path.parent) as alone:
-        if alone:
+    with locked(path.parent) as exclusive:
+        if exclusive:
             remove_leftovers(path.parent)
         replace_file(path, data)
         flush_folder(path.parent)
 
 
 def replace_file(path: Path, data: bytes | memoryview) -> None:
-    """Write a file beside the old one, flush it to the disk, and put it in the old one's place in one step.
-
-    For a caller who holds the lock of the folder.
+    """Write a temporary file, flush it to the disk, and rename it over the old one; for holders of the folder's lock.
 
     Raises
     ------
     OSError
-        If it cannot be written; the old file is then as it was.
+        If it cannot be written; the old file is then unchanged.
     """
     temporary = path.with_name(f".writing-{uuid4().hex}{path.suffix or '.tmp'}")
     try:
@@ -71,7 +69,7 @@ def replace_file(path: Path, data: bytes | memoryview) -> None:
 
 
 def probe(folder: Path) -> None:
-    """See that a file can be made in a folder, and that its disk is not full.
+    """Check that a file can be made in a folder, and that its disk is not full.
 
     Raises
     ------
@@ -89,7 +87,7 @@ def probe(folder: Path) -> None:
 def locked(folder: Path) -> Iterator[bool]:
     """Hold the lock of a folder; yields False where the system cannot lock folders.
 
-    The lock is the operating system's own: it ends with the process that holds it, however that ends.
+    It is a lock of the operating system, released when the process ends, however that ends.
 
     Raises
     ------
@@ -110,34 +108,34 @@ def locked(folder: Path) -> Iterator[bool]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of processes that died; for a caller who holds the lock of the folder."""
+    """Remove temporary files of processes that died; for holders of the folder's lock."""
     for path in folder.iterdir():
         if LEFTOVER.fullmatch(path.name):
             remove(path)
 
 
 def remove(path: Path) -> None:
-    """Remove a file if that is possible: what stays behind is in nobody's way."""
+    """Remove a file if that is possible."""
     with suppress(OSError):
         path.unlink(missing_ok=True)
 
 
 def flush_folder(folder: Path) -> None:
-    """See that new names in a folder are on the disk, where the system can tell."""
+    """Flush a folder's entries to the disk, where the system can."""
     descriptor = _opened(folder)
     if descriptor is None:
         return
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in _CANNOT:
+        if error.errno not in _UNSUPPORTED:
             raise
     finally:
         os.close(descriptor)
 
 
 def _opened(folder: Path) -> int | None:
-    """Return a descriptor of a folder; None where folders have none, or this one may not be read."""
+    """Return a descriptor of a folder; None where the system has none, or the folder may not be read."""
     if _fcntl is None:
         return None
     try:
@@ -147,18 +145,18 @@ def _opened(folder: Path) -> int | None:
 
 
 def _lock(descriptor: int, folder: Path) -> bool:
-    until = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _PATIENCE
     while True:
         try:
             _fcntl.flock(descriptor, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
             return True
         except BlockingIOError as error:
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise TimeoutError(
                     errno.ETIMEDOUT, f"another process has been writing there for {_PATIENCE:g} seconds", str(folder)
                 ) from error
             time.sleep(0.02)
         except OSError as error:
-            if error.errno in _CANNOT:
+            if error.errno in _UNSUPPORTED:
                 return False
             raise

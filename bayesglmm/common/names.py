@@ -1,7 +1,7 @@
-"""Names of coefficients, columns and grouping factors: products of factors, the same in any order of these.
+"""Names of coefficients, columns and grouping factors: products of factors, in any order.
 
-`trt:time` and `time:trt` are one coefficient, and so is what figures call `trt × time`. A name is taken apart where
-colons stand between factors, not where one is part of a label (`arm[T.1:2]`) or of a call.
+`trt:time`, `time:trt` and `trt × time`, as figures have it, name one coefficient. A name is split at colons between
+factors, not at those within a label (`arm[T.1:2]`) or a call.
 """
 
 import re
@@ -18,56 +18,57 @@ _CLOSES = {"(": ")", '"': '"', "'": "'", "`": "`"}
 
 
 def factors(name: str) -> tuple[str, ...]:
-    """Return the factors of a product; the name alone where its brackets and quotes do not pair."""
-    parts, start, at = [], 0, 0
-    while at < len(name):
-        character = name[at]
+    """Return the factors of a product; the whole name where its brackets and quotes do not pair."""
+    parts, start, position = [], 0, 0
+    while position < len(name):
+        character = name[position]
         if character == ":":
-            parts.append(name[start:at])
-            start = at + 1
+            parts.append(name[start:position])
+            start = position + 1
         elif character == "[":
-            at = _end_of_label(name, at)
+            position = _end_of_label(name, position)
         elif character in _CLOSES:
-            at = _end_of_call(name, at)
+            position = _end_of_call(name, position)
         elif character in ")]":
-            at = -1
-        if at < 0:
+            position = -1
+        if position < 0:
             return (name,)
-        at += 1
+        position += 1
     parts.append(name[start:])
     return tuple(parts) if all(parts) else (name,)
 
 
-def _end_of_label(name: str, at: int) -> int:
-    """Return where the label that begins at a bracket ends: labels hold anything, and a colon or nothing follows."""
-    while (at := name.find("]", at + 1)) >= 0:
-        if at + 1 == len(name) or name[at + 1] == ":" or name.startswith(_TIMES, at + 1):
-            return at
+def _end_of_label(name: str, start: int) -> int:
+    """Return the end of the label that begins at a bracket, which a colon or nothing follows; −1 if there is none."""
+    end = start
+    while (end := name.find("]", end + 1)) >= 0:
+        if end + 1 == len(name) or name[end + 1] == ":" or name.startswith(_TIMES, end + 1):
+            return end
     return -1
 
 
-def _end_of_call(name: str, at: int) -> int:
-    """Return where what a parenthesis, quote or backtick opens is closed; −1 if nowhere."""
-    closing = [_CLOSES[name[at]]]
+def _end_of_call(name: str, start: int) -> int:
+    """Return where the parenthesis, quote or backtick at the start is closed; −1 if nowhere."""
+    closing, end = [_CLOSES[name[start]]], start
     while closing:
-        at += 1
-        if at == len(name):
+        end += 1
+        if end == len(name):
             return -1
-        character = name[at]
+        character = name[end]
         if character == closing[-1]:
             closing.pop()
         elif closing[-1] == ")" and character in _CLOSES:
             closing.append(_CLOSES[character])
-    return at
+    return end
 
 
 def find(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that a name stands for: itself, else the only one of the same factors in any order.
+    """Return the known name equal to a name, else the only one with the same factors; None if there is none.
 
     Parameters
     ----------
     name
-        As the user wrote it: in any order of its factors, or as figures write it.
+        With factors in any order, or as figures write it.
     known
         Names of coefficients, columns, grouping factors, or of parameters such as `beta[trt:time]`.
     """
@@ -75,12 +76,12 @@ def find(name: str, known: Iterable[str]) -> str | None:
     if name in names:
         return name
     key = _key(name)
-    same = [one for one in names if key in (_key(one), _key(_text(one)))]
+    same = [candidate for candidate in names if key in (_key(candidate), _key(_text(candidate)))]
     return same[0] if len(same) == 1 else None
 
 
 def _key(name: str) -> tuple[str, ...]:
-    """Return what is the same for any order of the factors of a name."""
+    """Return a key that does not depend on the order of the factors."""
     parameter = _PARAMETER.fullmatch(name)
     if parameter is not None:
         return (parameter[1], *_key(parameter[2]))
@@ -90,7 +91,7 @@ def _key(name: str) -> tuple[str, ...]:
 def columns_text(names: Sequence[str]) -> list[str]:
     """Return the names of columns as figures show them: `C(treat)[T.Steroid]:weeks` is `treat[Steroid] × weeks`.
 
-    All are left as they are where two would read the same.
+    All are left unchanged where two would become equal.
     """
     short = [_text(name) for name in names]
     return [plain(name) for name in (short if len(set(short)) == len(set(names)) else names)]
@@ -98,9 +99,9 @@ def columns_text(names: Sequence[str]) -> list[str]:
 
 def parameters_text(names: Sequence[str]) -> list[str]:
     """Return the names of parameters as figures show them: `beta[trt × time]` of `beta[trt:time]`."""
-    found = {name: match for name in names if (match := _PARAMETER.fullmatch(name))}
-    texts = dict(zip(found, columns_text([match[2] for match in found.values()]), strict=True))
-    return [f"{found[name][1]}[{texts[name]}]" if name in found else plain(name) for name in names]
+    matches = {name: match for name in names if (match := _PARAMETER.fullmatch(name))}
+    texts = dict(zip(matches, columns_text([match[2] for match in matches.values()]), strict=True))
+    return [f"{matches[name][1]}[{texts[name]}]" if name in matches else plain(name) for name in names]
 
 
 def _text(name: str) -> str:
@@ -111,8 +112,10 @@ def _text(name: str) -> str:
 def _uncoded(factor: str) -> str:
     """Return `treat[Steroid]` of `C(treat, Treatment("Usual"))[T.Steroid]`."""
     short = _CODED.sub(r"\1[", factor, count=1) if _CODED.match(factor) else factor
-    at = 0
-    while 0 <= at < len(short) and short[at] != "[":
-        at = _end_of_call(short, at) if short[at] in _CLOSES else at
-        at += 1 if at >= 0 else 0
-    return f"{short[: at + 1]}{short[at + 1 :].removeprefix('T.')}" if 0 <= at < len(short) else short
+    position = 0
+    while 0 <= position < len(short) and short[position] != "[":
+        position = _end_of_call(short, position) if short[position] in _CLOSES else position
+        position += 1 if position >= 0 else 0
+    if not 0 <= position < len(short):
+        return short
+    return f"{short[: position + 1]}{short[position + 1 :].removeprefix('T.')}"

@@ -1,4 +1,4 @@
-"""`to_csv(table)`: a table as the text of a CSV file, in which no cell is a formula of a spreadsheet.
+"""`to_csv(table)`: a table as the text of a CSV file, safe from spreadsheet formulas.
 
 References
 ----------

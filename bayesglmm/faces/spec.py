@@ -11,7 +11,7 @@ from bayesglmm import datasets
 from bayesglmm.errors import OptionError, SpecError, choose, listing, suggest
 from bayesglmm.estimands.reference_grid import setting
 from bayesglmm.faces.data_files import SUFFIXES, read_table
-from bayesglmm.sample.sampling import Sampler
+from bayesglmm.sample.settings import Sampler
 from bayesglmm.specify.model import Model, glmm
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
-"""Arrow-shaped curvature: a dense core, and leaves that meet the core but not each other.
+"""Arrowhead matrices: a dense core, and one small diagonal block (a leaf) for each level of a factor.
 
-The leaves are the levels of the factor that has most, with every block on that factor; the core is the globals and
-the effects of all other blocks, whose levels meet those of the first in rows.
+The curvature of the log density has this shape: the effects of different levels of one factor share no rows. The
+leaves are the levels of the factor with most of them, with every block on that factor; the core is the globals and
+the effects of all other blocks.
 """
 
 from collections.abc import Sequence
@@ -13,14 +14,14 @@ from numpy.typing import NDArray
 
 from bayesglmm.specify.design import BlockDesign
 
-__all__ = ["Arrow", "Shape", "lifted", "solved"]
+__all__ = ["Arrow", "Shape", "clip_eigenvalues"]
 
 type Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """How coordinates are taken apart into core and leaves.
+    """How coordinates are divided into core and leaves.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ class Shape:
     blocks
         The number of levels m and of columns k of every block, in order.
     leaf_blocks
-        The numbers of the blocks that the leaves are of.
+        The numbers of the blocks whose effects are in the leaves.
     """
 
     globals: int
@@ -40,9 +41,9 @@ class Shape:
     def of(cls, globals_: int, blocks: Sequence[BlockDesign]) -> "Shape":
         """Return the shape of a model's coordinates."""
         sizes = tuple((len(block.levels), block.size) for block in blocks)
-        most = max(range(len(blocks)), key=lambda number: sizes[number][0], default=None)
-        same = () if most is None else [b for b, block in enumerate(blocks) if block.factor == blocks[most].factor]
-        return cls(globals_, sizes, tuple(same))
+        largest = max(range(len(blocks)), key=lambda number: sizes[number][0], default=None)
+        factor = None if largest is None else blocks[largest].factor
+        return cls(globals_, sizes, tuple(number for number, block in enumerate(blocks) if block.factor == factor))
 
     @property
     def leaves(self) -> tuple[int, int]:
@@ -61,25 +62,25 @@ class Shape:
         return self.globals + sum(self.blocks[number][0] * self.blocks[number][1] for number in self.core_blocks)
 
     def place(self, number: int) -> slice:
-        """Return where the coordinates of a block stand."""
+        """Return the positions of a block's coordinates."""
         sizes = [m * k for m, k in self.blocks]
         start = self.globals + sum(sizes[:number])
         return slice(start, start + sizes[number])
 
     @cached_property
     def places(self) -> NDArray[np.int64]:
-        """Where each coordinate stands, (dim,): those of the core, then leaf by leaf."""
-        at = np.arange(self.globals + sum(m * k for m, k in self.blocks))
-        core = [at[: self.globals], *(at[self.place(number)] for number in self.core_blocks)]
-        leaves = [at[self.place(number)].reshape(self.blocks[number]) for number in self.leaf_blocks]
+        """The positions of the core's coordinates, then of those of leaf after leaf, (dim,)."""
+        positions = np.arange(self.globals + sum(m * k for m, k in self.blocks))
+        core = [positions[: self.globals], *(positions[self.place(number)] for number in self.core_blocks)]
+        leaves = [positions[self.place(number)].reshape(self.blocks[number]) for number in self.leaf_blocks]
         return np.concatenate([*core, *([np.concatenate(leaves, axis=1).ravel()] if leaves else [])])
 
-    def apart(self, x: Array) -> tuple[Array, Array]:
+    def split(self, x: Array) -> tuple[Array, Array]:
         """Return the core (c,) and the leaves (m, k) of coordinates (dim,), as copies."""
-        moved = x[self.places]
-        return moved[: self.core], moved[self.core :].reshape(self.leaves)
+        ordered = x[self.places]
+        return ordered[: self.core], ordered[self.core :].reshape(self.leaves)
 
-    def together(self, core: Array, leaves: Array) -> Array:
+    def join(self, core: Array, leaves: Array) -> Array:
         """Return coordinates (dim,) from core and leaves."""
         x = np.empty(len(self.places))
         x[self.places] = np.concatenate([core, leaves.ravel()])
@@ -93,49 +94,50 @@ class Arrow:
     Parameters
     ----------
     shape
-        How coordinates are taken apart.
-    head
-        (c, c) of the core, or a part of it.
-    shafts
+        How coordinates are divided.
+    core
+        (c, c) within the core, or within a part of it.
+    cross
         (m, k, c) between the leaves and that part.
-    corners
+    leaves
         (m, k, k) within each leaf, positive definite.
     """
 
     shape: Shape
-    head: Array
-    shafts: Array
-    corners: Array
+    core: Array
+    cross: Array
+    leaves: Array
 
     def schur(self) -> Array:
-        """Return the head less what the leaves explain, (c, c)."""
-        schur: Array = self.head - np.tensordot(self.shafts, solved(self.corners, self.shafts), ([0, 1], [0, 1]))
+        """Return the Schur complement of the leaves, (c, c): core − Σ crossᵀ leaf⁻¹ cross."""
+        schur: Array = self.core - np.tensordot(self.cross, _solve(self.leaves, self.cross), ([0, 1], [0, 1]))
         return (schur + schur.T) / 2
 
     def solve(self, core: Array, leaves: Array, floor: float) -> tuple[Array, Array]:
-        """Solve against core (c,) and leaves (m, k); the Schur complement is lifted to the floor."""
-        inner = solved(self.corners, leaves[:, :, None])[:, :, 0]
-        if not len(self.head):
-            return core, inner
-        found = np.linalg.solve(lifted(self.schur(), floor), core - np.tensordot(self.shafts, inner, ([0, 1], [0, 1])))
-        return found, inner - solved(self.corners, (self.shafts @ found)[:, :, None])[:, :, 0]
+        """Solve for right-hand sides (c,) and (m, k); eigenvalues of the Schur complement are at least the floor."""
+        from_leaves = _solve(self.leaves, leaves[:, :, None])[:, :, 0]
+        if not len(self.core):
+            return core, from_leaves
+        right = core - np.tensordot(self.cross, from_leaves, ([0, 1], [0, 1]))
+        solution = np.linalg.solve(clip_eigenvalues(self.schur(), floor), right)
+        return solution, from_leaves - _solve(self.leaves, (self.cross @ solution)[:, :, None])[:, :, 0]
 
     def log_determinant(self, floor: float) -> float:
-        """Return the log determinant, the Schur complement lifted to the floor."""
-        corners = self.corners
-        each = np.log(corners) if corners.shape[-1] == 1 else np.linalg.slogdet(corners)[1]
-        if not len(self.head):
+        """Return the log determinant; eigenvalues of the Schur complement are at least the floor."""
+        leaves = self.leaves
+        each = np.log(leaves) if leaves.shape[-1] == 1 else np.linalg.slogdet(leaves)[1]
+        if not len(self.core):
             return float(each.sum())
-        return float(each.sum() + np.linalg.slogdet(lifted(self.schur(), floor))[1])
+        return float(each.sum() + np.linalg.slogdet(clip_eigenvalues(self.schur(), floor))[1])
 
 
-def lifted(matrices: Array, floor: float) -> Array:
-    """Raise eigenvalues under a floor to it: symmetric (…, k, k)."""
+def clip_eigenvalues(matrices: Array, floor: float) -> Array:
+    """Return symmetric matrices (…, k, k) with eigenvalues below a floor raised to it."""
     if matrices.shape[-1] == 0:
         return matrices
-    if matrices.shape[-1] == 1:  # many levels of one column are the usual case, and quick this way
+    if matrices.shape[-1] == 1:
         return np.maximum(matrices, floor)
-    try:  # all above the floor is usual too, and a Cholesky factor quicker than eigenvalues
+    try:  # mostly all are above the floor, and a Cholesky factor is quicker than eigenvalues
         np.linalg.cholesky(matrices - floor * np.eye(matrices.shape[-1]))
         return matrices
     except np.linalg.LinAlgError:
@@ -144,7 +146,7 @@ def lifted(matrices: Array, floor: float) -> Array:
     return result
 
 
-def solved(corners: Array, right: Array) -> Array:
-    """Solve (m, k, k) against (m, k, c)."""
-    result: Array = right / corners if corners.shape[-1] == 1 else np.linalg.solve(corners, right)
+def _solve(matrices: Array, right: Array) -> Array:
+    """Solve m systems (k, k), each with right-hand sides (k, c)."""
+    result: Array = right / matrices if matrices.shape[-1] == 1 else np.linalg.solve(matrices, right)
     return result

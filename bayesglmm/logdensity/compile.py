@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglmm.logdensity.arrow_matrix import Arrow, Shape, lifted
+from bayesglmm.logdensity.arrow_matrix import Arrow, Shape, clip_eigenvalues
 from bayesglmm.logdensity.data_rows import Rows
 from bayesglmm.logdensity.evaluator import FLOOR, Evaluator, curvature
 from bayesglmm.logdensity.header import Bound, Coordinates, ModelData, sd_places
-from bayesglmm.logdensity.joint_coordinates import condition_together
+from bayesglmm.logdensity.joint_coordinates import find_joint_coordinates
 from bayesglmm.logdensity.laplace import marginal_mode
 from bayesglmm.logdensity.logp_kernel import expand, log_density
 from bayesglmm.logdensity.pseudo_data import pseudo_data
@@ -25,19 +25,20 @@ __all__ = ["CompiledDensity", "compile_density", "find_coordinates", "posterior_
 
 type Array = NDArray[np.float64]
 
-_MOST_CORE, _MOST_STRIPS = 400, 1_000_000
-"""The most effects in the core, and of them times coordinates of leaves: beyond, the map costs more than it gives."""
+_MOST_CORE, _MOST_CROSS = 400, 1_000_000
+"""The most effects in the core, and of these times coordinates of leaves: beyond, the linear map costs too much."""
 
 _FEW_LEVELS, _UNCERTAIN = 9, 0.28
-"""A factor's sd may be uncertain if it has this few levels, and is if the sd of its logarithm is above the second."""
+"""Joint coordinates are tried for factors of at most so many levels, and used if the posterior sd of the logarithm of
+an sd is above the second."""
 
-_MOST_PAIRS, _LEAST_WORK = 1_000_000, 500
-"""The most products of a factorisation at every step where it is asked for; what the density takes without its rows."""
+_MOST_PRODUCTS, _LEAST_WORK = 1_000_000, 500
+"""The most products of a factorisation at every step; the work of the density besides its rows, in products."""
 
 
 @dataclass(frozen=True, eq=False)
 class CompiledDensity:
-    """A model's log density as machine code: what a sampler needs of it.
+    """A model's log density as machine code, with what a sampler needs to use it.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ class CompiledDensity:
     parameterization
         `"whitened"`, `"joint"`, or `"plain"` where no mode was found or there is no likelihood.
     why_plain
-        Why no mode was found; empty if there is one, or none was looked for.
+        Why no mode was found; empty otherwise.
     """
 
     bound: Bound
@@ -79,7 +80,7 @@ class CompiledDensity:
 
 
 def compile_density(
-    model: Model, starts: Mapping[str, Any], *, prior_only: bool = False, together: bool | None = None
+    model: Model, starts: Mapping[str, Any], *, prior_only: bool = False, joint: bool | None = None
 ) -> CompiledDensity:
     """Return a model's log density in coordinates chosen for it.
 
@@ -88,11 +89,11 @@ def compile_density(
     model
         The model.
     starts
-        Values of the centred `intercept` and the `slopes`, by name: where the search for the mode
-        begins, and the chains where no mode was found.
+        Values of the centred `intercept` and the `slopes`, by name: the start of the search for the mode, and of
+        the chains where no mode was found.
     prior_only
         Whether to leave the likelihood out.
-    together
+    joint
         As in `find_coordinates`.
 
     Raises
@@ -101,73 +102,77 @@ def compile_density(
         If numba is not as the density needs it.
     """
     rows = Rows.best(model)
-    chosen = "" if prior_only else find_coordinates(model, starts, rows, together=together)
-    found = None if isinstance(chosen, str) else chosen
-    bound = Bound.of(model, found, rows=rows, prior_only=prior_only)
-    start = _initial(bound.dim, None if found else _start(model, bound, starts))
-    named = "plain" if found is None else "whitened" if found.joint is None else "joint"
-    why = chosen if isinstance(chosen, str) else ""
-    return CompiledDensity(bound, posterior_shapes(model), start, rows.n, named, why)
+    result = "" if prior_only else find_coordinates(model, starts, rows, joint=joint)
+    coordinates, why_plain = (None, result) if isinstance(result, str) else (result, "")
+    bound = Bound.of(model, coordinates, rows=rows, prior_only=prior_only)
+    start = _initial(bound.dim, None if coordinates else _start(model, bound, starts))
+    name = "plain" if coordinates is None else "whitened" if coordinates.joint is None else "joint"
+    return CompiledDensity(bound, posterior_shapes(model), start, rows.n, name, why_plain)
 
 
 def find_coordinates(
-    model: Model, starts: Mapping[str, Any], rows: Rows | None = None, *, together: bool | None = None
+    model: Model, starts: Mapping[str, Any], rows: Rows | None = None, *, joint: bool | None = None
 ) -> Coordinates | str:
-    """Choose coordinates from the mode: pseudo-data, and the whitening; or say why there are none.
+    """Choose coordinates from the mode; or return, as a text, why there are none.
 
-    Where factors have few levels, sds are uncertain, and coefficients and effects, whose scale they are, are
-    standardised together at every step; elsewhere, or if that costs much, each block by itself, and a linear map does
-    the rest. `together` asks for the first wherever it is possible (True) or nowhere (False).
+    Whitened coordinates standardise each block by its own pseudo-data, then all coordinates by a linear map. Joint
+    coordinates standardise coefficients and effects jointly at the current sds; they are chosen where sds are uncertain
+    (few levels, or several factors) and the factorisation costs no more than the rows do. With `joint` True they are
+    taken wherever possible, with False nowhere.
     """
     rows = rows or Rows.of(model)
     data = ModelData.of(model, rows)
     bound = data.bound()
-    density = _evaluator(model, bound, rows)
+    density, start, units = _evaluator(model, bound, rows), _start(model, bound, starts), _natural_units(model, bound)
+    if joint or (joint is None and _uncertain_sds(model)):
+        most = _MOST_PRODUCTS if joint else _cost(density)
+        standardised = find_joint_coordinates(data, density, start, sd_places(model), units, most=most)
+        if standardised is not None and (joint or standardised.sd_spread.max() > _UNCERTAIN):
+            return standardised.coordinates
     shape = density.shape
-    units, about = np.ones(shape.globals), scales(model.design, model.family)
-    first, slopes = int(model.design.has_intercept), about.slopes
-    units[:first] = about.response
-    units[first : first + len(slopes)] = about.response / np.array(slopes)
-    sds = sd_places(model)
-    start = _start(model, bound, starts)
-    if together or (together is None and _worth_trying(model)):
-        joint = condition_together(model, density, start, sds, units, most=_MOST_PAIRS if together else _cost(density))
-        if joint is not None and (together or joint.sd_spread.max() > _UNCERTAIN):
-            return joint.coordinates
     effects = shape.core - shape.globals
-    if effects > _MOST_CORE or effects * shape.leaves[0] * shape.leaves[1] > _MOST_STRIPS:
+    if effects > _MOST_CORE or effects * shape.leaves[0] * shape.leaves[1] > _MOST_CROSS:
         return "too many levels of several factors"
-    found = marginal_mode(density, start, units)
-    if isinstance(found, str):
-        return found
-    mode, marginal = found
-    known, pull = pseudo_data(density, mode, sds)
-    density = _evaluator(model, data.bound(Coordinates(known, pull)), rows)
+    result = marginal_mode(density, start, units)
+    if isinstance(result, str):
+        return result
+    mode, marginal = result
+    information, linear = pseudo_data(density, mode, sd_places(model))
+    density = _evaluator(model, data.bound(Coordinates(information, linear)), rows)
     middle = mode.copy()
-    middle[shape.globals :] = 0.0  # what the effects' coordinates are at the mode
+    middle[shape.globals :] = 0.0  # the standardised effects at the mode
     arrow = curvature(density, middle, units)
-    return Coordinates(known, pull, whitening(middle, arrow, _core_marginal(arrow, marginal)))
+    return Coordinates(information, linear, whitening(middle, arrow, _core_marginal(arrow, marginal)))
 
 
-def _worth_trying(model: Model) -> bool:
-    """Whether sds may be so uncertain that a linear map does not do."""
+def _natural_units(model: Model, bound: Bound) -> Array:
+    """Return a natural unit of each global, (g,): coefficients from the scales of response and predictors, 1 else."""
+    units, typical = np.ones(len(bound.priors)), scales(model.design, model.family)
+    first = int(model.design.has_intercept)
+    units[:first] = typical.response
+    units[first : first + len(typical.slopes)] = typical.response / np.array(typical.slopes)
+    return units
+
+
+def _uncertain_sds(model: Model) -> bool:
+    """Whether the posterior of an sd may be too wide for a linear map: few levels, or several factors."""
     blocks = model.design.blocks
     several = len({block.factor for block in blocks}) > 1
     return several or any(len(block.levels) <= _FEW_LEVELS for block in blocks)
 
 
 def _cost(density: Evaluator) -> int:
-    """Return how many products of a factorisation cost about as much as the density does in other coordinates."""
+    """Return the number of products of a factorisation that costs about as much as the density itself."""
     rows, shape = density.rows, density.shape
     columns = int(rows.x.shape[1]) + sum(int(z.shape[1]) for z in rows.z) + 3
-    strips = (shape.core - shape.globals) * shape.leaves[0] * shape.leaves[1]
-    return min(_MOST_PAIRS, rows.n * columns + strips + _LEAST_WORK)
+    cross = (shape.core - shape.globals) * shape.leaves[0] * shape.leaves[1]
+    return min(_MOST_PRODUCTS, rows.n * columns + cross + _LEAST_WORK)
 
 
 def _core_marginal(arrow: Arrow, marginal: Array) -> Array:
-    """Return the curvature of the core's marginal: the globals' own, and that of the core's effects given them."""
+    """Return the curvature of the core's marginal (c, c), from that of the globals' marginal (g, g)."""
     core, g = arrow.schur(), len(marginal)
-    core[g:, g:] = lifted(core[g:, g:], FLOOR)
+    core[g:, g:] = clip_eigenvalues(core[g:, g:], FLOOR)
     core[:g, :g] = marginal + core[:g, g:] @ np.linalg.solve(core[g:, g:], core[g:, :g])
     return core
 
@@ -187,19 +192,17 @@ def variables(model: Model, bound: Bound, point: Array) -> dict[str, Array]:
 
 
 def _start(model: Model, bound: Bound, starts: Mapping[str, Any]) -> Array:
-    """Return coordinates to begin at: the coefficients as given, sds at half the scale of η, the rest at 0."""
-    first, found = int(model.design.has_intercept), scales(model.design, model.family)
-    at = first + len(model.priors.slopes)
-    places = {"intercept": slice(0, first), "slopes": slice(first, at)}
+    """Return coordinates to begin at: coefficients at `starts`, sds at half the scale of η, the rest at 0."""
+    first, typical = int(model.design.has_intercept), scales(model.design, model.family)
+    places = {"intercept": slice(0, first), "slopes": slice(first, first + len(model.priors.slopes))}
     point = np.zeros(bound.dim)
     for name, start in starts.items():
         point[places[name]] = start
     guesses: list[tuple[int, float]] = []
-    for sds, units in zip(sd_places(model), found.blocks, strict=True):
-        guesses += [(sds.start + j, found.response / (2 * unit)) for j, unit in enumerate(units)]
-    parameters = model.family.parameters
-    at = len(bound.priors) - len(parameters)
-    guesses += [(at + j, found.residual) for j, one in enumerate(parameters) if one.in_units_of_response]
+    for sds, units in zip(sd_places(model), typical.blocks, strict=True):
+        guesses += [(sds.start + j, typical.response / (2 * unit)) for j, unit in enumerate(units)]
+    parameters = enumerate(model.family.parameters, start=len(bound.priors) - len(model.family.parameters))
+    guesses += [(place, typical.residual) for place, parameter in parameters if parameter.in_units_of_response]
     for place, guess in guesses:
         if bound.priors[place].bounds == ABOVE_ZERO:
             point[place] = np.log(guess)
@@ -207,7 +210,7 @@ def _start(model: Model, bound: Bound, starts: Mapping[str, Any]) -> Array:
 
 
 def _initial(dim: int, start: Array | None) -> Callable[[Any], Array]:
-    """Return a function of a seed: where a chain starts, within ±1 of a coordinate of the start, 0 without one."""
+    """Return from a seed where a chain starts: coordinates of the start that are not 0, the others uniform on ±1."""
 
     def initial(seed: Any) -> Array:
         jitter = np.random.default_rng(seed).uniform(-1, 1, dim)

@@ -1,4 +1,4 @@
-"""`Rows`: what the compiled density reads of the data, with rows that share everything but y merged exactly.
+"""`Rows`: the data as the compiled density reads them, rows that share everything but y merged exactly.
 
 References
 ----------
@@ -21,25 +21,25 @@ from bayesglmm.specify.model import Model
 __all__ = ["Rows"]
 
 _GAIN = 1.5
-"""How many rows must on average become one before merging is worth it."""
+"""Merging must reduce the number of rows by this factor at least."""
 
 _STREAMS = 8
-"""Into how many parts rows are dealt: adding to one number again before the last sum is stored would wait for it."""
+"""Rows of one group are interleaved over 8 streams, so that successive additions go to different accumulators (avoids
+store-to-load stalls)."""
 
 _SAMPLE = 10_000
-"""The rows looked at to find out, at the least."""
+"""The least number of rows in the sample that shows whether merging can pay."""
 
 _MOST_CODES = 2**62
-"""How many cells can be numbered in an int64."""
+"""The number of cells that an int64 can number."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What the density reads of the data, in the order of the levels of the block that has most, eight rows apart.
+    """The data of the likelihood, sorted by the levels of the block with most of them and interleaved over 8 streams.
 
-    In that order sums over the rows of a group stay in the cache. A row of each eighth of them in turn, so that
-    rows of one group do not follow one another, whose sums would wait for each other. The posterior is the same for
-    any order.
+    Sorted, the sums of a group stay in the cache; interleaved, consecutive rows are of different groups (`_STREAMS`).
+    The posterior is the same for any order.
 
     Parameters
     ----------
@@ -50,13 +50,13 @@ class Rows:
     y
         (n,) the outcome.
     trials
-        (n,) the number of trials; without trials the number of rows of the data a row stands for.
+        (n,) the number of trials; without trials the number of data rows that were merged into a row.
     index
         Per block (n,) the level of each row.
     z
         Per block (n, k) the columns.
     merged_from
-        The number of rows of the data.
+        The number of data rows.
     """
 
     x: NDArray[np.float64]
@@ -75,35 +75,35 @@ class Rows:
     @classmethod
     def of(cls, model: Model) -> "Rows":
         """Return the rows of the data, none merged."""
-        return _sorted(_given(model), model.design.blocks)
+        return _sorted(_unsorted(model), model.design.blocks)
 
     @classmethod
     def merged(cls, model: Model) -> "Rows":
-        """Return fewer rows of the same log likelihood up to a constant; those of the data if the family has no way."""
-        rows, merge = _given(model), _merge(model.family)
+        """Return merged rows, of the same log likelihood up to a constant; the data rows if the family has no merge."""
+        rows, merge = _unsorted(model), _merge(model.family)
         if merge is None:
             return cls.of(model)
         cell, cells = _cells(_keys(rows, merge), rows.n)
-        any_row = np.empty(cells, dtype=np.int64)
-        any_row[cell] = np.arange(rows.n)
-        at, y, trials = merge.rows(cell, rows.y, rows.trials)
-        fewer = replace(_take(rows, any_row[at]), y=y, trials=trials)
+        representative = np.empty(cells, dtype=np.int64)
+        representative[cell] = np.arange(rows.n)
+        cell_of_merged, y, trials = merge.rows(cell, rows.y, rows.trials)
+        merged = replace(_take(rows, representative[cell_of_merged]), y=y, trials=trials)
         if merge.offset is not None:
-            fewer = replace(fewer, offset=merge.offset(cell, rows.offset)[at])
-        return _sorted(fewer, model.design.blocks)
+            merged = replace(merged, offset=merge.offset(cell, rows.offset)[cell_of_merged])
+        return _sorted(merged, model.design.blocks)
 
     @classmethod
     def best(cls, model: Model) -> "Rows":
         """Return the merged rows if they are fewer by a factor of 1.5 or more, those of the data otherwise."""
-        rows, merge = _given(model), _merge(model.family)
-        if merge is None or not _promising(_keys(rows, merge), rows.n):
+        rows, merge = _unsorted(model), _merge(model.family)
+        if merge is None or not _may_pay(_keys(rows, merge), rows.n):
             return cls.of(model)
         merged = cls.merged(model)
         return merged if _GAIN * merged.n <= rows.n else cls.of(model)
 
 
-def _given(model: Model) -> Rows:
-    """Return the rows of the data in their own order."""
+def _unsorted(model: Model) -> Rows:
+    """Return the data rows in the order of the data."""
     design, outcome = model.design, model.design.outcome
     assert outcome is not None
     return Rows(
@@ -132,53 +132,53 @@ def _take(rows: Rows, which: NDArray[np.int64]) -> Rows:
 def _sorted(rows: Rows, blocks: Sequence[BlockDesign]) -> Rows:
     if not blocks:
         return rows
-    most, levels = max(enumerate(len(block.levels) for block in blocks), key=lambda numbered: numbered[1])
-    narrow = rows.index[most].astype(np.min_scalar_type(levels))  # numpy sorts 16 bits by radix, six times faster
+    largest, levels = max(enumerate(len(block.levels) for block in blocks), key=lambda numbered: numbered[1])
+    narrow = rows.index[largest].astype(np.min_scalar_type(levels))  # 16 bits: numpy's radix sort, six times faster
     return _take(rows, _interleaved(np.argsort(narrow, kind="stable")))
 
 
 def _interleaved(order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Take a row of each eighth in turn."""
-    each = -(-len(order) // _STREAMS)
-    places = np.arange(_STREAMS * each).reshape(_STREAMS, each).T.ravel()
+    """Return an order with one row from each of 8 equal parts in turn."""
+    length = -(-len(order) // _STREAMS)
+    places = np.arange(_STREAMS * length).reshape(_STREAMS, length).T.ravel()
     return order[places[places < len(order)]]
 
 
 def _merge(family: Family) -> Merge | None:
-    """Return how the rows of a family merge under its link."""
+    """Return how the rows of a family merge, None if they do not under its link."""
     merge = family.merge
     return None if merge is None or (merge.under is not None and not merge.under(family.link)) else merge
 
 
 def _keys(rows: Rows, merge: Merge) -> list[NDArray[Any]]:
-    """List the columns (n,) in which rows are equal that merge."""
+    """List the columns (n,) in which rows must be equal to be merged."""
     offset = [rows.offset] if merge.offset is None else []
     return [*rows.index, *rows.x.T, *offset, *(column for z in rows.z for column in z.T)]
 
 
 def _cells(keys: Sequence[NDArray[Any]], n: int) -> tuple[NDArray[np.int64], int]:
-    """Return the number of each row (n,), equal for rows equal in every column, and how many there are from 0.
+    """Return the cell of each row (n,), the same for rows equal in every column, and the number of cells.
 
-    Columns are taken as digits of one number; when it would leave an int64, the numbers in use are
-    numbered anew. No hash stands for a row, so rows that differ cannot fall together. −0 equals 0.
+    The codes of the columns are the digits of a cell's number; before it overflows an int64, cells are renumbered.
+    There is no hashing of rows, hence no collision. −0 equals 0.
     """
     cell, size = np.zeros(n, dtype=np.int64), 1
     for key in keys:
         codes, values = pd.factorize(np.ascontiguousarray(key))
         if size * len(values) > _MOST_CODES:
-            cell, found = pd.factorize(cell)
-            size = len(found)
+            cell, distinct = pd.factorize(cell)
+            size = len(distinct)
         cell = cell * len(values) + codes
         size *= len(values)
-    cell, found = pd.factorize(cell)
-    return cell, len(found)
+    cell, distinct = pd.factorize(cell)
+    return cell, len(distinct)
 
 
-def _promising(keys: Sequence[NDArray[Any]], n: int) -> bool:
-    """Return whether a sample of the rows leaves it possible that merging pays.
+def _may_pay(keys: Sequence[NDArray[Any]], n: int) -> bool:
+    """Return whether merging may pay, by the ties in a sample of the rows.
 
     If n rows make n / 1.5 cells or fewer, then of s rows drawn without replacement at least s² / 3n are
-    expected to repeat another, 33 for s = 10 √n; a third of that is asked for.
+    expected to repeat another, 33 for s = 10 √n; a third of that is required.
     """
     size = max(_SAMPLE, 10 * math.isqrt(n))
     if size >= n:

@@ -1,7 +1,7 @@
-"""`JointPattern` and `JointPrecision`: what the rows say of coefficients and effects together, factorised sparsely.
+"""`JointPrecision`: joint pseudo-data of coefficients and effects; `JointPattern`: the sparsity of it and its factor.
 
-See `bayesglmm.logdensity.joint_kernels` for what they are used for. Where the entries of the factor stand follows from
-which levels meet in rows alone; nested factors have none but those of the precision itself.
+`bayesglmm.logdensity.joint_kernels` factorises it at every step. Which entries of the factor are not zero follows from
+which levels share rows; for nested factors there is no fill-in.
 
 References
 ----------
@@ -28,18 +28,18 @@ _NONE = np.zeros(0, dtype=np.int64)
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Where levels of two blocks meet, or of one with coefficients, or coefficients with each other.
+    """The entries of the information between two blocks, a block and coefficients, or two coefficients.
 
     Parameters
     ----------
     blocks
         The blocks, −1 for the coefficients.
     left, right
-        (count,) the first variable of each level.
+        (count,) the first variable of each level, for every pair of levels that share rows.
     cell
-        (n,) which of them the rows are in.
+        (n,) the pair of each row.
     columns
-        The columns (n, k) and (n, k') of which products are summed; a row may count for every coefficient.
+        The columns (n, k) and (n, k') whose products are summed.
     """
 
     blocks: tuple[int, int]
@@ -54,7 +54,7 @@ class Part:
         return self.columns[0].shape[1], self.columns[1].shape[1], len(self.left)
 
     def entries(self) -> tuple[Integers, Integers]:
-        """Return the variables of rows and columns of all entries, each (k · k' · count,)."""
+        """Return the row and the column of each entry, both (k · k' · count,)."""
         k, n, count = self.shape
         i = np.broadcast_to((np.arange(k)[:, None] + self.left)[:, None, :], (k, n, count))
         j = np.broadcast_to((np.arange(n)[:, None] + self.right)[None, :, :], (k, n, count))
@@ -62,20 +62,21 @@ class Part:
 
     def information(self, weights: Array) -> Array:
         """Return the sums over rows of weight × column × column, (k · k' · count,)."""
-        one, other = self.columns
+        left, right = self.columns
         sums = [
-            np.bincount(self.cell, weights * one[:, i] * other[:, j], len(self.left))
-            for i in range(one.shape[1])
-            for j in range(other.shape[1])
+            np.bincount(self.cell, weights * left[:, i] * right[:, j], len(self.left))
+            for i in range(left.shape[1])
+            for j in range(right.shape[1])
         ]
         return np.concatenate(sums)
 
 
 @dataclass(frozen=True, eq=False)
 class JointPattern:
-    """Where the entries of the precision and of its factor stand.
+    """Which entries of the precision and of its factor C are not zero, and where they are stored.
 
-    Variables are the coefficients, then the effects of the blocks, those of few levels first, level by level.
+    C is lower triangular, CᵀC the precision. Variables are the coefficients, then the effects of the blocks, those of
+    few levels first, level by level.
 
     Parameters
     ----------
@@ -89,11 +90,11 @@ class JointPattern:
         Where each entry of the parts is added: i for the diagonal of variable i, d + e for entry e of the factor, −1
         right of the diagonal.
     row_start, row_columns
-        (d + 1,) and (entries,): the rows of the factor left of its diagonal.
+        (d + 1,) and (entries,): the strict lower triangle of the factor, row by row (CSR).
     target_start, targets
-        (d,) and (pairs,): for each pair of entries of a row, the place that their product is taken off from.
+        (d,) and (pairs,): for each pair of entries of a row, the place from which their product is subtracted.
     runs
-        (entries,) whether the places of an entry's pairs with those before it follow one another.
+        (entries,) whether the places of an entry's pairs with those before it are consecutive.
     """
 
     size: int
@@ -108,18 +109,18 @@ class JointPattern:
 
     @classmethod
     def of(cls, rows: Rows, sizes: Sequence[tuple[int, int]], x: Array, most: int) -> "JointPattern | None":
-        """Find it.
+        """Find the pattern by symbolic factorisation.
 
         Parameters
         ----------
         rows
-            The rows.
+            The data rows.
         sizes
             The numbers of levels and columns of each block.
         x
             (n, c) the columns of the coefficients.
         most
-            The most pairs of entries; None is returned where there are more.
+            The most pairs of entries in rows of the factor; None is returned where there are more.
         """
         first, d = _first(sizes, x.shape[1])
         parts = _parts(rows, sizes, x, first)
@@ -149,21 +150,21 @@ class JointPattern:
         )
 
     def part_table(self) -> Integers:
-        """Return (parts, 6): blocks, columns of a level of either, pairs of levels, the first entry."""
+        """Return (parts, 6): the two blocks, the columns of a level of each, pairs of levels, the first entry."""
         starts = np.cumsum([0, *(math.prod(part.shape) for part in self.parts)])
         return np.array([[*p.blocks, *p.shape, start] for p, start in zip(self.parts, starts[:-1], strict=True)])
 
 
 @dataclass(frozen=True, eq=False)
 class JointPrecision:
-    """A log likelihood rᵀt − tᵀKt/2 of t = (β, b) that stands for the rows near a point.
+    """A log likelihood rᵀt − tᵀKt/2 of t = (β, b) in the place of the rows'.
 
     Parameters
     ----------
     pattern
-        Where the entries stand.
+        Which entries are not zero.
     where
-        (c,) which globals the coefficients are.
+        (c,) the numbers of the coefficients among the globals.
     information
         The entries of K, part by part.
     precision, pull
@@ -182,46 +183,52 @@ class JointPrecision:
     ) -> "JointPrecision":
         """Build it from the weights (n,) of the rows, the priors' precisions (c,), and r: (c,) and (m, k) a block."""
         r = np.empty(pattern.size)
-        r[: len(where)] = pull[0]
-        for start, own in zip(pattern.first, pull[1], strict=True):
-            r[start : start + own.size] = own.ravel()
+        of_coefficients, of_effects = pull
+        r[: len(where)] = of_coefficients
+        for start, of_block in zip(pattern.first, of_effects, strict=True):
+            r[start : start + of_block.size] = of_block.ravel()
         information = np.concatenate([part.information(weights) for part in pattern.parts])
         return cls(pattern, where, information, np.concatenate([prior, np.ones(pattern.size - len(prior))]), r)
 
 
 def _first(sizes: Sequence[tuple[int, int]], coefficients: int) -> tuple[list[int], int]:
-    """Return the first variable of each block, those of few levels first, and how many variables there are."""
-    first, at = [0] * len(sizes), coefficients
+    """Return the first variable of each block, those of few levels first, and the number of variables."""
+    first, total = [0] * len(sizes), coefficients
     for number in sorted(range(len(sizes)), key=lambda number: sizes[number][0]):
-        first[number] = at
-        at += sizes[number][0] * sizes[number][1]
-    return first, at
+        first[number] = total
+        total += sizes[number][0] * sizes[number][1]
+    return first, total
 
 
 def _parts(rows: Rows, sizes: Sequence[tuple[int, int]], x: Array, first: Sequence[int]) -> list[Part]:
-    """List the parts: coefficients with each other and with each block, and blocks whose levels meet in rows."""
-    one = np.zeros(rows.n, dtype=np.int64)
+    """List the parts: coefficients with each other and with each block, and blocks whose levels share rows."""
+    single_cell = np.zeros(rows.n, dtype=np.int64)
     columns = [x[:, [c]] for c in range(x.shape[1])]
-    at = [np.array([c]) for c in range(x.shape[1])]
-    parts = [Part((-1, -1), at[i], at[j], one, (columns[i], columns[j])) for i in range(len(at)) for j in range(i + 1)]
+    variable = [np.array([c]) for c in range(x.shape[1])]
+    parts = [
+        Part((-1, -1), variable[i], variable[j], single_cell, (columns[i], columns[j]))
+        for i in range(len(columns))
+        for j in range(i + 1)
+    ]
     order = sorted(range(len(sizes)), key=lambda number: first[number])
-    for a, number in enumerate(order):
+    for position, number in enumerate(order):
         (m, k), index, z = sizes[number], rows.index[number], rows.z[number]
         levels = first[number] + k * np.arange(m)
         parts += [Part((number, -1), levels, np.full(m, c), index, (z, columns[c])) for c in range(x.shape[1])]
-        for other in order[: a + 1]:
-            n, theirs = sizes[other]
-            cells, cell = np.unique(index * n + rows.index[other], return_inverse=True)
-            level, their_level = np.divmod(cells, n)
-            left, right = first[number] + k * level, first[other] + theirs * their_level
+        for other in order[: position + 1]:
+            other_m, other_k = sizes[other]
+            cells, cell = np.unique(index * other_m + rows.index[other], return_inverse=True)
+            level, other_level = np.divmod(cells, other_m)
+            left, right = first[number] + k * level, first[other] + other_k * other_level
             parts.append(Part((number, other), left, right, cell, (z, rows.z[other])))
     return parts
 
 
 def _factor_rows(parts: Sequence[Part], d: int, most: int) -> list[Integers] | None:
-    """Return the columns of each row of the factor left of its diagonal, ascending; None past so many pairs of them.
+    """Return the columns of each row of the factor left of its diagonal, ascending; None beyond `most` pairs of them.
 
-    A row that is eliminated leaves its columns to the last of them.
+    Symbolic factorisation from the last row: the columns of a row are added to the row of the largest of them, its
+    parent in the elimination tree.
     """
     if sum(math.prod(part.shape) for part in parts) > most:
         return None
@@ -236,20 +243,20 @@ def _factor_rows(parts: Sequence[Part], d: int, most: int) -> list[Integers] | N
         if pairs > most:
             return None
         if below[row]:
-            last = max(below[row])
-            below[last] |= below[row] - {last}
+            parent = max(below[row])
+            below[parent] |= below[row] - {parent}
     return [np.array(sorted(row), dtype=np.int64) for row in below]
 
 
 def _places(i: Integers, j: Integers, d: int, keys: Integers) -> Integers:
-    """Return the places of entries (i, j) of the factor: i on the diagonal, from d on left of it, −1 right of it."""
+    """Return the places of entries (i, j) of the factor: i on the diagonal, d + … left of it, −1 right of it."""
     return np.where(i == j, i, np.where(i > j, d + np.searchsorted(keys, i * d + j), -1))
 
 
 def _runs(targets: Integers) -> Integers:
-    """Return for each entry of a row whether the places of its pairs with those before it follow one another."""
+    """Return for each entry of a row whether the places of its pairs with those before it are consecutive."""
     size = (math.isqrt(8 * len(targets) + 1) - 1) // 2
-    own = np.arange(size)
-    start = own * (own + 1) // 2
-    last = targets[np.maximum(start + own - 1, 0)] if size else _NONE
-    return np.asarray((own > 0) & (last - targets[start] == own - 1), dtype=np.int64)
+    entry = np.arange(size)
+    start = entry * (entry + 1) // 2
+    last = targets[np.maximum(start + entry - 1, 0)] if size else _NONE
+    return np.asarray((entry > 0) & (last - targets[start] == entry - 1), dtype=np.int64)

@@ -1,11 +1,11 @@
-"""The Laplace fit: the mode of the marginal posterior of the globals, and the arrow-shaped curvature there.
+"""`marginal_mode`: the mode of the globals' Laplace-approximated marginal posterior, and the curvature there.
 
-It is used to choose coordinates and starting points only. The posterior stays exact whatever its quality,
-so derivatives by differences are enough, and what is not positive definite is made so.
+It only chooses coordinates and starting points: the posterior stays exact whatever its quality, so that finite
+differences suffice, and curvatures may be made positive definite.
 
-However sharp the likelihood, a sum over groups must not drown in one over rows. So globals are moved with the effects
-following their mode, for then the rows hardly notice what they do not know of the globals; and how far is judged by
-the curvature, not by an absolute step.
+Differences by the globals are taken along the path on which the effects follow their conditional mode, with steps in
+marginal sds. With the effects held fixed, a sharp likelihood of the rows would cancel what the groups say of the
+globals (loss of significance).
 """
 
 import os
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglmm.logdensity.arrow_matrix import Arrow, lifted
+from bayesglmm.common.newton import Point, maximise
+from bayesglmm.logdensity.arrow_matrix import Arrow, clip_eigenvalues
 from bayesglmm.logdensity.evaluator import FLOOR, STEP, Evaluator
 from bayesglmm.logdensity.trust_region import descend, region_step
 
@@ -25,27 +26,27 @@ __all__ = ["marginal_mode"]
 type Array = NDArray[np.float64]
 
 _NEWTON_STEPS = 60
-_HALVINGS = 40
-_FLAT = 0.01
-"""The least curvature of the globals in natural units: none is thought wider than ten of them."""
+
+_LEAST_CURVATURE = 0.01
+"""The least curvature by the globals in natural units: no posterior sd is taken to be above ten of them."""
 
 _DECREMENT = 1e-4
-"""What is left to gain, of the log marginal, at what is called a mode: a hundredth of a posterior sd away."""
+"""The search ends where the log marginal can gain no more than this: a hundredth of a posterior sd from the mode."""
 
 _NEAR = 0.05
-"""The same where curvature taken there says that more is left than was thought, but steps gain no more."""
+"""The most that may be left to gain by the Hessian taken at the end."""
 
 _ROUNDS, _EVALUATIONS = 8, 60
-"""How often curvature is taken anew, and points tried with it each time."""
+"""The most Hessians by differences, and evaluations of the objective with each."""
 
-_FOLLOWED, _APART = 1e-4, 0.02
-"""How far globals are moved, with effects that follow, in natural units, and in posterior standard deviations."""
+_LARGEST_STEP, _STEP_IN_SDS = 1e-4, 0.02
+"""Steps of differences with effects that follow: at most, in natural units; in posterior sds."""
 
-_BLUR = 1e-9
-"""What differences leave unknown of a curvature, of that with the effects held."""
+_ROUNDING = 1e-9
+"""The error of a curvature by differences, relative to the curvature with the effects held fixed."""
 
-_MANY = 20_000
-"""Rows from which several threads are faster than one."""
+_MANY_ROWS = 20_000
+"""The number of rows from which several threads are faster than one."""
 
 
 def marginal_mode(density: Evaluator, start: Array, scales: Array) -> tuple[Array, Array] | str:
@@ -63,8 +64,8 @@ def marginal_mode(density: Evaluator, start: Array, scales: Array) -> tuple[Arra
     Returns
     -------
     mode, curvature
-        (dim,) the mode of the globals and, given them, of the rest; (g, g) the negative Hessian of the
-        marginal there, made positive definite. Or in words why there is none.
+        (dim,) the mode of the globals and the conditional mode of the rest; (g, g) minus the Hessian of the log
+        marginal there, made positive definite. Or, as a text, why there is none.
     """
     try:
         with np.errstate(all="ignore"):
@@ -78,14 +79,16 @@ def _maximise(search: "_Search", start: Array) -> tuple[Array, Array] | str:
     place = search.place(start)
     if not np.isfinite(place.value):
         return "no mode was found: the density is not finite where the search begins"
-    bend = search.bend(place)
+    hessian = search.rough_hessian(place)
     for _ in range(_ROUNDS):
-        place, bend = descend(search.moved, search.bend, place, bend, decrement=_DECREMENT, most=_EVALUATIONS)
-        bend = search.hessian(place, bend)
-        step = region_step(place.slope, bend, 1.0)
-        left = -float(place.slope @ step + step @ bend @ step / 2)
-        if left < _NEAR:
-            return place.x, lifted(bend, _FLAT) / np.outer(scales, scales)
+        place, hessian = descend(
+            search.moved, search.rough_hessian, place, hessian, decrement=_DECREMENT, most=_EVALUATIONS
+        )
+        hessian = search.hessian(place, hessian)
+        step = region_step(place.slope, hessian, 1.0)
+        gain = -float(place.slope @ step + step @ hessian @ step / 2)
+        if gain < _NEAR:
+            return place.x, clip_eigenvalues(hessian, _LEAST_CURVATURE) / np.outer(scales, scales)
     return "no mode was found: the marginal posterior still rises where the search ends"
 
 
@@ -95,23 +98,20 @@ class _Place:
 
     Parameters
     ----------
-    at
-        (g,) the globals in natural units.
     x
         (dim,) the coordinates.
     value, slope
         Minus the Laplace-approximated log marginal density, and its gradient (g,) in natural units.
     noise
-        How far off rounding may leave the value.
+        The rounding error of the value.
     arrow
-        The curvature of the effects.
+        The curvature by the effects.
     along
-        (g, dim) how the coordinates move as each global moves by a natural unit and the effects follow.
+        (g, dim) the change of the coordinates per natural unit of each global, the effects following their mode.
     steps
-        (g,) how far to go along each of these for a difference.
+        (g,) the step of a difference along each of these.
     """
 
-    at: Array
     x: Array
     value: float
     slope: Array
@@ -123,99 +123,96 @@ class _Place:
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """The Laplace-approximated log marginal density of the globals."""
+    """The Laplace-approximated log marginal density of the globals, in natural units of each (g,)."""
 
     density: Evaluator
     scales: Array
 
-    def inner(self, x: Array) -> tuple[Array, float, Array]:
-        """Return the point with these globals and the effects at their mode, by damped Newton steps."""
-        value, gradient = self.density(x)
-        for _ in range(_NEWTON_STEPS):
-            if not np.isfinite(value):
-                break
-            step = self.density.solve(self.density.effects(x, concave=True), gradient)
-            gain = float(step @ gradient)
-            if gain < 1e-10:
-                break
-            length, tried, slope = self.density.line(x, step, value, gain, _HALVINGS)
-            if length == 0:
-                break
-            x, value, gradient = x + length * step, tried, slope
-            if gain < 1e-5:  # what is left is its square
-                break
-        return x, value, gradient
+    def inner(self, x: Array) -> Point:
+        """Return the point with these globals and the effects at their mode."""
 
-    def _each[T, R](self, function: Callable[[T], R], of: Iterable[T]) -> list[R]:
-        """Return a function of each; several at once where there are many rows: compiled code lets threads run."""
-        if self.density.rows.n < _MANY:
-            return [function(one) for one in of]
+        def newton(point: Point) -> Array:
+            return self.density.solve(self.density.effects(point.x, concave=True), point.gradient)
 
-        def quiet(one: T) -> R:
-            with np.errstate(all="ignore"):  # which holds in its own thread alone
-                return function(one)
+        return maximise(self.density, newton, x, steps=_NEWTON_STEPS, least_gain=1e-10, last_gain=1e-5)
+
+    def _each[T, R](self, function: Callable[[T], R], arguments: Iterable[T]) -> list[R]:
+        """Return a function of each argument, on several threads where there are many rows."""
+        if self.density.rows.n < _MANY_ROWS:
+            return [function(argument) for argument in arguments]
+
+        def quiet(argument: T) -> R:
+            with np.errstate(all="ignore"):  # which each thread has to itself
+                return function(argument)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(pool.map(quiet, of))
+            return list(pool.map(quiet, arguments))
 
     def _slopes(self, x: Array, along: Array, steps: Array) -> Array:
-        """Return minus the derivatives of the gradient along each of several directions, (g, dim)."""
+        """Return minus the Hessian times each of several directions, (g, dim)."""
 
         def slope(i: int) -> Array:
-            found: Array = self.density.slopes(x, along[i : i + 1], steps[i : i + 1])[0]
-            return found
+            product: Array = self.density.slopes(x, along[i : i + 1], steps[i : i + 1])[0]
+            return product
 
         return np.array(self._each(slope, range(len(along)))).reshape(along.shape)
 
     def place(self, x: Array) -> _Place:
-        """Return what is known of the globals of a point; the effects there are where their search begins."""
-        g = self.density.shape.globals
-        x, value, gradient = self.inner(x)
-        at = x[:g] / self.scales
-        if not np.isfinite(value):
+        """Return the place of the globals of a point, whose effects are where the search for their mode begins."""
+        g, point = self.density.shape.globals, self.inner(x)
+        x = point.x
+        if not np.isfinite(point.value):
             empty = np.zeros((g, len(x)))
             arrow = Arrow(self.density.shape, *(np.zeros(0),) * 3)
-            return _Place(at, x, np.inf, np.zeros(g), 0.0, arrow, empty, np.ones(g))
+            return _Place(x, np.inf, np.zeros(g), 0.0, arrow, empty, np.ones(g))
         arrow = self.density.effects(x)
+        along, steps = self._following(x, arrow)
+        log_det = arrow.log_determinant(FLOOR)
+
+        def change(i: int) -> float:
+            moved = self.density.effects(x + steps[i] * along[i])
+            return (moved.log_determinant(FLOOR) - log_det) / float(steps[i])
+
+        slope = 0.5 * np.array(self._each(change, range(g))) - along @ point.gradient
+        return _Place(x, 0.5 * log_det - point.value, slope, 1e-14 * abs(point.value), arrow, along, steps)
+
+    def _following(self, x: Array, arrow: Arrow) -> tuple[Array, Array]:
+        """Return the directions (g, dim) of the globals, the effects following, and steps (g,) along them."""
+        g = self.density.shape.globals
         along = np.zeros((g, len(x)))
         along[:, :g] = np.diag(self.scales)
         slopes = self._slopes(x, along, np.full(g, STEP))
         held = np.abs(np.einsum("gi,gi->g", along, slopes))
         along = along - np.array([self.density.solve(arrow, slope) for slope in slopes]).reshape(along.shape)
-        known = np.abs(np.einsum("gi,gi->g", along, slopes)) + _BLUR * held
-        steps = np.minimum(_FOLLOWED, _APART / np.sqrt(known))
-        here = arrow.log_determinant(FLOOR)
-
-        def change(i: int) -> float:
-            return (self.density.effects(x + steps[i] * along[i]).log_determinant(FLOOR) - here) / float(steps[i])
-
-        slope = 0.5 * np.array(self._each(change, range(g))) - along @ gradient
-        return _Place(at, x, 0.5 * here - value, slope, 1e-14 * abs(value), arrow, along, steps)
+        followed = np.abs(np.einsum("gi,gi->g", along, slopes)) + _ROUNDING * held
+        return along, np.minimum(_LARGEST_STEP, _STEP_IN_SDS / np.sqrt(followed))
 
     def moved(self, place: _Place, step: Array) -> _Place:
-        """Return the place a step in natural units away; the effects begin where they would be if all was linear."""
+        """Return the place a step in natural units away; effects start from their mode to first order."""
         return self.place(place.x + step @ place.along)
 
-    def bend(self, place: _Place) -> Array:
+    def rough_hessian(self, place: _Place) -> Array:
         """Return the Hessian by the globals with the effects following their mode, (g, g) in natural units.
 
-        That of the log determinant is not in it.
+        The second derivatives of the log determinant are left out.
         """
         g = self.density.shape.globals
         slopes = self._slopes(place.x, place.along, place.steps)
         rest = np.array([self.density.solve(place.arrow, slope) for slope in slopes]).reshape(slopes.shape)
         rest[:, :g] = 0.0
-        bend = slopes @ place.along.T - rest @ slopes.T  # the second is what the effects did not follow
-        if not np.isfinite(bend).all():
-            bend = np.diag(np.nan_to_num(np.diag(bend), nan=1.0, posinf=1.0, neginf=1.0))
-        return lifted((bend + bend.T) / 2, _FLAT)
+        hessian = slopes @ place.along.T - rest @ slopes.T  # the second corrects for effects off their mode
+        if not np.isfinite(hessian).all():
+            hessian = np.diag(np.nan_to_num(np.diag(hessian), nan=1.0, posinf=1.0, neginf=1.0))
+        return clip_eigenvalues((hessian + hessian.T) / 2, _LEAST_CURVATURE)
 
-    def hessian(self, place: _Place, bend: Array) -> Array:
-        """Return the Hessian, (g, g) in natural units, by differences of the gradient as far as another says."""
-        values, vectors = np.linalg.eigh(lifted(bend, _FLAT))
-        units = vectors * (_APART / np.sqrt(values))
-        changes = np.array([self.moved(place, unit).slope - place.slope for unit in units.T]).reshape(bend.shape)
-        back = np.linalg.inv(units)
-        hessian = back.T @ changes
+    def hessian(self, place: _Place, rough: Array) -> Array:
+        """Return the Hessian (g, g) in natural units, by differences of the gradient along eigenvectors of a rough one.
+
+        The steps are in the posterior sds that the rough one implies.
+        """
+        values, vectors = np.linalg.eigh(clip_eigenvalues(rough, _LEAST_CURVATURE))
+        units = vectors * (_STEP_IN_SDS / np.sqrt(values))
+        changes = np.array([self.moved(place, unit).slope - place.slope for unit in units.T]).reshape(rough.shape)
+        hessian = np.linalg.inv(units).T @ changes
         symmetric: Array = (hessian + hessian.T) / 2
         return symmetric

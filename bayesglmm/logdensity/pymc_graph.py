@@ -1,11 +1,7 @@
-"""`build(model) -> pm.Model`: the readable truth, and the one place that names posterior variables.
+"""`build(model) -> pm.Model`: a model as a PyMC graph, the readable statement of its density.
 
-Variables, for a block on `id`: `beta` (coef), `b_id` (id, id_coef), `sd_id` (id_coef), `corr_id`
-(id_pair, the lower triangle row by row), and the family parameters. What else the graph samples are
-coordinates: the centred intercept, standard normal `z_id`, partial correlations.
-
-The LKJ prior is built by its canonical partial correlations, which are independent Beta variables; the
-Cholesky factor of Ω follows by sums and products alone.
+Beside the posterior variables (`bayesglmm.specify.variables`) it samples the centred `intercept`, standard normal
+`z_<g>` and, for an LKJ prior, the canonical partial correlations, which are independent Beta variables.
 
 References
 ----------
@@ -59,7 +55,7 @@ def build(model: Parts, *, prior_only: bool = False) -> "pm.Model":
 
 
 def _common(model: Parts) -> Any:
-    """Return the population-level part of the linear predictor, and name `beta` on the original scale."""
+    """Return xβ + offset, and add `beta`, on the original scale, to the graph."""
     import pymc as pm
     import pytensor.tensor as pt
 
@@ -76,7 +72,7 @@ def _common(model: Parts) -> Any:
 
 
 def _block(block: BlockDesign, model: Parts) -> Any:
-    """Return a block's part of the linear predictor, and name its `b`, `sd` and `corr`."""
+    """Return zᵀb of a block, and add its `b`, `sd` and `corr` to the graph."""
     import pymc as pm
     import pytensor.tensor as pt
 
@@ -96,7 +92,7 @@ def _block(block: BlockDesign, model: Parts) -> Any:
 
 
 def _lkj_cholesky(block: BlockDesign, eta: float, dims: tuple[str, ...]) -> list[list[Any]]:
-    """Return the Cholesky factor of Ω, row by row, and name its correlations.
+    """Return the Cholesky factor of Ω, row by row, and add its correlations to the graph.
 
     Column i's partial correlations are Beta(a, a) on (−1, 1) with a = eta + (k − 2 − i)/2.
     """
@@ -110,11 +106,11 @@ def _lkj_cholesky(block: BlockDesign, eta: float, dims: tuple[str, ...]) -> list
     remaining = iter([2 * pt.sqrt(half[position] * (1 - half[position])) for position in range(len(shape))])
     rows: list[list[Any]] = []
     for i in range(k):
-        row, left = [], pt.constant(1.0)
+        row, norm = [], pt.constant(1.0)  # of what is left of the row, whose length is 1
         for _ in range(i):
-            row.append(next(partial) * left)
-            left = left * next(remaining)
-        rows.append([*row, left])
+            row.append(next(partial) * norm)
+            norm = norm * next(remaining)
+        rows.append([*row, norm])
     pairs = [sum(a * b for a, b in zip(rows[i], rows[j], strict=False)) for i in range(k) for j in range(i)]
     pm.Deterministic(f"corr_{name}", pt.stack(pairs), dims=dims)
     return rows
@@ -131,14 +127,14 @@ def _variable(name: str, priors: Sequence[Prior], dims: tuple[str, ...]) -> Any:
 
     if not dims:
         return priors[0].in_pymc(name, priors[0].to_pymc())
-    kinds = list(dict.fromkeys(prior.vector_key for prior in priors))
-    if len(kinds) == 1:
+    distributions = list(dict.fromkeys(prior.vector_key for prior in priors))
+    if len(distributions) == 1:
         return priors[0].in_pymc(name, _vectors(priors), dims=dims)
     pieces, order = [], []
-    for kind in kinds:
-        positions = [j for j, prior in enumerate(priors) if prior.vector_key == kind]
-        chosen = [priors[j] for j in positions]
-        pieces.append(chosen[0].in_pymc(f"{name}_{chosen[0].name}", _vectors(chosen), shape=len(chosen)))
+    for distribution in distributions:
+        positions = [j for j, prior in enumerate(priors) if prior.vector_key == distribution]
+        alike = [priors[j] for j in positions]
+        pieces.append(alike[0].in_pymc(f"{name}_{alike[0].name}", _vectors(alike), shape=len(alike)))
         order.extend(positions)
     return pm.Deterministic(name, pt.concatenate(pieces)[np.argsort(order)], dims=dims)
 
@@ -146,7 +142,7 @@ def _variable(name: str, priors: Sequence[Prior], dims: tuple[str, ...]) -> Any:
 def _vectors(priors: Sequence[Prior]) -> dict[str, Any]:
     """Return PyMC's arguments, one entry an element."""
     arguments = [prior.to_pymc() for prior in priors]
-    return {key: np.array([one[key] for one in arguments]) for key in arguments[0]}
+    return {key: np.array([of_prior[key] for of_prior in arguments]) for key in arguments[0]}
 
 
 def _observe(model: Parts, eta: Any, parameters: dict[str, Any]) -> None:

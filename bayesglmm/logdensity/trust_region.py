@@ -1,7 +1,7 @@
-"""A trust-region quasi-Newton search for the lowest point of a smooth function of a few variables.
+"""`descend(…)`: a trust-region quasi-Newton minimiser (SR1 updates) of a smooth function of a few variables.
 
-Near its end a step is judged by how far it still is to go in the function's own units (the Newton decrement), so
-neither the size of the function nor that of its slope matters.
+The search ends by the Newton decrement, the gain still expected, so that neither the units of the variables nor the
+size of the function matters.
 
 References
 ----------
@@ -31,18 +31,14 @@ class Place(Protocol):
 
     Attributes
     ----------
-    at
-        (g,) where it is.
     value
         The function there, infinite where it is not defined.
     slope
         (g,) its gradient there.
     noise
-        By how much rounding may change the value.
+        The rounding error of the value.
     """
 
-    @property
-    def at(self) -> Array: ...  # noqa: D102
     @property
     def value(self) -> float: ...  # noqa: D102
     @property
@@ -53,25 +49,25 @@ class Place(Protocol):
 
 def descend[P: Place](
     step_to: Callable[[P, Array], P],
-    anew: Callable[[P], Array],
+    hessian_at: Callable[[P], Array],
     place: P,
-    bend: Array,
+    hessian: Array,
     *,
     decrement: float,
     most: int,
 ) -> tuple[P, Array]:
-    """Go down from a place until less than the decrement is left to gain, or steps run out.
+    """Minimise from a place until less than the decrement is left to gain, or evaluations run out.
 
     Parameters
     ----------
     step_to
         From a place and a step (g,) the place there.
-    anew
-        From a place the Hessian there, roughly: asked for where the one at hand foretold badly.
+    hessian_at
+        From a place an approximate Hessian there, used where the updated one predicted badly.
     place
         Where to begin; its value is finite.
-    bend
-        (g, g) the Hessian there, roughly.
+    hessian
+        (g, g) an approximate Hessian there.
     decrement
         The gain at which to stop.
     most
@@ -79,13 +75,13 @@ def descend[P: Place](
 
     Returns
     -------
-    place, bend
-        The last place, and the Hessian as corrected on the way.
+    place, hessian
+        The last place, and the updated Hessian.
     """
     radius = 1.0
     for _ in range(most):
-        step = region_step(place.slope, bend, radius)
-        gain = -float(place.slope @ step + step @ bend @ step / 2)
+        step = region_step(place.slope, hessian, radius)
+        gain = -float(place.slope @ step + step @ hessian @ step / 2)
         inside = float(np.linalg.norm(step)) < 0.99 * radius
         if radius < _LEAST_RADIUS or (inside and gain < decrement):
             break
@@ -98,25 +94,25 @@ def descend[P: Place](
             radius = min(2 * radius, _FARTHEST)
         before, place = place, tried if ratio > 1e-3 else place
         if ratio < 0.1 or (ratio > 2 and not inside):
-            bend = anew(place)
+            hessian = hessian_at(place)
         else:
-            bend = _corrected(bend, step, tried.slope - before.slope)
-    return place, bend
+            hessian = _updated(hessian, step, tried.slope - before.slope)
+    return place, hessian
 
 
-def _corrected(bend: Array, step: Array, change: Array) -> Array:
-    """Return the Hessian that explains the change of the slope along a step, by a matrix of rank one."""
-    missed = change - bend @ step
-    along = float(missed @ step)
-    if abs(along) <= 1e-8 * float(np.linalg.norm(missed) * np.linalg.norm(step)):
-        return bend
-    result: Array = bend + np.outer(missed, missed) / along
+def _updated(hessian: Array, step: Array, change: Array) -> Array:
+    """Return the SR1 update of a Hessian, which explains the change of the slope along a step."""
+    residual = change - hessian @ step
+    along = float(residual @ step)
+    if abs(along) <= 1e-8 * float(np.linalg.norm(residual) * np.linalg.norm(step)):
+        return hessian
+    result: Array = hessian + np.outer(residual, residual) / along
     return result
 
 
-def region_step(slope: Array, bend: Array, radius: float) -> Array:
-    """Return the step to the least of a quadratic within a radius; `bend` need not be positive definite."""
-    values, vectors = np.linalg.eigh((bend + bend.T) / 2)
+def region_step(slope: Array, hessian: Array, radius: float) -> Array:
+    """Return the minimiser of a quadratic within a radius; the Hessian need not be positive definite."""
+    values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
     along = vectors.T @ slope
     if values.min(initial=np.inf) > 0:
         newton: Array = -vectors @ (along / values)
@@ -127,11 +123,11 @@ def region_step(slope: Array, bend: Array, radius: float) -> Array:
     for _ in range(_BISECTIONS):  # the shift at which the step is as long as the radius
         shift = (low + high) / 2
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            long = not np.linalg.norm(along / (values + shift)) <= radius
-        low, high = (shift, high) if long else (low, shift)
-    inside = -along / np.maximum(values + high, 1e-300)
-    short = radius**2 - float(inside @ inside)
-    if values[0] < 0 and short > 1e-6 * radius**2:  # a slope that does not feel the descent: either way is down
-        inside[0] += np.copysign(np.sqrt(short + inside[0] ** 2) - abs(inside[0]), inside[0] or 1.0)
-    result: Array = vectors @ inside
+            too_long = not np.linalg.norm(along / (values + shift)) <= radius
+        low, high = (shift, high) if too_long else (low, shift)
+    step = -along / np.maximum(values + high, 1e-300)
+    shortfall = radius**2 - float(step @ step)
+    if values[0] < 0 and shortfall > 1e-6 * radius**2:  # the hard case: no slope along the direction of descent
+        step[0] += np.copysign(np.sqrt(shortfall + step[0] ** 2) - abs(step[0]), step[0] or 1.0)
+    result: Array = vectors @ step
     return result

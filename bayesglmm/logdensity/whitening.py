@@ -1,7 +1,8 @@
 """Whitened coordinates: a linear map under which the posterior is nearly standard normal.
 
-The map is the transposed inverse of the Cholesky factor of the curvature at the mode, which has arrow shape: a
-root of the core, and for each leaf a small root and a strip to the core (see `bayesglmm.logdensity.arrow_matrix`).
+The map is the transposed inverse of the Cholesky factor of the curvature at the mode, an arrowhead matrix
+(`bayesglmm.logdensity.arrow_matrix`): with L of a leaf and its Schur complement S of the core, the core is
+root(S) w, and a leaf L⁻ᵀ (w − L⁻¹ cross · core).
 """
 
 from dataclasses import dataclass
@@ -18,20 +19,20 @@ type Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Whitening:
-    """A linear map from w to coordinates x. Both are taken apart into core and leaves.
+    """A linear map from w to coordinates x, both divided into core and leaves.
 
     Parameters
     ----------
     places
-        (dim,) where in x the core stands, then the leaves, leaf by leaf; w is in that order.
+        (dim,) the positions in x of the core's coordinates, then of the leaves'; w is in that order.
     middle
-        (dim,) what w = 0 stands for, in the order of x.
+        (dim,) the x of w = 0.
     core_root
-        (c, c) upper triangular: core of x = core_root w, from the middle.
+        (c, c) upper triangular: core of x − middle = core_root w.
     leaf_roots
-        (k, k, m) upper triangular in its first two: leaf of x = leaf_roots (w − strips · core of x).
+        (k, k, m) upper triangular in the first two: leaf of x − middle = leaf_roots (w − strips · core of x − middle).
     strips
-        (c, m, k).
+        (c, m, k) L⁻¹ cross of each leaf.
     """
 
     places: NDArray[np.int64]
@@ -42,7 +43,7 @@ class Whitening:
 
 
 def whitening(point: Array, arrow: Arrow, marginal: Array) -> Whitening:
-    """Return the map under which a normal with this mode and curvature is standard.
+    """Return the map that standardises a normal with this mode and curvature.
 
     Parameters
     ----------
@@ -51,10 +52,10 @@ def whitening(point: Array, arrow: Arrow, marginal: Array) -> Whitening:
     arrow
         The curvature there.
     marginal
-        (c, c) the curvature of the marginal of the core.
+        (c, c) the curvature of the core's marginal, in the place of the Schur complement.
     """
-    lower = np.linalg.cholesky(arrow.corners)
-    strips = np.linalg.solve(lower, arrow.shafts)
+    lower = np.linalg.cholesky(arrow.leaves)
+    strips = np.linalg.solve(lower, arrow.cross)
     return Whitening(
         places=arrow.shape.places,
         middle=point,

@@ -1,5 +1,5 @@
 """Integrals over Gaussian random effects; nothing else in the package integrates.
 
-`mean` averages a mean, one-dimensional however many blocks there are; `groups` integrates the likelihood of whole
-groups; `covariance` is of two means that share random effects.
+`mean`: the expected response, a one-dimensional integral; `groups`: the likelihood of whole groups, and their random
+effects given the outcomes; `group_likelihood`: the same of a fit; `covariance`: of two means that share random effects.
 """

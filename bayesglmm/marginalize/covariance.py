@@ -1,13 +1,13 @@
-"""What two outcomes share because they share random effects: covariances of means over b, one-dimensional.
+"""`shared_covariance`: the covariance of the means of two members who share random effects, one-dimensional.
 
-Two members of the population at the same x whose linear predictors share a Gaussian part of variance v₁, and
-have parts of variance v₂ of their own, have means with the covariance
+Two members of the population at the same x, whose linear predictors have a common Gaussian part of variance v₁ and
+independent ones of variance v₂, have means with the covariance
 
     Var(m(η + √v₁ z)) over z ~ N(0, 1),    m(η) = E g⁻¹(η + √v₂ z′).
 
 References
 ----------
-Goldstein, Browne & Rasbash (2002), Understanding Statistics 1, 223-231: this by simulation.
+Goldstein, Browne & Rasbash (2002), Understanding Statistics 1, 223-231 (by simulation).
 """
 
 import numpy as np
@@ -22,10 +22,10 @@ __all__ = ["shared_covariance"]
 type Array = NDArray[np.float64]
 
 _VALUES = 2**20
-"""How many means are held at once where each node of the trapezoid needs one."""
+"""The most means in memory where each node of the trapezoid needs one."""
 
 
-def shared_covariance(link: Link, eta: ArrayLike, shared: ArrayLike, own: ArrayLike = 0.0) -> Array:
+def shared_covariance(link: Link, eta: ArrayLike, shared: ArrayLike, separate: ArrayLike = 0.0) -> Array:
     """Return the covariance of the means of two who share random effects, elementwise; response scale, squared.
 
     Parameters
@@ -35,9 +35,9 @@ def shared_covariance(link: Link, eta: ArrayLike, shared: ArrayLike, own: ArrayL
     eta
         The linear predictor at b = 0, any shape; link scale.
     shared
-        The variance of what they share, v₁, a shape that broadcasts with `eta`.
-    own
-        The variance of what each has of its own, v₂; 0 returns the variance of the mean over b.
+        The variance v₁ of the common part, a shape that broadcasts with `eta`.
+    separate
+        The variance v₂ of each independent part; 0 returns the variance of the mean over b.
 
     Returns
     -------
@@ -50,71 +50,71 @@ def shared_covariance(link: Link, eta: ArrayLike, shared: ArrayLike, own: ArrayL
     OptionError
         As `bayesglmm.marginalize.mean.mean_over_b`.
     """
-    arrays = (np.asarray(values, dtype=np.float64) for values in (eta, shared, own))
-    eta, shared, own = np.broadcast_arrays(*arrays)
+    arrays = (np.asarray(values, dtype=np.float64) for values in (eta, shared, separate))
+    eta, shared, separate = np.broadcast_arrays(*arrays)
     if isinstance(link.averaging, Closed):
         with np.errstate(over="ignore"):
-            return np.asarray(link.averaging.covariance(eta, shared, own))
+            return np.asarray(link.averaging.covariance(eta, shared, separate))
     mean_over_b(link, 0.0, 0.0)  # refuses a link without averages
-    return _by_quadrature(link, eta, shared, own)
+    return _by_quadrature(link, eta, shared, separate)
 
 
-def _by_quadrature(link: Link, eta: Array, shared: Array, own: Array) -> Array:
+def _by_quadrature(link: Link, eta: Array, shared: Array, separate: Array) -> Array:
     """Return the covariance by the trapezoid over z, whose step follows √v₁: chunk by chunk, by size of √v₁."""
-    flat_eta, flat_own, s = eta.reshape(-1), own.reshape(-1), np.sqrt(shared.reshape(-1))
+    flat_eta, flat_separate, s = eta.reshape(-1), separate.reshape(-1), np.sqrt(shared.reshape(-1))
     out = np.zeros(eta.size)
     order = np.argsort(s, kind="stable")
     order = order[s[order] > 0]
     for start in range(0, len(order), CHUNK):
-        here = order[start : start + CHUNK]
-        out[here] = _chunk(link, flat_eta[here], s[here], flat_own[here])
+        chunk = order[start : start + CHUNK]
+        out[chunk] = _chunk(link, flat_eta[chunk], s[chunk], flat_separate[chunk])
     return out.reshape(eta.shape)
 
 
-def _chunk(link: Link, eta: Array, s: Array, own: Array) -> Array:
+def _chunk(link: Link, eta: Array, s: Array, separate: Array) -> Array:
     """Return the variance over z of m(η + s z), shape (n,)."""
     if isinstance(link.averaging, Latent):
         half = int(np.ceil(REACH * max(s.max() / link.averaging.step, 1 / 0.6)))
-        return _variance(link, eta, s, own, REACH, half)
+        return _variance(link, eta, s, separate, REACH, half)
     unit = link.range == "unit"
-    apart = np.ones_like(eta) if unit else np.asarray(link.inverse(eta + s) - link.inverse(eta - s))
+    width = np.ones_like(eta) if unit else np.asarray(link.inverse(eta + s) - link.inverse(eta - s))
     reach = REACH if unit else FARTHEST
 
     def variance(half: int, which: NDArray[np.int64]) -> Array:
-        if not own.any():
-            return _variance(link, eta[which], s[which], own[which], reach, half)
-        return _variance_of_means(link, eta[which], s[which], own[which], reach, half)
+        if not separate.any():
+            return _variance(link, eta[which], s[which], separate[which], reach, half)
+        return _variance_of_means(link, eta[which], s[which], separate[which], reach, half)
 
     return settle(
         variance,
-        1e-3 * np.square(apart),
+        1e-3 * np.square(width),
         f"the covariance under the {link.name} link does not settle as it is refined; its inverse is not smooth",
         close=1e-8,
     )
 
 
-def _variance_of_means(link: Link, eta: Array, s: Array, own: Array, reach: float, half: int) -> Array:
-    """Return the variance where each node needs a mean over b, which is itself refined: many nodes at once."""
+def _variance_of_means(link: Link, eta: Array, s: Array, separate: Array, reach: float, half: int) -> Array:
+    """Return the variance where each node needs a mean over b: many nodes at once."""
     z, weights = normal_nodes(reach, half)
     rows = max(1, _VALUES // len(z))
-    found = []
+    variances = []
     for start in range(0, len(eta), rows):
         part = slice(start, start + rows)
-        value = mean_over_b(link, eta[part, None] + s[part, None] * z, own[part, None])
-        found.append(np.square(value - (value @ weights)[:, None]) @ weights)
-    return np.concatenate(found)
+        value = mean_over_b(link, eta[part, None] + s[part, None] * z, separate[part, None])
+        variances.append(np.square(value - (value @ weights)[:, None]) @ weights)
+    return np.concatenate(variances)
 
 
-def _variance(link: Link, eta: Array, s: Array, own: Array, reach: float, half: int) -> Array:
-    """Return the variance by the trapezoid of 2 half + 1 nodes, in one pass that keeps a running mean."""
+def _variance(link: Link, eta: Array, s: Array, separate: Array, reach: float, half: int) -> Array:
+    """Return the variance by the trapezoid of 2 half + 1 nodes, in one pass (Welford)."""
     z, weights = normal_nodes(reach, half)
     total, mean, squares = 0.0, np.zeros_like(eta), np.zeros_like(eta)
-    plain = not own.any()
+    plain = not separate.any()
     for node, weight in zip(z.tolist(), weights.tolist(), strict=True):
         with np.errstate(over="ignore", under="ignore"):
-            value = link.inverse(eta + s * node) if plain else mean_over_b(link, eta + s * node, own)
+            value = link.inverse(eta + s * node) if plain else mean_over_b(link, eta + s * node, separate)
         total += weight
-        away = value - mean
-        mean += away * (weight / total)
-        squares += weight * away * (value - mean)
+        deviation = value - mean
+        mean += deviation * (weight / total)
+        squares += weight * deviation * (value - mean)
     return squares / total

@@ -1,4 +1,4 @@
-"""Groups as wholes: their likelihood with the random effects integrated out, and the effects given the outcomes."""
+"""The likelihood of groups with their random effects integrated out, and draws of the effects given the outcomes."""
 
 import os
 import warnings
@@ -20,16 +20,16 @@ __all__ = ["MOST_EFFECTS", "GroupIntegrals", "Groups", "draw_effects", "over_eff
 type Array = NDArray[np.float64]
 
 MOST_EFFECTS = 3
-"""The most effects of a group that are integrated by a sum; with more it is Laplace's approximation."""
+"""The most effects of a group that are integrated by quadrature; beyond, by Laplace's approximation."""
 
 _ATTEMPTS = {1: 12, 2: 9, 3: 6}
-"""How many steps of the lattice are tried, by the number of effects; 0 for Laplace's approximation."""
+"""The most steps of the lattice that are tried, by the number of effects; 0 for Laplace's approximation."""
 
-_FAR_APART = 1e-3
-"""Two last sums this far apart, relatively, leave an error that is said: near the square, 1e-6."""
+_TOO_FAR_APART = 1e-3
+"""A relative difference of the last two sums above which there is a warning: the error is near its square, 1e-6."""
 
 _CHAIN = 60
-"""Steps of the Metropolis chain that draws the effects of a group: what is left of its start is below 1e-6."""
+"""Steps of the Metropolis chain that draws the effects of a group: the influence of its start is below 1e-6."""
 
 _FREEDOM = 5.0
 """Degrees of freedom of the t proposal about the mode."""
@@ -37,7 +37,7 @@ _FREEDOM = 5.0
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Outcomes of whole groups, and the draws under which they are judged.
+    """Outcomes of whole groups, and draws of the parameters.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class Groups:
         return root(self.g)
 
     def take(self, draws: NDArray[np.int64]) -> "Groups":
-        """Return the groups under some of the draws, in a given order."""
+        """Return the groups with some of the draws, in the order of the indices."""
         parameters = {
             name: np.broadcast_to(column, (len(self.g), 1))[draws] for name, column in self.parameters.items()
         }
@@ -93,7 +93,7 @@ class GroupIntegrals:
     log
         (s, m) log ∫ Π f(y | b) dN(b; 0, G), constants included.
     error
-        (s, m) how far the sums of the last step and of twice the step differ, relatively; the error is about the
+        (s, m) the relative difference of the sums at the last step and at twice the step; the error is about its
         square.
     mode
         (s, m, q) the mode û of the effects given the outcomes, b = L u.
@@ -107,12 +107,12 @@ class GroupIntegrals:
     spread: Array
 
     def take(self, draws: NDArray[np.int64]) -> "GroupIntegrals":
-        """Return those of some of the draws, in a given order."""
+        """Return those of some of the draws, in the order of the indices."""
         return GroupIntegrals(self.log[draws], self.error[draws], self.mode[draws], self.spread[draws])
 
 
 def root(g: Array) -> Array:
-    """Return the symmetric root of covariances, shape (s, k, k), singular ones too."""
+    """Return the symmetric root of covariances, shape (s, k, k), also of singular ones."""
     values, vectors = np.linalg.eigh(g)
     scaled = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
     return np.asarray(scaled @ np.swapaxes(vectors, 1, 2))
@@ -145,7 +145,7 @@ def over_effects(groups: Groups) -> GroupIntegrals:
 
 
 def _warn(q: int, error: Array) -> None:
-    """Say aloud what is an approximation."""
+    """Warn of Laplace's approximation, and of quadrature that did not converge."""
     if q > MOST_EFFECTS:
         warnings.warn(
             f"groups have {q} random effects; more than {MOST_EFFECTS} are integrated out by Laplace's approximation, "
@@ -153,17 +153,17 @@ def _warn(q: int, error: Array) -> None:
             BayesGLMMWarning,
             stacklevel=4,
         )
-    elif (error > _FAR_APART).any():
+    elif (error > _TOO_FAR_APART).any():
         warnings.warn(
             "the likelihood of a group with its effects integrated out did not settle: for "
-            f"{(error > _FAR_APART).mean():.1%} of draws and groups the last two sums differ, by up to "
+            f"{(error > _TOO_FAR_APART).mean():.1%} of draws and groups the last two sums differ, by up to "
             f"{error.max():.1g} of it; standard deviations of random effects are very large there",
             BayesGLMMWarning,
             stacklevel=4,
         )
 
 
-def draw_effects(rng: np.random.Generator, groups: Groups, found: GroupIntegrals) -> Array:
+def draw_effects(rng: np.random.Generator, groups: Groups, integrals: GroupIntegrals) -> Array:
     """Draw b of every group given its outcomes, one a draw, shape (s, m, q); link scale.
 
     An independence Metropolis chain for each draw and group, its proposals half from a t about the mode and
@@ -173,28 +173,29 @@ def draw_effects(rng: np.random.Generator, groups: Groups, found: GroupIntegrals
     ----------
     Mengersen & Tweedie (1996), Annals of Statistics 24, 101-121: such a chain converges geometrically.
     """
-    at, weight = _proposal(rng, groups, found)
+    u, log_weight = _proposal(rng, groups, integrals)
     for _ in range(_CHAIN):
-        tried, new = _proposal(rng, groups, found)
+        proposed, log_proposed = _proposal(rng, groups, integrals)
         with np.errstate(invalid="ignore"):
-            accepted = np.log(rng.random(weight.shape)) < new - weight
-        accepted |= ~np.isfinite(weight) & np.isfinite(new)
-        at, weight = np.where(accepted[..., None], tried, at), np.where(accepted, new, weight)
-    return np.asarray(np.einsum("scd,smd->smc", groups.root, at))
+            accepted = np.log(rng.random(log_weight.shape)) < log_proposed - log_weight
+        accepted |= ~np.isfinite(log_weight) & np.isfinite(log_proposed)
+        u = np.where(accepted[..., None], proposed, u)
+        log_weight = np.where(accepted, log_proposed, log_weight)
+    return np.asarray(np.einsum("scd,smd->smc", groups.root, u))
 
 
-def _proposal(rng: np.random.Generator, groups: Groups, found: GroupIntegrals) -> tuple[Array, Array]:
+def _proposal(rng: np.random.Generator, groups: Groups, integrals: GroupIntegrals) -> tuple[Array, Array]:
     """Draw u (s, m, q) from the proposal; return it and log target − log proposal, (s, m), up to a constant."""
-    shape, q = found.mode.shape, found.mode.shape[2]
+    shape, q = integrals.mode.shape, integrals.mode.shape[2]
     normal = rng.standard_normal(shape)
     heavy = normal / np.sqrt(rng.chisquare(_FREEDOM, shape[:2]) / _FREEDOM)[..., None]
-    transposed = np.swapaxes(found.spread, 2, 3)
-    about_mode = found.mode + np.linalg.solve(transposed, heavy[..., None])[..., 0]
+    transposed = np.swapaxes(integrals.spread, 2, 3)
+    about_mode = integrals.mode + np.linalg.solve(transposed, heavy[..., None])[..., 0]
     u = np.where(rng.random(shape[:2])[..., None] < 0.5, about_mode, normal)
-    v = np.einsum("smcd,smd->smc", transposed, u - found.mode)
+    v = np.einsum("smcd,smd->smc", transposed, u - integrals.mode)
     constant = special.gammaln((_FREEDOM + q) / 2) - special.gammaln(_FREEDOM / 2) - q / 2 * np.log(_FREEDOM / 2)
     log_t = constant - (_FREEDOM + q) / 2 * np.log1p(np.square(v).sum(axis=2) / _FREEDOM)
-    log_t += np.log(np.einsum("smcc->smc", found.spread)).sum(axis=2)
+    log_t += np.log(np.einsum("smcc->smc", integrals.spread)).sum(axis=2)
     proposal = np.logaddexp(log_t, -np.square(u).sum(axis=2) / 2)
     target, unused = np.empty(shape[:2]), np.empty(0)
     _run(groups, target, unused, u, unused, evaluate=True)
@@ -238,9 +239,9 @@ def _run(groups: Groups, value: Array, error: Array, mode: Array, spread: Array,
     )
 
     def work(first: int, last: int) -> None:
-        own = header.row.copy()
-        own[Header.FIRST], own[Header.LAST] = first, last
-        call(own.ctypes.data)
+        part = header.row.copy()
+        part[Header.FIRST], part[Header.LAST] = first, last
+        call(part.ctypes.data)
 
     cores = os.cpu_count() or 1
     edges = np.linspace(0, s, 4 * cores + 1).astype(int).tolist()
@@ -253,9 +254,9 @@ def _floats(values: Array) -> Array:
 
 
 def _kernel(family: Family) -> tuple[Callable[[int], Any], int, int]:
-    """Return what integrates, given the address of a header, and the addresses of link and family for the header.
+    """Return the function of a header's address that integrates, and the addresses of link and family for the header.
 
-    Where there are no C functions, it is compiled for the link and the family, and the header needs no addresses.
+    Without C functions, it is compiled for the link and the family, and the header needs no addresses.
     """
     from bayesglmm.compiled.kernels import family_address, link_address, warn_uncompiled
     from bayesglmm.compiled.plain import plain_family, plain_link, without_addresses

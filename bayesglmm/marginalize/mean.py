@@ -2,13 +2,13 @@
 
 Given x, the linear predictor of a member of the population is η + √v z with z ~ N(0, 1) and v = Σ zᵀGz
 over the blocks that are integrated, so its mean is E g⁻¹(η + √v z) however many blocks there are.
-What is known of a link's average stands on the link (`families.averaging`). Without a closed form g⁻¹ is the
-distribution function of a latent variable L, g⁻¹(η) = P(L < η), and the same mean has two forms:
+How to average is a property of the link (`families.averaging`). Without a closed form g⁻¹ is the distribution function
+of a latent variable L, g⁻¹(η) = P(L < η), and the mean has two forms:
 
     E g⁻¹(η + √v z)   smooth in z while √v is small       (trapezoid over z)
     E Φ((η − L)/√v)   smooth in L once √v is large        (Gauss rule for L)
 
-Each is used where it is smooth. For a link of which nothing is known the trapezoid over z is refined until it settles.
+Each is used where it is smooth. For any other link the trapezoid over z is refined until it converges.
 
 References
 ----------
@@ -38,16 +38,16 @@ __all__ = ["link_of_mean", "mean_over_b", "normal_nodes", "settle"]
 type Array = NDArray[np.float64]
 
 CHUNK = 8_192
-"""Elements worked on at once: few enough that the temporaries of a core stay in its cache."""
+"""Elements in a chunk, so few that the temporaries of a core stay in its cache."""
 
 FAR, FARTHEST = 12.0, 30.0
-"""Where the refined trapezoid ends: for probabilities down to 1e-18, and for means that may grow."""
+"""The range of the refined trapezoid: for probabilities, correct to 1e-18, and for unbounded means."""
 
 _FEWEST, _MOST = 32, 2**15
-"""Steps on either side of 0 that the refined trapezoid begins with, and ends with."""
+"""The first and the largest number of steps on either side of 0 of the refined trapezoid."""
 
 _SETTLED = 1e-12
-"""How much the refined trapezoid may change by half the step: its error is about the square of the change."""
+"""The largest relative change at convergence, when the step is halved; the error is about its square."""
 
 
 def mean_over_b(link: Link, eta: ArrayLike, v: ArrayLike) -> Array:
@@ -100,8 +100,8 @@ def mean_over_b(link: Link, eta: ArrayLike, v: ArrayLike) -> Array:
 def link_of_mean(link: Link, eta: ArrayLike, v: ArrayLike) -> Array:
     """Return g(E g⁻¹(η + N(0, v))), the linear predictor of the averaged mean, elementwise; link scale.
 
-    Both tails keep their digits, where g of a probability rounded to 1 would be infinite. Under a link that is
-    neither symmetric nor says how to do so, a probability above 1 − 1.1e-16 counts as that.
+    Both tails keep their digits, where g of a probability rounded to 1 would be infinite; under a link that is
+    neither symmetric nor has `near_one`, a probability is cut off at 1 − 1.1e-16.
 
     Parameters
     ----------
@@ -118,15 +118,15 @@ def link_of_mean(link: Link, eta: ArrayLike, v: ArrayLike) -> Array:
     Hedeker, du Toit, Demirtas & Gibbons (2018), Biometrics 74, 354-361.
     """
     eta, v = np.broadcast_arrays(np.asarray(eta, dtype=np.float64), np.asarray(v, dtype=np.float64))
-    known = link.averaging
-    if isinstance(known, Closed) and (np.isfinite(v) & (v >= 0)).all():
-        return np.asarray(known.link(eta, v))
-    if isinstance(known, Latent) and known.mirror is not None:
-        return -link_of_mean(known.mirror, -eta, v)
+    averaging = link.averaging
+    if isinstance(averaging, Closed) and (np.isfinite(v) & (v >= 0)).all():
+        return np.asarray(averaging.link(eta, v))
+    if isinstance(averaging, Latent) and averaging.mirror is not None:
+        return -link_of_mean(averaging.mirror, -eta, v)
     if link.symmetric:
         out = np.asarray(-np.sign(eta) * link.link(mean_over_b(link, -np.abs(eta), v)))
-    elif isinstance(known, Latent) and known.near_one is not None:
-        out = _near_one(link, known.near_one, eta.reshape(-1), v.reshape(-1)).reshape(eta.shape)
+    elif isinstance(averaging, Latent) and averaging.near_one is not None:
+        out = _near_one(link, averaging.near_one, eta.reshape(-1), v.reshape(-1)).reshape(eta.shape)
     else:
         mean = mean_over_b(link, eta, v)
         inside = np.clip(mean, np.finfo(float).tiny, 1 - np.finfo(float).epsneg) if link.range == "unit" else mean
@@ -137,23 +137,23 @@ def link_of_mean(link: Link, eta: ArrayLike, v: ArrayLike) -> Array:
 def settle(
     refined: Callable[[int, NDArray[np.int64]], Array], floor: Array, complaint: str, close: float = _SETTLED
 ) -> Array:
-    """Return values (n,) that halving a step no longer changes.
+    """Halve the step of values (n,) until they no longer change.
 
     Parameters
     ----------
     refined
-        From the number of steps and which of the n are wanted, their values.
+        From the number of steps and the indices of some of the n, their values.
     floor
-        (n,) what changes are measured by where the values are nearer to 0.
+        (n,) the least magnitude that changes are relative to.
     complaint
-        What to say where they do not settle.
+        The message of the error.
     close
-        How much of themselves they may change by; their error is about the square of it.
+        The largest relative change at convergence; the error is about its square.
 
     Raises
     ------
     OptionError
-        If some do not settle.
+        If some do not converge.
     """
     left, steps = np.arange(len(floor)), _FEWEST
     out = refined(steps, left)
@@ -162,28 +162,28 @@ def settle(
             raise OptionError(complaint)
         steps *= 2
         finer = refined(steps, left)
-        moved = np.abs(finer - out[left])
+        change = np.abs(finer - out[left])
         out[left] = finer
-        left = left[~(moved <= close * np.maximum(np.abs(finer), floor[left]))]
+        left = left[~(change <= close * np.maximum(np.abs(finer), floor[left]))]
     return out
 
 
 def _settled_mean(link: Link, eta: Array, s: Array) -> Array:
-    """Return the mean, shape (n,), by a trapezoid over z that is refined until it settles."""
+    """Return the mean, shape (n,), by a trapezoid over z that is refined until it converges."""
     out = np.asarray(link.inverse(eta), dtype=np.float64).copy()
-    moving = np.flatnonzero(s > 0)
+    varying = np.flatnonzero(s > 0)
     if link.range == "unit":
-        reach, floor = FAR, np.full(len(moving), 1e-18)
+        reach, floor = FAR, np.full(len(varying), 1e-18)
     else:
-        sides = [link.inverse(eta[moving] + sign * s[moving]) for sign in (-1.0, 1.0)]
+        sides = [link.inverse(eta[varying] + sign * s[varying]) for sign in (-1.0, 1.0)]
         reach, floor = FARTHEST, np.abs(sides[0]) + np.abs(sides[1])
 
     def trapezoid(steps: int, which: NDArray[np.int64]) -> Array:
-        at, width = eta[moving[which]], s[moving[which]]
+        centre, width = eta[varying[which]], s[varying[which]]
         z, weights = normal_nodes(reach, steps)
-        return _weighted((link.inverse(at + width * node), weight) for node, weight in zip(z, weights, strict=True))
+        return _weighted((link.inverse(centre + width * node), weight) for node, weight in zip(z, weights, strict=True))
 
-    out[moving] = settle(
+    out[varying] = settle(
         trapezoid,
         floor,
         f"the mean under the {link.name} link does not settle as its average over Gaussian random effects is refined: "
@@ -193,7 +193,7 @@ def _settled_mean(link: Link, eta: Array, s: Array) -> Array:
 
 
 def _near_one(link: Link, near_one: Callable[[Array, Array], Array], eta: Array, v: Array) -> Array:
-    """Return g of the mean for shape (n,), by a form of its own where the mean is near 1."""
+    """Return g of the mean, shape (n,), by the link's `near_one` where the mean is above 0.99."""
     mean = mean_over_b(link, eta, v)
     out, high = link.link(np.where(mean > 0.99, 0.5, mean)), np.flatnonzero(mean > 0.99)
     for start in range(0, len(high), CHUNK // 8):
@@ -203,7 +203,7 @@ def _near_one(link: Link, near_one: Callable[[Array, Array], Array], eta: Array,
 
 
 def _in_chunks(average: Callable[[Array, Array], Array], eta: Array, v: Array) -> Array:
-    """Return the mean for links without a closed form, chunk by chunk, on every core."""
+    """Apply a function of η and √v chunk by chunk, on every core."""
     flat_eta, flat_v, out = eta.reshape(-1), v.reshape(-1), np.empty(eta.size)
 
     def work(start: int) -> None:

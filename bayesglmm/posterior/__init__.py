@@ -1,1 +1,1 @@
-"""Draws as labelled arrays: what others need of a fit (`protocol`), tables (`summaries`), files (`storage`)."""
+"""Draws: as arrays (`draws`), as a fit (`protocol`), in tables (`summaries`), in files (`storage`)."""

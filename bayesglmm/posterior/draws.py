@@ -1,4 +1,4 @@
-"""Draws of a posterior as arrays, and what they make of rows: η, zᵀb, G = diag(σ) Ω diag(σ) and zᵀGz, draw by draw."""
+"""Draws of a posterior as arrays, and draw by draw η, zᵀb, G = diag(σ) Ω diag(σ) and zᵀGz."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,19 +26,19 @@ __all__ = [
 type Array = NDArray[np.float64]
 
 CELLS = 2**19
-"""Draws × rows worked on at once, which bounds the memory beside the result."""
+"""Draws × rows of temporary arrays, at most."""
 
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """The draws of a posterior as arrays whose first axis runs over chains and draws, s in all.
+    """The draws of a posterior as arrays, whose first axis runs over chains and draws, s in all.
 
     Parameters
     ----------
     posterior
         The draws.
     design
-        The design the model was fitted on, which says what the variables must hold.
+        The design the model was fitted on, against which dims and labels are checked.
     """
 
     posterior: xr.Dataset
@@ -85,8 +85,8 @@ class Draws:
         if set(variable.dims) != {"chain", "draw", *labels}:
             raise OptionError(f"'{name}' of the posterior has dims {variable.dims}, not chain, draw, {listing(labels)}")
         for dim, expected in labels.items():
-            there = variable.coords[dim].values.tolist() if dim in variable.coords else expected
-            if variable.sizes[dim] != len(expected) or list(map(str, there)) != list(map(str, expected)):
+            actual = variable.coords[dim].values.tolist() if dim in variable.coords else expected
+            if variable.sizes[dim] != len(expected) or list(map(str, actual)) != list(map(str, expected)):
                 raise OptionError(f"'{name}' of the posterior has another '{dim}' than the model: it is of another fit")
         values = variable.transpose("chain", "draw", *labels).values
         return np.asarray(values, dtype=np.float64).reshape(self.size, *values.shape[2:])
@@ -124,12 +124,12 @@ def covariance(sd: Array, corr: Array | None = None) -> Array:
 
 
 def block_diagonal(parts: Sequence[Array]) -> Array:
-    """Return covariances (s, k, k) as one of independent blocks, shape (s, Σk, Σk)."""
+    """Return the block-diagonal matrix of covariances (s, k, k), shape (s, Σk, Σk)."""
     ends = np.cumsum([0, *(part.shape[1] for part in parts)])
-    whole = np.zeros((len(parts[0]), ends[-1], ends[-1]))
+    matrix = np.zeros((len(parts[0]), ends[-1], ends[-1]))
     for start, end, part in zip(ends[:-1], ends[1:], parts, strict=True):
-        whole[:, start:end, start:end] = part
-    return whole
+        matrix[:, start:end, start:end] = part
+    return matrix
 
 
 def variance_over_b(g: Array, z: Array) -> Array:
@@ -139,6 +139,6 @@ def variance_over_b(g: Array, z: Array) -> Array:
 
 
 def chunks(draws: int, n: int) -> Iterator[slice]:
-    """Cut n rows into slices that hold a bounded number of values over all draws."""
+    """Cut n rows into slices of at most `CELLS` values over all draws."""
     step = max(1, CELLS // max(draws, 1))
     return (slice(start, min(start + step, n)) for start in range(0, n, step))

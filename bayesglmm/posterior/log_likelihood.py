@@ -1,4 +1,4 @@
-"""`Likelihood`: the log likelihood of a model at draws of its parameters, by the compiled rows, outside any sampler."""
+"""`Likelihood`: the log likelihood of a model at draws of its parameters, by the compiled kernels of its family."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Likelihood:
     model
         The model.
     rows
-        Its rows, identical ones merged where that pays.
+        Its data rows, identical ones merged where that pays.
     """
 
     model: Model
@@ -52,18 +52,18 @@ class Likelihood:
 
     def at(self, eta: Array, parameters: Array) -> Array:
         """Return the log likelihood, shape (s,), at linear predictors (s, n) and family parameters (s, r)."""
-        own, n = np.ascontiguousarray(parameters, dtype=np.float64), self.rows.n
-        y, trials = (np.ascontiguousarray(values, dtype=np.float64) for values in (self.rows.y, self.rows.trials))
-        work, slopes = np.zeros((WORK, CHUNK)), np.zeros(max(own.shape[1], 1))
+        values, n = np.ascontiguousarray(parameters, dtype=np.float64), self.rows.n
+        y, trials = (np.ascontiguousarray(column, dtype=np.float64) for column in (self.rows.y, self.rows.trials))
+        work, slopes = np.zeros((WORK, CHUNK)), np.zeros(max(values.shape[1], 1))
         space, out, total = work.ctypes.data, slopes.ctypes.data, np.zeros(len(eta))
         for start in range(0, n, CHUNK):
             count = min(CHUNK, n - start)
-            of_y, of_trials = y[start:].ctypes.data, trials[start:].ctypes.data
+            y_address, trials_address = y[start:].ctypes.data, trials[start:].ctypes.data
             for i in range(len(eta)):
                 work[Work.ETA, :count] = eta[i, start : start + count]
                 self._link(count, space)
-                at = own.ctypes.data + i * own.strides[0]
-                total[i] += self._family(count, of_y, of_trials, space, at, out)
+                values_address = values.ctypes.data + i * values.strides[0]
+                total[i] += self._family(count, y_address, trials_address, space, values_address, out)
         return total
 
     def conditional(self, beta: Array, b: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
@@ -78,11 +78,11 @@ class Likelihood:
         parameters
             Family parameters by name, each of s values.
         """
-        own, total = self.parameters(parameters, len(beta)), np.empty(len(beta))
+        values, total = self.parameters(parameters, len(beta)), np.empty(len(beta))
         step = max(1, CELLS // self.rows.n)
         for start in range(0, len(beta), step):
             part = slice(start, start + step)
-            total[part] = self.at(self.eta(beta[part], [effects[part] for effects in b]), own[part])
+            total[part] = self.at(self.eta(beta[part], [effects[part] for effects in b]), values[part])
         return total
 
     def parameters(self, parameters: Mapping[str, Array], s: int) -> Array:

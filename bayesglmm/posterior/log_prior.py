@@ -1,19 +1,84 @@
-"""`log_prior(model, posterior)`: the log prior density of every draw, class by class, random effects left out."""
+"""`log_prior(model, posterior)`: the log prior density of every draw, class by class, random effects left out.
 
-from collections.abc import Sequence
+`of_values` is the log prior of a model in numpy; the PyMC graph and the compiled kernel state it independently, and
+tests compare the three.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglmm.posterior.draws import Draws, covariance
-from bayesglmm.specify.priors import Assigned
+from bayesglmm.specify.design import Design
+from bayesglmm.specify.priors import Assigned, Priors
 from bayesglmm.specify.priors.numeric import log_density
 from bayesglmm.specify.variables import Parts
 
-__all__ = ["log_prior"]
+__all__ = ["Values", "log_prior", "of_values"]
 
 type Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """Values of a model's parameters, s of each.
+
+    Parameters
+    ----------
+    beta
+        (s, p) coefficients on the original scale.
+    sd
+        (s, k) the standard deviations of each block, by its name.
+    log_det
+        (s,) log |Ω| of each correlated block, by its name.
+    parameters
+        (s,) each family parameter, by its name.
+    """
+
+    beta: Array
+    sd: Mapping[str, Array]
+    log_det: Mapping[str, Array]
+    parameters: Mapping[str, Array]
+
+
+def of_values(design: Design, priors: Priors, values: Values) -> dict[str, Array]:
+    """Return the log prior density class by class, each (s,).
+
+    Parameters
+    ----------
+    design
+        The design, on which the prior of a centred intercept rests.
+    priors
+        The priors; `sd` and `correlation` may be those of fewer random effects than the design has.
+    values
+        The values.
+
+    Returns
+    -------
+    dict
+        `intercept`, `slopes`, `sd_<g>`, `corr_<g>` and the family parameters, as far as there are priors; flat ones
+        add 0. That of a correlation matrix is (η − 1) log |Ω|, without its constant.
+    """
+    slopes = values.beta[:, 1:] if design.has_intercept else values.beta
+    terms: dict[str, Array] = {}
+    if priors.intercept is not None:
+        intercept = values.beta[:, 0]
+        if priors.centred:
+            intercept = intercept + slopes @ design.x[:, 1:].mean(axis=0)
+        terms["intercept"] = log_density(priors.intercept.prior, intercept)
+    if priors.slopes:
+        terms["slopes"] = _sum(priors.slopes, slopes)
+    for block in design.blocks:
+        terms[f"sd_{block.name}"] = _sum(priors.sd[block.name], values.sd[block.name])
+        if block.name in priors.correlation:
+            (eta,) = priors.correlation[block.name].prior.numbers()
+            terms[f"corr_{block.name}"] = (eta - 1) * values.log_det[block.name]
+    for name, assigned in priors.parameters.items():
+        terms[name] = log_density(assigned.prior, values.parameters[name])
+    return terms
 
 
 def log_prior(model: Parts, posterior: xr.Dataset) -> xr.Dataset:
@@ -33,32 +98,23 @@ def log_prior(model: Parts, posterior: xr.Dataset) -> xr.Dataset:
         `slopes`, `sd_<g>`, `corr_<g>`, the family parameters. b's own N(0, G) is part of the model, not a prior
         to choose, and stands in none of them.
     """
-    draws, design, priors = Draws(posterior, model.design), model.design, model.priors
-    beta = draws.beta
-    slopes = beta[:, 1:] if design.has_intercept else beta
-    found: dict[str, Array] = {}
-    if priors.intercept is not None:
-        intercept = beta[:, 0]
-        if priors.centred:
-            intercept = intercept + slopes @ design.x[:, 1:].mean(axis=0)
-        found["intercept"] = log_density(priors.intercept.prior, intercept)
-    if priors.slopes:
-        found["slopes"] = _sum(priors.slopes, slopes)
-    for block in design.blocks:
-        sd = draws.sd(block)
-        found[f"sd_{block.name}"] = _sum(priors.sd[block.name], sd)
-        if block.correlated:
-            (eta,) = priors.correlation[block.name].prior.numbers()
-            omega = covariance(np.ones_like(sd), draws.correlations(block))
-            found[f"corr_{block.name}"] = (eta - 1) * np.linalg.slogdet(omega)[1]
-    for parameter in model.family.parameters:
-        values = draws.parameters(model.family)[parameter.name][:, 0]
-        found[parameter.name] = log_density(priors.parameters[parameter.name].prior, values)
+    draws = Draws(posterior, model.design)
+    sd = {block.name: draws.sd(block) for block in model.design.blocks}
+    log_det = {
+        block.name: np.linalg.slogdet(covariance(np.ones_like(sd[block.name]), draws.correlations(block)))[1]
+        for block in model.design.blocks
+        if block.correlated
+    }
+    parameters = {name: column[:, 0] for name, column in draws.parameters(model.family).items()}
+    terms = of_values(model.design, model.priors, Values(draws.beta, sd, log_det, parameters))
     coords = {dim: posterior[dim].values for dim in ("chain", "draw")}
-    shape = tuple(len(values) for values in coords.values())
-    return xr.Dataset({name: (("chain", "draw"), values.reshape(shape)) for name, values in found.items()}, coords)
+    shape = tuple(len(labels) for labels in coords.values())
+    return xr.Dataset({name: (("chain", "draw"), term.reshape(shape)) for name, term in terms.items()}, coords)
 
 
 def _sum(assigned: Sequence[Assigned], values: Array) -> Array:
     """Add the log densities of the columns of values (s, k), each under its own prior."""
-    return np.sum([log_density(one.prior, column) for one, column in zip(assigned, values.T, strict=True)], axis=0)
+    total = np.zeros(len(values))
+    for entry, column in zip(assigned, values.T, strict=True):
+        total += log_density(entry.prior, column)
+    return total

@@ -1,4 +1,4 @@
-"""`Fitted`: what a function downstream of sampling needs of a fit, so that `Fit`'s methods can call it."""
+"""`Fitted`: the protocol of a fit, which functions below `bayesglmm.fitting` take; `Thinned`: a fit of fewer draws."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,21 +28,21 @@ class Fitted(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Thinned:
-    """A fit of which every so many-th draw of each chain is looked at, from the first.
+    """A fit thinned to every k-th draw of each chain, from the first.
 
     Parameters
     ----------
     model, draws
         Those of the fit.
-    every
-        Which draws are taken; 1 for all.
+    thin
+        k; 1 for all draws.
     """
 
     model: Model
     draws: xr.DataTree
-    every: int
+    thin: int
 
     @property
     def posterior(self) -> xr.Dataset:
-        """The draws taken, dims `chain`, `draw` and those of each parameter."""
-        return self.draws["posterior"].to_dataset().isel(draw=slice(None, None, self.every))
+        """The thinned draws, dims `chain`, `draw` and those of each parameter."""
+        return self.draws["posterior"].to_dataset().isel(draw=slice(None, None, self.thin))

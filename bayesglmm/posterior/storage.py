@@ -1,9 +1,9 @@
-"""`write` and `read` a fit: netCDF and JSON, no pickle; a folder holds the old fit or the new one, whatever happens.
+"""`write` and `read` a fit: netCDF and JSON, no pickle; writing is atomic: the old fit or the new one.
 
 A folder holds `fit.json` (everything but numbers, with checksums of itself and of the other file) and
-`draws-<checksum>.nc` (the draws, the columns used, and a second copy of what `fit.json` says of the model). All bytes
-are made in memory first. Then, with the folder locked, the draws are written beside the old ones, `fit.json` is
-replaced in one step, and only then the old draws go. Files of other names are not touched.
+`draws-<checksum>.nc` (the draws, the columns used, and a second copy of the description of the model). All bytes are
+made in memory first. Then, with the folder locked, the draws are written beside the old ones, `fit.json` is replaced
+atomically, and only then the old draws are removed. Files of other names are not touched.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from bayesglmm.posterior.saved import (
     check_rebuilt,
     describe,
     from_netcdf,
-    looks_like_one,
+    is_manifest,
     rebuild,
     seal,
     to_netcdf,
@@ -42,16 +42,16 @@ from bayesglmm.specify.model import Model
 __all__ = ["FORMAT", "check_folder", "read", "write"]
 
 _DRAWS = re.compile(r"draws-([0-9a-f]{16})\.nc")
-"""The name of a file of draws, which holds the beginning of its checksum."""
+"""The name of a file of draws, with the first 16 digits of its checksum."""
 
 _COLUMNS, _RECORD = "columns", "record"
-"""The group of the columns used, and the variable in it that repeats what `fit.json` says of the model."""
+"""The group of the columns used, and its variable that repeats the description of the model."""
 
 _LONGEST = 1000
-"""The longest reason that an error repeats (characters): a damaged file may name anything."""
+"""The most characters of an underlying error that are repeated: a damaged file may hold anything."""
 
 _LARGEST = 2**30
-"""The largest `fit.json` that is read (bytes)."""
+"""The most bytes of a `fit.json` that is read."""
 
 
 def write(model: Model, draws: xr.DataTree, folder: str | Path) -> Path:
@@ -66,18 +66,18 @@ def write(model: Model, draws: xr.DataTree, folder: str | Path) -> Path:
     ------
     StorageError
         If the folder holds something else, cannot be written, or the family or a prior is not one of the
-        package's. A fit that was there before is still there then.
+        package's. A fit that was saved there before is then unchanged.
     """
     folder = Path(folder)
-    with _worded(f"the fit could not be written to '{folder}'"):
+    with _as_storage_error(f"the fit could not be written to '{folder}'"):
         check_folder(folder)
         content, image = _prepared(model, draws)
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder) as alone:
+        with locked(folder) as exclusive:
             check_folder(folder)
-            if alone:
+            if exclusive:
                 remove_leftovers(folder)
-            _commit(folder, content, image, alone)
+            _commit(folder, content, image, exclusive)
     return folder
 
 
@@ -90,7 +90,7 @@ def read(folder: str | Path) -> tuple[Model, xr.DataTree]:
         If there is no saved fit, it is damaged or was changed, or it was written in another format.
     """
     folder = Path(folder)
-    with _worded(f"'{folder}' cannot be read"):
+    with _as_storage_error(f"'{folder}' cannot be read"):
         manifest, handle = _opened(folder)
         with handle:
             _check_bytes(manifest, handle)
@@ -102,22 +102,20 @@ def read(folder: str | Path) -> tuple[Model, xr.DataTree]:
         attrs = {name: value.item() if isinstance(value, np.generic) else value for name, value in tree.attrs.items()}
         draws = xr.DataTree(dataset=xr.Dataset(attrs=attrs), children=children)
         check_draws(model, draws)
-        if manifest["format"] == 1:  # nothing else says whether its description of the columns is as it was
+        if manifest["format"] == 1:  # its description of the columns has no checksum
             check_data(model, draws)
     return model, draws
 
 
 def check_folder(folder: Path) -> None:
-    """See that a fit can be saved there without touching what is not a saved fit.
-
-    What a first save that was killed left behind is no obstacle.
+    """Check that a fit can be saved in a folder: absent, empty, a saved fit, or the remains of a killed first save.
 
     Raises
     ------
     StorageError
         If it is a file, or holds something else and no saved fit.
     OSError
-        If it cannot be looked at.
+        If it cannot be read.
     """
     refusal = StorageError(f"'{folder}' exists and is not a saved fit; choose another folder")
     try:
@@ -139,12 +137,12 @@ def _is_manifest(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as handle:
-        return looks_like_one(handle.read(2**12))
+        return is_manifest(handle.read(2**12))
 
 
 @contextmanager
-def _worded(failure: str) -> Iterator[None]:
-    """Turn whatever goes wrong into the package's error: HDF5, JSON and the model raise as many kinds as there are."""
+def _as_storage_error(failure: str) -> Iterator[None]:
+    """Turn any exception (of HDF5, JSON, the model …) into a `StorageError`."""
     try:
         yield
     except MemoryError as error:
@@ -155,40 +153,40 @@ def _worded(failure: str) -> Iterator[None]:
 
 
 def _prepared(model: Model, draws: xr.DataTree) -> tuple[dict[str, Any], memoryview]:
-    """Return the content of `fit.json` and the bytes of the draws, after a look whether they can be read again."""
-    about, columns = describe(model)
-    check_rebuilt(model, rebuild(about, columns))
+    """Return the content of `fit.json` and the bytes of the draws, once the model is rebuilt from them as a check."""
+    description, columns = describe(model)
+    check_rebuilt(model, rebuild(description, columns))
     check_draws(model, draws)
     if _COLUMNS in draws.children:
         raise StorageError(f"the draws have a group of their own called '{_COLUMNS}'; rename it")
     tree = draws.copy()
-    tree[_COLUMNS] = xr.DataTree(dataset=columns.assign({_RECORD: ((), json.dumps(about, ensure_ascii=False))}))
+    tree[_COLUMNS] = xr.DataTree(dataset=columns.assign({_RECORD: ((), json.dumps(description, ensure_ascii=False))}))
     image, declared = to_netcdf(tree)
     checksum = hashlib.sha256(image).hexdigest()
     arrays = {"arrays": f"draws-{checksum[:16]}.nc", "sha256": checksum, "bytes": len(image)}
-    return {**about, **arrays, "contents": declared}, image
+    return {**description, **arrays, "contents": declared}, image
 
 
-def _commit(folder: Path, content: dict[str, Any], image: memoryview, alone: bool) -> None:
-    """Write the draws, then `fit.json`, which makes them the fit; draws are removed only by who is alone here."""
+def _commit(folder: Path, content: dict[str, Any], image: memoryview, exclusive: bool) -> None:
+    """Write the draws, then `fit.json`, which makes them the fit; draws are removed only under the exclusive lock."""
     draws, before = folder / content["arrays"], _current(folder)
-    ours = alone and not draws.exists()
+    new = exclusive and not draws.exists()
     try:
         replace_file(draws, image)
         flush_folder(folder)
         replace_file(folder / MANIFEST, seal(content))
     except BaseException:
-        if ours:
+        if new:
             remove(draws)
         raise
     flush_folder(folder)
-    if alone:
-        with suppress(OSError):  # the fit is there; what stays behind is removed by the next one who saves
+    if exclusive:
+        with suppress(OSError):  # the fit is saved; the next save removes what is left
             _remove_stale(folder, draws.name, before)
 
 
 def _remove_stale(folder: Path, kept: str, before: str | None) -> None:
-    """Remove draws that are no fit any more: those named before, and others whose checksum says that we wrote them."""
+    """Remove draws of former fits: those of the manifest before, and others whose checksum is that of their name."""
     for path in folder.iterdir():
         match = _DRAWS.fullmatch(path.name)
         if match is None or path.name == kept or not path.is_file():
@@ -198,7 +196,7 @@ def _remove_stale(folder: Path, kept: str, before: str | None) -> None:
 
 
 def _current(folder: Path) -> str | None:
-    """Return the name of the draws of the fit that is there, if one can be read."""
+    """Return the name of the draws of the fit saved in a folder; None if there is none that can be read."""
     try:
         return str(unseal((folder / MANIFEST).read_bytes())["arrays"])
     except (FileNotFoundError, StorageError):
@@ -206,7 +204,7 @@ def _current(folder: Path) -> str | None:
 
 
 def _opened(folder: Path) -> tuple[dict[str, Any], io.BufferedReader]:
-    """Return what `fit.json` says, and the file of draws it names, open: both of one fit, while another is saved."""
+    """Return the manifest and the open file of draws it names, both of one fit even while another is being saved."""
     data = _manifest_bytes(folder)
     while True:
         manifest = unseal(data)
@@ -215,7 +213,7 @@ def _opened(folder: Path) -> tuple[dict[str, Any], io.BufferedReader]:
             if _DRAWS.fullmatch(arrays.name) and arrays.parent == folder and arrays.is_file():
                 return manifest, arrays.open("rb")
         except FileNotFoundError:
-            pass  # gone between the two: another process saves
+            pass  # removed in between by another process that saves
         again = _manifest_bytes(folder)
         if again == data:
             raise StorageError(f"the file of draws {shortened(manifest['arrays'])} is missing")
@@ -245,7 +243,7 @@ def _checksum(path: Path) -> str:
 
 
 def _check_record(manifest: dict[str, Any], columns: xr.Dataset) -> None:
-    """See that `fit.json` and the draws say the same of the model; the first format says it once only."""
+    """Check that `fit.json` and the draws describe the same model; the first format has one description only."""
     if _RECORD not in columns and manifest["format"] == 1:
         return
     recorded = json.loads(columns[_RECORD].item())

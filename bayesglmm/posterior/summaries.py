@@ -1,4 +1,4 @@
-"""Tables of a posterior: the parameters, and the covariance of every block."""
+"""Tables of a posterior: the parameters (`summary`), and the covariance of the random effects (`varcorr`)."""
 
 from typing import Any
 
@@ -8,16 +8,20 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglmm.errors import OptionError
+from bayesglmm.posterior.draws import Draws
+from bayesglmm.posterior.draws import covariance as matrices
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.variables import variable_names
 
-__all__ = ["NO_GROUPS", "covariance", "covariance_draws", "interval", "summary"]
+__all__ = ["NO_GROUPS", "interval", "summary", "varcorr"]
+
+type Array = NDArray[np.float64]
 
 NO_GROUPS = "no random effects in the model"
-"""Whose numbers those of a model without groups are."""
+"""In the place of a frame where the model has no groups."""
 
 
-def summary(model: Model, draws: xr.DataTree, ci_prob: float = 0.95) -> pd.DataFrame:
+def summary(model: Model, draws: xr.DataTree, *, ci_prob: float = 0.95) -> pd.DataFrame:
     """Summarise every parameter but the random effects themselves.
 
     Parameters
@@ -32,84 +36,75 @@ def summary(model: Model, draws: xr.DataTree, ci_prob: float = 0.95) -> pd.DataF
     Returns
     -------
     pandas.DataFrame
-        Index `parameter` (`beta[trt]`, `sd_id[Intercept]`, …); columns `mean sd lower upper ess_bulk
-        ess_tail r_hat`. Coefficients are conditional (typical subject, b = 0), on the scale of the
-        linear predictor; sds and correlations are those of b on that scale. Without groups coefficients are
+        Index `parameter` (`beta[trt]`, `sd_id[Intercept]`, …); columns `mean median sd lower upper r_hat ess_bulk
+        ess_tail`; the attribute `ci_prob`. Coefficients are conditional (typical subject, b = 0), on the scale of
+        the linear predictor; sds and correlations are those of b on that scale. Without groups coefficients are
         conditional on nothing, and the attribute `frame` says so.
+
+    Raises
+    ------
+    OptionError
+        If `ci_prob` is no probability.
     """
     import arviz as az
 
     names = [name for name in variable_names(model) if not name.startswith("b_")]
     posterior = draws["posterior"].to_dataset()[names]
     one_chain = posterior.sizes["chain"] < 2
-    columns = {
+    diagnostics = {
+        "r_hat": posterior.mean(("chain", "draw")) * np.nan if one_chain else az.rhat(posterior),
         "ess_bulk": az.ess(posterior, method="bulk"),
         "ess_tail": az.ess(posterior, method="tail"),
-        "r_hat": posterior.mean(("chain", "draw")) * np.nan if one_chain else az.rhat(posterior),
     }
-    parts = []
+    tables = []
     for name in names:
         values = posterior[name].transpose("chain", "draw", ...)
-        flat = values.values.reshape(values.shape[0] * values.shape[1], -1)
-        table = _moments(flat, ci_prob)
-        for key, statistic in columns.items():
-            table[key] = statistic[name].values.reshape(-1)
+        table = _moments(values.values.reshape(values.shape[0] * values.shape[1], -1), ci_prob)
+        for column, statistic in diagnostics.items():
+            table[column] = statistic[name].values.reshape(-1)
         labels = [""] if values.ndim == 2 else [f"[{label}]" for label in values[values.dims[2]].values]
-        parts.append(table.set_axis([f"{name}{label}" for label in labels], axis=0))
-    result = pd.concat(parts)
+        tables.append(table.set_axis([f"{name}{label}" for label in labels], axis=0))
+    result = pd.concat(tables)
     result.index.name = "parameter"
-    result.attrs = {
-        "ci_prob": ci_prob,
-        "scale": f"linear predictor ({model.family.link.name} link)",
-        "frame": "typical: coefficients are conditional on b = 0" if model.design.blocks else NO_GROUPS,
-    }
+    frame = "typical: coefficients are conditional on b = 0" if model.design.blocks else NO_GROUPS
+    result.attrs = {"ci_prob": ci_prob, "scale": _scale(model), "frame": frame}
     return result
 
 
-def covariance(model: Model, draws: xr.DataTree, ci_prob: float = 0.95) -> pd.DataFrame:
+def varcorr(model: Model, draws: xr.DataTree, *, ci_prob: float = 0.95) -> pd.DataFrame:
     """Summarise G of every block: standard deviations, correlations, variances and covariances.
+
+    Parameters
+    ----------
+    model, draws, ci_prob
+        As in `summary`.
 
     Returns
     -------
     pandas.DataFrame
-        Index `block`, `kind` (`sd`, `correlation`, `covariance`), `row`, `column`; columns `mean sd
-        median lower upper`, on the scale of the linear predictor. Variances are the covariances of a
+        Index `block`, `kind` (`sd`, `correlation`, `covariance`), `row`, `column`; columns `mean median sd lower
+        upper`, on the scale of the linear predictor; the attribute `ci_prob`. Variances are the covariances of a
         column with itself. A diagonal block has no correlations.
     """
-    rows: dict[tuple[str, str, str, str], NDArray[np.float64]] = {}
+    arrays = Draws(draws["posterior"].to_dataset(), model.design)
+    entries: dict[tuple[str, str, str, str], Array] = {}
     for block in model.design.blocks:
-        parts = covariance_draws(model, draws, block.name)
-        for i, first in enumerate(block.columns):
-            rows[block.name, "sd", first, first] = parts["sd"][..., i]
-        kinds = ("correlation", "covariance") if block.correlated else ("covariance",)
-        for kind in kinds:
-            for i, first in enumerate(block.columns):
-                last = i + 1 if kind == "covariance" else i
-                within = range(last) if block.correlated else range(i, last)
-                for j in within:
-                    rows[block.name, kind, first, block.columns[j]] = parts[kind][..., i, j]
-    index = pd.MultiIndex.from_tuples(list(rows), names=["block", "kind", "row", "column"])
-    if not rows:
-        return pd.DataFrame(columns=["mean", "sd", "median", "lower", "upper"], index=index, dtype=float)
-    flat = np.column_stack([values.reshape(-1) for values in rows.values()])
-    table = _moments(flat, ci_prob)
-    table.insert(2, "median", np.median(flat, axis=0))
-    table.attrs = {"ci_prob": ci_prob, "scale": f"linear predictor ({model.family.link.name} link)"}
-    return table.set_axis(index, axis=0)
-
-
-def covariance_draws(model: Model, draws: xr.DataTree, name: str) -> dict[str, NDArray[np.float64]]:
-    """Return the draws of a block's `sd` (chain, draw, k), `correlation` and `covariance` (chain, draw, k, k)."""
-    (block,) = (block for block in model.design.blocks if block.name == name)
-    posterior = draws["posterior"]
-    sd = posterior[f"sd_{name}"].transpose("chain", "draw", ...).values
-    correlation = np.broadcast_to(np.eye(block.size), (*sd.shape, block.size)).copy()
-    if block.correlated:
-        pairs = posterior[f"corr_{name}"].transpose("chain", "draw", ...).values
-        lower = np.tril_indices(block.size, -1)
-        correlation[..., lower[0], lower[1]] = pairs
-        correlation[..., lower[1], lower[0]] = pairs
-    return {"sd": sd, "correlation": correlation, "covariance": sd[..., :, None] * correlation * sd[..., None, :]}
+        name, columns, sd, g = block.name, block.columns, arrays.sd(block), arrays.covariance(block)
+        for i, column in enumerate(columns):
+            entries[name, "sd", column, column] = sd[:, i]
+        if block.correlated:
+            omega = matrices(np.ones_like(sd), arrays.correlations(block))
+            for i in range(block.size):
+                for j in range(i):
+                    entries[name, "correlation", columns[i], columns[j]] = omega[:, i, j]
+        for i in range(block.size):
+            for j in range(i + 1) if block.correlated else (i,):
+                entries[name, "covariance", columns[i], columns[j]] = g[:, i, j]
+    index = pd.MultiIndex.from_tuples(list(entries), names=["block", "kind", "row", "column"])
+    values = np.column_stack(list(entries.values())) if entries else np.empty((arrays.size, 0))
+    table = _moments(values, ci_prob).set_axis(index, axis=0)
+    table.attrs = {"ci_prob": ci_prob, "scale": _scale(model)}
+    return table
 
 
 def interval(ci_prob: Any) -> tuple[float, float]:
@@ -125,7 +120,12 @@ def interval(ci_prob: Any) -> tuple[float, float]:
     return (1 - ci_prob) / 2, (1 + ci_prob) / 2
 
 
-def _moments(flat: NDArray[np.float64], ci_prob: float) -> pd.DataFrame:
+def _moments(values: Array, ci_prob: float) -> pd.DataFrame:
     """Summarise draws (s, k) as k rows."""
-    lower, upper = np.quantile(flat, interval(ci_prob), axis=0)
-    return pd.DataFrame({"mean": flat.mean(axis=0), "sd": flat.std(axis=0, ddof=1), "lower": lower, "upper": upper})
+    lower, median, upper = np.quantile(values, [interval(ci_prob)[0], 0.5, interval(ci_prob)[1]], axis=0)
+    mean, sd = values.mean(axis=0), values.std(axis=0, ddof=1)
+    return pd.DataFrame({"mean": mean, "median": median, "sd": sd, "lower": lower, "upper": upper})
+
+
+def _scale(model: Model) -> str:
+    return f"linear predictor ({model.family.link.name} link)"

@@ -1,1 +1,1 @@
-"""From a `Model` to draws: NUTS (`sampling`), what its diagnostics say (`diagnostics`), a second try (`mending`)."""
+"""From a `Model` to draws: NUTS (`sampling`), its diagnostics (`diagnostics`), sampling again (`mending`)."""

@@ -1,4 +1,4 @@
-"""`check(draws) -> Check`: what the sampler's diagnostics say, enumerated, each finding with its advice.
+"""`check(draws) -> Check`: the sampler's diagnostics as findings, each with its advice.
 
 References
 ----------
@@ -11,6 +11,7 @@ from html import escape
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -36,16 +37,16 @@ Kind = Literal[
 ]
 
 _WARNINGS: tuple[Kind, ...] = ("few_divergences",)
-"""What is seen of the sampling that does not bias what is reported."""
+"""Findings about the sampling that do not bias estimates."""
 
 _INFORMATION: tuple[Kind, ...] = ("separation", "mended")
-"""What must be known but is no fault of the sampling."""
+"""Findings that are no fault of the sampling."""
 
 LIMITS = {"r_hat": 1.01, "ess": 400.0, "energy": 0.3, "divergences": 0.005}
-"""R-hat at most, effective sample size at least, E-BFMI at least, share of draws that diverged at most."""
+"""Largest R-hat, smallest effective sample size, smallest E-BFMI, largest share of divergent draws."""
 
-_APART = 0.25
-"""How far from 1/2 the mean quantile of diverged draws is in an sd that they are said to lie at an end of."""
+_CONCENTRATED = 0.25
+"""Divergent draws are reported as concentrated at an end of an sd if their mean quantile is farther from 1/2."""
 
 _ADVICE: dict[Kind, str] = {
     "interrupted": "sample again to the end before reporting",
@@ -55,7 +56,7 @@ _ADVICE: dict[Kind, str] = {
     "ess_bulk": "means are uncertain: sample longer",
     "ess_tail": "interval ends are uncertain: sample longer",
     "divergences": "the sampler could not follow the posterior everywhere and may have missed a part of it: "
-    "raise target_accept to 0.99; if it stays, look at the sd parameters and their priors",
+    "raise target_accept to 0.99; if they stay, look at the sd parameters and their priors",
     "few_divergences": "so few seldom move an estimate by more than its Monte Carlo error; to be rid of them, raise "
     "target_accept to 0.99",
     "energy": "the chains explore the energy slowly, as with heavy tails: sample longer, tighten the priors of sds",
@@ -65,18 +66,18 @@ _ADVICE: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing the diagnostics say.
+    """One finding of the diagnostics.
 
     Parameters
     ----------
     kind
         Which diagnostic.
     message
-        What was found, with figures.
+        The finding, with figures.
     advice
         What to do.
     parameters
-        The parameters concerned, the worst first; empty where it concerns all.
+        The parameters concerned, the worst first; empty where all are.
     """
 
     kind: Kind
@@ -94,6 +95,11 @@ class Finding:
         """Whether it is a warning about the sampling that is no failure."""
         return self.kind in _WARNINGS
 
+    @property
+    def severity(self) -> str:
+        """`"failure"`, `"warning"` or `"information"`."""
+        return "failure" if self.failure else "warning" if self.warning else "information"
+
     def __str__(self) -> str:
         """Return the message and the advice."""
         return f"{self.message}: {self.advice}"
@@ -101,13 +107,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """What the diagnostics of a fit say.
+    """The verdict on the sampling of a fit, and its findings.
+
+    Traces and ranks are drawn by `bayesglmm.plots.diagnostics(fit)`, which needs the draws.
 
     Parameters
     ----------
     findings
-        Failures of the sampling, warnings, then information that is neither, such as separation; empty if there is
-        nothing to say.
+        Failures of the sampling, warnings, then information that is neither, such as separation; empty if there are
+        none.
     figures
         The figures behind the verdict: largest R-hat, smallest ESS, number of divergences; and the backend.
     """
@@ -132,20 +140,32 @@ class Check:
 
     @property
     def verdict(self) -> str:
-        """One line: that the sampler worked, with what warnings, or that and how it failed."""
+        """One line: no problems, the warnings, or the failures."""
         if self.ok and self.warnings:
             return f"sampling: {'; '.join(finding.message for finding in self.warnings)} ({self.figures})"
         if self.ok:
             return f"sampling: no problems found ({self.figures})"
         return f"SAMPLING FAILED its checks, do not report: {'; '.join(f.message for f in self.failures)}"
 
-    def __str__(self) -> str:
+    @property
+    def table(self) -> pd.DataFrame:
+        """The findings: index `kind`; columns `severity message advice parameters`."""
+        columns = ["severity", "message", "advice", "parameters"]
+        rows = [[getattr(finding, column) for column in columns] for finding in self.findings]
+        index = pd.Index([finding.kind for finding in self.findings], dtype=object, name="kind")
+        return pd.DataFrame(rows, index=index, columns=columns)
+
+    def to_text(self) -> str:
         """Return the verdict, then a line a finding."""
         return "\n".join([self.verdict, *(f"  - {finding}" for finding in self.findings)])
 
+    def __str__(self) -> str:
+        """Return the same as `to_text`."""
+        return self.to_text()
+
     def __repr__(self) -> str:
-        """Return the same as `str()`."""
-        return str(self)
+        """Return the same as `to_text`."""
+        return self.to_text()
 
     def _repr_html_(self) -> str:
         items = "".join(f"<li>{escape(str(finding))}</li>" for finding in self.findings)
@@ -172,37 +192,43 @@ def check(draws: xr.DataTree) -> Check:
 
     posterior = draws["posterior"].to_dataset()
     n_chains = posterior.sizes["chain"]
-    findings: list[Finding] = []
-    if draws.attrs.get("interrupted"):
-        asked = [draws.attrs.get(f"asked_{name}", draws.attrs.get(name)) for name in ("chains", "draws")]
-        wanted = f"{asked[0]} × {asked[1]}"
-        message = f"interrupted after {n_chains} × {posterior.sizes['draw']} draws of {wanted} (chains × draws)"
-        findings.append(Finding("interrupted", message, _ADVICE["interrupted"]))
-    if n_chains < 2:
-        findings.append(Finding("few_chains", "a single chain", _ADVICE["few_chains"]))
-    moving = posterior.std(("chain", "draw"))
-    constant = tuple(name for name, sd in _flat(moving).items() if sd == 0)
-    if constant:
-        findings.append(Finding("constant", f"{listing(constant, 3)} never moved", _ADVICE["constant"], constant))
+    findings = _completeness(draws, posterior)
     r_hat = _flat(az.rhat(posterior)) if n_chains > 1 else {}
     bulk, tail = _flat(az.ess(posterior, method="bulk")), _flat(az.ess(posterior, method="tail"))
     findings += _beyond("r_hat", r_hat, LIMITS["r_hat"], "R-hat", above=True)
     findings += _beyond("ess_bulk", bulk, LIMITS["ess"], "bulk ESS", above=False)
     findings += _beyond("ess_tail", tail, LIMITS["ess"], "tail ESS", above=False)
-    divergences, statistics = _statistics(draws["sample_stats"].to_dataset(), posterior)
-    findings += statistics
+    statistics = draws["sample_stats"].to_dataset()
+    divergences = int(statistics["diverging"].sum())
+    findings += _trajectories(statistics, posterior)
     findings.sort(key=lambda finding: finding.warning)
     if draws.attrs.get("mended"):
         findings.append(Finding("mended", str(draws.attrs["mended"]), "mend=False leaves a fit as it is"))
     worst = f"R-hat ≤ {max(r_hat.values()):.3f}, " if r_hat else ""
     figures = f"{worst}bulk ESS ≥ {min(bulk.values()):,.0f}, tail ESS ≥ {min(tail.values()):,.0f}"
     counted = f"{divergences or 'no'} divergence{'s' if divergences != 1 else ''}"
-    used = f"; {draws.attrs['backend']} backend" if "backend" in draws.attrs else ""
-    return Check(tuple(findings), f"{figures}, {counted}{used}")
+    backend = f"; {draws.attrs['backend']} backend" if "backend" in draws.attrs else ""
+    return Check(tuple(findings), f"{figures}, {counted}{backend}")
+
+
+def _completeness(draws: xr.DataTree, posterior: xr.Dataset) -> list[Finding]:
+    """Return findings of an interruption, a single chain, and parameters that never moved."""
+    findings: list[Finding] = []
+    if draws.attrs.get("interrupted"):
+        chains, size = (draws.attrs.get(f"asked_{name}", draws.attrs.get(name)) for name in ("chains", "draws"))
+        sampled = f"{posterior.sizes['chain']} × {posterior.sizes['draw']}"
+        message = f"interrupted after {sampled} draws of {chains} × {size} (chains × draws)"
+        findings.append(Finding("interrupted", message, _ADVICE["interrupted"]))
+    if posterior.sizes["chain"] < 2:
+        findings.append(Finding("few_chains", "a single chain", _ADVICE["few_chains"]))
+    constant = tuple(name for name, sd in _flat(posterior.std(("chain", "draw"))).items() if sd == 0)
+    if constant:
+        findings.append(Finding("constant", f"{listing(constant, 3)} never moved", _ADVICE["constant"], constant))
+    return findings
 
 
 def _flat(values: xr.Dataset) -> dict[str, float]:
-    """Return one figure a parameter, by its label; parameters that never move have none."""
+    """Return the finite values by the label of the parameter; of one that never moved R-hat is not finite."""
     flat: dict[str, float] = {}
     for name, variable in values.data_vars.items():
         if variable.ndim == 0:
@@ -210,12 +236,13 @@ def _flat(values: xr.Dataset) -> dict[str, float]:
             continue
         labels = [np.asarray(variable[dim].values) for dim in variable.dims]
         for position in np.ndindex(variable.shape):
-            where = ", ".join(str(label[i]) for label, i in zip(labels, position, strict=True))
-            flat[f"{name}[{where}]"] = float(variable.values[position])
+            element = ", ".join(str(label[i]) for label, i in zip(labels, position, strict=True))
+            flat[f"{name}[{element}]"] = float(variable.values[position])
     return {name: value for name, value in flat.items() if np.isfinite(value)}
 
 
 def _beyond(kind: Kind, values: dict[str, float], limit: float, name: str, *, above: bool) -> list[Finding]:
+    """Return a finding of the parameters whose value is above a limit, or under it."""
     sign = 1 if above else -1
     bad = sorted((n for n, v in values.items() if sign * v > sign * limit), key=lambda n: -sign * values[n])
     if not bad:
@@ -226,13 +253,14 @@ def _beyond(kind: Kind, values: dict[str, float], limit: float, name: str, *, ab
     return [Finding(kind, message, _ADVICE[kind], tuple(bad))]
 
 
-def _statistics(statistics: xr.Dataset, posterior: xr.Dataset) -> tuple[int, list[Finding]]:
+def _trajectories(statistics: xr.Dataset, posterior: xr.Dataset) -> list[Finding]:
+    """Return findings of divergences, of E-BFMI and of the depth of the trees."""
     findings: list[Finding] = []
     divergences = int(statistics["diverging"].sum())
     total = statistics["diverging"].size
     if divergences:
         kind: Kind = "divergences" if divergences > LIMITS["divergences"] * total else "few_divergences"
-        where, parameters = _where(posterior, statistics["diverging"].values)
+        where, parameters = _concentration(posterior, statistics["diverging"].values)
         message = f"{divergences:,} of {total:,} draws diverged{where}"
         findings.append(Finding(kind, message, _ADVICE[kind], parameters))
     energy = statistics["energy"].values
@@ -243,23 +271,23 @@ def _statistics(statistics: xr.Dataset, posterior: xr.Dataset) -> tuple[int, lis
     if cut := int(statistics["reached_max_treedepth"].sum()):
         message = f"{cut:,} of {total:,} trajectories reached the largest depth"
         findings.append(Finding("tree_depth", message, _ADVICE["tree_depth"]))
-    return divergences, findings
+    return findings
 
 
-def _where(posterior: xr.Dataset, diverged: NDArray[np.bool_]) -> tuple[str, tuple[str, ...]]:
-    """Return at which end of which sd the diverged draws lie, in words, and the sd; nothing if at none."""
-    found: list[tuple[float, str, str]] = []
+def _concentration(posterior: xr.Dataset, diverged: NDArray[np.bool_]) -> tuple[str, tuple[str, ...]]:
+    """Return at which end of which sd the divergent draws are concentrated, as text, and the sd; empty if at none."""
+    candidates: list[tuple[float, str, str]] = []
     for name, variable in posterior.data_vars.items():
         if not str(name).startswith("sd_"):
             continue
         (dim,) = variable.dims[2:]
         for label in variable[dim].values:
             values = variable.sel({dim: label}).values
-            own = values[diverged]
+            divergent = values[diverged]
             parameter = f"{name}[{label}]"
-            quantile = float(np.searchsorted(np.sort(values, axis=None), own).mean() / values.size)
+            quantile = float(np.searchsorted(np.sort(values, axis=None), divergent).mean() / values.size)
             end = "small" if quantile < 0.5 else "large"
-            medians = f"(median {np.median(own):.2g}, of all draws {np.median(values):.2g})"
-            found.append((abs(quantile - 0.5), f", where {plain(parameter)} is {end} {medians}", parameter))
-    apart, said, parameter = max(found, default=(0.0, "", ""))
-    return (said, (parameter,)) if apart > _APART else ("", ())
+            medians = f"(median {np.median(divergent):.2g}, of all draws {np.median(values):.2g})"
+            candidates.append((abs(quantile - 0.5), f", where {plain(parameter)} is {end} {medians}", parameter))
+    distance, text, parameter = max(candidates, default=(0.0, "", ""))
+    return (text, (parameter,)) if distance > _CONCENTRATED else ("", ())

@@ -1,27 +1,24 @@
-"""`run_numpyro(graph, …)`: NUTS of NumPyro on a PyMC graph, compiled by JAX, in double precision.
+"""`run_numpyro(graph, sampler)`: NUTS of NumPyro on a PyMC graph, compiled by JAX, in double precision.
 
 References
 ----------
 Phan, Pradhan & Jankowiak (2019), arXiv:1912.11554.
 """
 
-from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from bayesglmm.errors import OptionError, listing
-from bayesglmm.sample.pymc_nuts import STATISTICS, in_numpy, starting_points
-
-if TYPE_CHECKING:
-    import pymc as pm
+from bayesglmm.sample.graph import Graph
+from bayesglmm.sample.pymc_nuts import relabelled
+from bayesglmm.sample.settings import Sampler
 
 __all__ = ["require_numpyro", "run_numpyro"]
 
 
 def require_numpyro() -> None:
-    """See that the packages are there.
+    """Check that the packages are installed.
 
     Raises
     ------
@@ -36,62 +33,30 @@ def require_numpyro() -> None:
         )
 
 
-def run_numpyro(
-    graph: "pm.Model",
-    names: Sequence[str],
-    starts: Mapping[str, Any],
-    jittered: Collection[str],
-    *,
-    draws: int,
-    tune: int,
-    chains: int,
-    seed: int,
-    target_accept: float,
-    max_treedepth: int,
-    progress: bool,
-) -> xr.DataTree:
+def run_numpyro(graph: Graph, sampler: Sampler, *, progress: bool) -> xr.DataTree:
     """Sample a graph; all chains run at once on one device, so the draws depend on the seed alone.
 
-    Parameters
-    ----------
-    graph
-        The model.
-    names
-        The variables to keep.
-    starts
-        Where chains start, by free variable; the graph's own initial point elsewhere.
-    jittered
-        The free variables whose start is moved by up to one unit, in unconstrained coordinates.
-    draws, tune, chains, seed, target_accept, max_treedepth, progress
-        As in `bayesglmm.Sampler`.
-
-    Returns
-    -------
-    xarray.DataTree
-        Groups `posterior` and `sample_stats`, the statistics under nutpie's names.
+    Arguments and result as those of `bayesglmm.sample.pymc_nuts.run_pymc`.
     """
     import jax
     from pymc.sampling.jax import sample_numpyro_nuts
 
     with jax.enable_x64(True):
         trace = sample_numpyro_nuts(
-            draws,
-            tune=tune,
-            chains=chains,
-            target_accept=target_accept,
-            random_seed=seed,
-            initvals=starting_points(graph, starts, jittered, chains, seed),
+            sampler.draws,
+            tune=sampler.tune,
+            chains=sampler.chains,
+            target_accept=sampler.target_accept,
+            random_seed=sampler.seed,
+            initvals=graph.starting_points(sampler),
             jitter=False,
-            model=graph,
-            var_names=list(names),
-            nuts_kwargs={"max_tree_depth": max_treedepth},
+            model=graph.model,
+            var_names=list(graph.names),
+            nuts_kwargs={"max_tree_depth": sampler.max_treedepth},
             progressbar=progress,
             chain_method="vectorized",
             compute_convergence_checks=False,
         )
-    found = in_numpy(trace["sample_stats"].to_dataset())
-    statistics = found[list(STATISTICS)].rename(STATISTICS)
-    statistics["logp"] = -found["lp"]  # the potential energy
-    statistics["maxdepth_reached"] = found["n_steps"] >= 2**max_treedepth - 1
-    posterior = in_numpy(trace["posterior"].to_dataset())
-    return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics})
+    statistics = trace["sample_stats"].to_dataset()
+    potential_energy, deepest = statistics["lp"], statistics["n_steps"] >= 2**sampler.max_treedepth - 1
+    return relabelled(trace, statistics.assign(lp=-potential_energy, reached_max_treedepth=deepest))

@@ -1,14 +1,14 @@
-"""`run_nutpie(compiled, …)`: NUTS of nutpie on a compiled log density, its draws labelled without ArviZ.
+"""`run_nutpie(compiled, sampler)`: NUTS of nutpie on a compiled log density; all contact with nutpie's private parts.
 
-nutpie imports ArviZ with all of its figures for a conversion of draws, which takes longer than sampling does. Its raw
-trace, a table of Arrow a chain, is read here instead.
+nutpie converts its draws by ArviZ, whose import takes longer than sampling does. So its raw trace, an Arrow table a
+chain, is read here instead.
 """
 
 import importlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from types import ModuleType
@@ -20,6 +20,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglmm.errors import InterfaceError, warn_once
+from bayesglmm.sample.graph import Graph
+from bayesglmm.sample.labelling import STATISTICS
+from bayesglmm.sample.settings import FEWEST_DRAWS, Sampler
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.variables import posterior_coords, posterior_dims
 
@@ -28,17 +31,22 @@ if TYPE_CHECKING:
 
 __all__ = ["compile_graph", "finished", "hand_over", "load_nutpie", "run_nutpie"]
 
-_WANTED = ("logp", "energy", "diverging", "depth", "maxdepth_reached", "n_steps", "mean_tree_accept", "step_size")
-"""nutpie's names of the statistics that are kept."""
+_NUTPIE_NAMES = {
+    "lp": "logp",
+    "tree_depth": "depth",
+    "reached_max_treedepth": "maxdepth_reached",
+    "acceptance_rate": "mean_tree_accept",
+}
+"""nutpie's names of statistics, where they are not ArviZ's."""
 
 
 def load_nutpie() -> Any:
-    """Import nutpie; ArviZ, where nobody has yet, only once something of it is used."""
+    """Import nutpie, with a lazy module in the place of ArviZ if that is not imported yet."""
     if "nutpie" in sys.modules or "arviz" in sys.modules:
         return importlib.import_module("nutpie")
-    later = ModuleType("arviz")
-    later.__getattr__ = lambda name: getattr(importlib.import_module("arviz"), name)  # type: ignore[method-assign]
-    sys.modules["arviz"] = later
+    lazy = ModuleType("arviz")
+    lazy.__getattr__ = lambda name: getattr(importlib.import_module("arviz"), name)  # type: ignore[method-assign]
+    sys.modules["arviz"] = lazy
     try:
         return importlib.import_module("nutpie")
     finally:
@@ -46,18 +54,18 @@ def load_nutpie() -> Any:
 
 
 def hand_over(density: "CompiledDensity", model: Model) -> Any:
-    """Return a density of the package's own as what nutpie makes of a PyMC graph.
+    """Return a density of the package's own as the object that nutpie makes of a PyMC graph.
 
     Raises
     ------
     InterfaceError
-        If nutpie has no such object, or one of other fields.
+        If nutpie has no such class, or it has other fields.
     """
     shapes = density.shapes
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
     slices = [slice(int(start), int(end)) for start, end in pairwise([0, *ends])]
     load_nutpie()
-    with _as_known("the object that stands for a compiled model"):
+    with _interface("the object that stands for a compiled model"):
         from nutpie.compile_pymc import CompiledPyMCModel
 
         return CompiledPyMCModel(
@@ -79,7 +87,7 @@ def hand_over(density: "CompiledDensity", model: Model) -> Any:
         )
 
 
-def compile_graph(graph: Any, names: Sequence[str], jittered: Collection[Any], starts: Mapping[str, Any]) -> Any:
+def compile_graph(graph: Graph) -> Any:
     """Have nutpie compile a PyMC graph; without fast-math, so that a cached and a fresh compilation agree to the bit.
 
     Raises
@@ -90,16 +98,19 @@ def compile_graph(graph: Any, names: Sequence[str], jittered: Collection[Any], s
     import pytensor
 
     changed = pytensor.config.change_flags(numba__fastmath=False)
-    with changed, _as_known("its compilation of a graph"), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Numba will use object mode")  # to call a prior of the user's
+    with changed, _interface("its compilation of a graph"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Numba will use object mode")  # for a prior written in Python
         return load_nutpie().compile_pymc_model(
-            graph, var_names=list(names), jitter_rvs=set(jittered), initial_points=dict(starts)
+            graph.model,
+            var_names=list(graph.names),
+            jitter_rvs={graph.model[name] for name in graph.jittered},
+            initial_points=dict(graph.starts),
         )
 
 
 @contextmanager
-def _as_known(what: str) -> Iterator[None]:
-    """Turn what an interface that has changed raises into an error that says so."""
+def _interface(what: str) -> Iterator[None]:
+    """Turn the exceptions of a changed interface into an `InterfaceError`."""
     try:
         yield
     except (ImportError, AttributeError, NameError, NotImplementedError, TypeError, LookupError) as error:
@@ -107,36 +118,22 @@ def _as_known(what: str) -> Iterator[None]:
         raise InterfaceError(reason, "nutpie") from error
 
 
-def run_nutpie(
-    compiled: Any,
-    *,
-    draws: int,
-    tune: int,
-    chains: int,
-    cores: int | None,
-    seed: int,
-    target_accept: float,
-    max_treedepth: int,
-    progress: bool,
-    fewest: int,
-    partial: bool = False,
-) -> tuple[xr.DataTree, bool]:
-    """Sample what nutpie has compiled, or an object like it.
+def run_nutpie(compiled: Any, sampler: Sampler, *, progress: bool) -> tuple[xr.DataTree, bool]:
+    """Sample a density that nutpie has compiled, or an object like it.
 
     Parameters
     ----------
     compiled
         The compiled density, with the names, dims and coords of the variables it expands a point into.
-    draws, tune, chains, cores, seed, target_accept, max_treedepth, progress, partial
-        As in `bayesglmm.Sampler`.
-    fewest
-        The least number of draws that are worth returning after an interruption.
+    sampler
+        The settings, with a seed and a warm-up.
+    progress
+        Whether to show a progress bar.
 
     Returns
     -------
     tree, interrupted
-        Groups `posterior` and `sample_stats`, the statistics under nutpie's names; interrupted chains are filled
-        with NaN, or 0 where whole numbers are held, up to the longest.
+        Groups `posterior` and `sample_stats`; interrupted chains are padded to the longest with NaN, integers with 0.
 
     Raises
     ------
@@ -145,21 +142,21 @@ def run_nutpie(
     InterfaceError
         If nutpie does not take the object.
     KeyboardInterrupt
-        If interrupted, and draws so far are not asked for or fewer than that.
+        If interrupted, and `sampler.partial` is False or there are too few draws.
     """
     nutpie = load_nutpie()
 
     def run(*, raw: bool) -> tuple[Any, bool]:
-        with _as_known("its start"):
+        with _interface("its start"):
             running = nutpie.sample(
                 compiled,
-                draws=draws,
-                tune=tune,
-                chains=chains,
-                cores=min(cores or os.cpu_count() or 1, chains),
-                seed=seed,
-                target_accept=target_accept,
-                maxdepth=max_treedepth,
+                draws=sampler.draws,
+                tune=sampler.tune,
+                chains=sampler.chains,
+                cores=min(sampler.cores or os.cpu_count() or 1, sampler.chains),
+                seed=sampler.seed,
+                target_accept=sampler.target_accept,
+                maxdepth=sampler.max_treedepth,
                 progress_bar=progress,
                 blocking=False,
                 return_raw_trace=raw,
@@ -168,45 +165,51 @@ def run_nutpie(
         try:
             return running.wait(), False
         except KeyboardInterrupt:
-            if not partial:
+            if not sampler.partial:
                 running.cancel()
                 raise
             return running.abort(), True
 
-    tree, interrupted = _read(run, compiled.coords, partial)
-    if interrupted and tree["posterior"].sizes.get("draw", 0) < fewest:
+    tree, interrupted = _read(run, compiled.coords, sampler.partial)
+    if interrupted and tree["posterior"].sizes.get("draw", 0) < FEWEST_DRAWS:
         raise KeyboardInterrupt
     return tree, interrupted
 
 
-_unread: list[str] = []
+_unreadable: list[str] = []
 """Why the raw trace could not be read in this process; empty while it can."""
 
 
 def _read(run: Callable[..., tuple[Any, bool]], coords: Mapping[str, Any], partial: bool) -> tuple[xr.DataTree, bool]:
-    """Sample and return the draws; by nutpie's own conversion, from the same seed, where its raw trace has changed."""
-    if not _unread:
+    """Sample and read the raw trace; where its format has changed, sample again and let nutpie convert it."""
+    if not _unreadable:
         trace, interrupted = run(raw=True)
         try:
             return finished(lambda: _tree(trace, coords), partial), interrupted
         except MemoryError:
             raise
-        except Exception as error:  # whatever a changed interface does
-            _unread.append(f"{type(error).__name__}: {error}")
+        except Exception as error:  # a changed interface may raise anything
+            _unreadable.append(f"{type(error).__name__}: {error}")
             if interrupted:
                 raise KeyboardInterrupt from error
     warn_once(
         "trace",
-        f"the trace of nutpie is not the one that bayesglmm was made for ({_unread[0]}); nutpie converts it itself, to "
-        "the same draws, which takes two seconds more in every process, and once the time to sample again. Install a "
-        "version of nutpie that bayesglmm names",
+        f"the trace of nutpie is not the one that bayesglmm was made for ({_unreadable[0]}); nutpie converts it "
+        "itself, to the same draws, which takes two seconds more in every process, and once the time to sample again. "
+        "Install a version of nutpie that bayesglmm names",
     )
     tree, interrupted = run(raw=False)
-    return xr.DataTree.from_dict({name: tree[name].to_dataset() for name in ("posterior", "sample_stats")}), interrupted
+    posterior, statistics = (tree[name].to_dataset() for name in ("posterior", "sample_stats"))
+    return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": _renamed(statistics)}), interrupted
+
+
+def _renamed(statistics: xr.Dataset) -> xr.Dataset:
+    """Return the statistics under ArviZ's names."""
+    return statistics.rename({nutpie: arviz for arviz, nutpie in _NUTPIE_NAMES.items()})
 
 
 def finished[T](convert: Callable[[], T], partial: bool) -> T:
-    """Convert draws; begin again after an interruption where what has been drawn is asked for in spite of one."""
+    """Convert draws; after an interruption convert them again if `partial`, since they are to be returned."""
     try:
         return convert()
     except KeyboardInterrupt:
@@ -221,10 +224,11 @@ def _tree(trace: Any, coords: Mapping[str, Any]) -> xr.DataTree:
         chains, statistics = trace.get_arrow_trace()
     warm_up = [int(_column(batch, "tuning")[0].sum()) for batch in statistics]
     names = chains[0].column_names if chains else []
+    kept = [_NUTPIE_NAMES.get(name, name) for name in STATISTICS]
     return xr.DataTree.from_dict(
         {
             "posterior": _dataset(chains, names, warm_up, coords),
-            "sample_stats": _dataset(statistics, _WANTED, warm_up, {}),
+            "sample_stats": _renamed(_dataset(statistics, kept, warm_up, {})),
         }
     )
 
@@ -244,8 +248,8 @@ def _dataset(
                 variables[name] = (("chain", "draw", *dims), np.full(shape, filler, dtype=values.dtype))
             variables[name][1][chain, : len(values) - skipped] = values[skipped:]
     used = {dim for dims, _ in variables.values() for dim in dims}
-    every = {"chain": np.arange(len(batches)), "draw": np.arange(longest), **coords}
-    return xr.Dataset(variables, coords={dim: values for dim, values in every.items() if dim in used})
+    labels = {"chain": np.arange(len(batches)), "draw": np.arange(longest), **coords}
+    return xr.Dataset(variables, coords={dim: values for dim, values in labels.items() if dim in used})
 
 
 def _column(batch: Any, name: str) -> tuple[NDArray[Any], tuple[str, ...]]:
@@ -253,9 +257,9 @@ def _column(batch: Any, name: str) -> tuple[NDArray[Any], tuple[str, ...]]:
     import pyarrow as pa
 
     column = batch.column(name)
-    about = column.field.metadata
-    dims = tuple(dim for dim in about.get(b"dims", b"").decode().split(",") if dim)
-    shape = [int(size) for size in about.get(b"shape", b"").decode().split(",") if size]
+    metadata = column.field.metadata
+    dims = tuple(dim for dim in metadata.get(b"dims", b"").decode().split(",") if dim)
+    shape = [int(size) for size in metadata.get(b"shape", b"").decode().split(",") if size]
     values = pa.array(column)
     flat = values.flatten() if hasattr(values, "flatten") else values
     return flat.to_numpy(zero_copy_only=False).reshape(batch.num_rows, *shape), dims

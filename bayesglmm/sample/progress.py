@@ -1,4 +1,4 @@
-"""Saying what is going on before there are draws to count: a status line in a terminal or a notebook."""
+"""A status line in a terminal or a notebook, for the time before there are draws to count."""
 
 import sys
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ __all__ = ["status"]
 
 @contextmanager
 def status(text: str, *, shown: bool) -> Iterator[None]:
-    """Show a line while the body runs, and take it away after.
+    """Show a line while the body runs, and remove it after.
 
     Parameters
     ----------
     text
-        What is going on.
+        What is being done.
     shown
         Whether to show it; nothing is written otherwise.
     """

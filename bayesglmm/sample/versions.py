@@ -1,4 +1,4 @@
-"""`versions(packages)`: what was installed, for a fit to record."""
+"""`versions(packages)`: the versions of the packages that a fit was made with."""
 
 import platform
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ _PACKAGES = ("bayesglmm", "pymc", "pytensor", "nutpie", "numba", "arviz", "xarra
 
 
 def versions(more: Iterable[str] = ()) -> str:
-    """Return the versions of Python and of the packages that a fit goes through, and of more, as one line."""
-    found = [f"{name} {number}" for name in (*_PACKAGES, *more) if (number := _version(name))]
-    return ", ".join([f"Python {platform.python_version()}", *found])
+    """Return the versions of Python, of the packages that every fit uses, and of more, as one line."""
+    texts = [f"{name} {number}" for name in (*_PACKAGES, *more) if (number := _version(name))]
+    return ", ".join([f"Python {platform.python_version()}", *texts])
 
 
 @cache

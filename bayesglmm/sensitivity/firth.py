@@ -1,7 +1,7 @@
 """`firth(x, y, …)`: logistic regression by Firth's penalized likelihood, finite under separation.
 
-The penalty is Jeffreys' prior: ½ log |XᵀWX| is added to the log likelihood, which takes away the first-order bias.
-It knows no groups.
+The penalty is Jeffreys' prior: ½ log |XᵀWX| is added to the log likelihood, which removes the first-order bias of the
+estimates. There are no random effects.
 
 References
 ----------
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from bayesglmm.common.newton import Point, maximise
 from bayesglmm.errors import DataError
 
 __all__ = ["FirthFit", "firth"]
@@ -22,7 +23,12 @@ __all__ = ["FirthFit", "firth"]
 type Array = NDArray[np.float64]
 
 _STEPS = 200
-_FINE = 1e-10
+
+_LONGEST_STEP = 5.0
+"""The longest step of a coefficient, of a column scaled to a mean square of 1."""
+
+_LEAST_GAIN = 1e-20
+"""The gain to first order at which the search ends: some 1e-10 standard errors from the maximum."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,32 +82,38 @@ def firth(x: Array, y: Array, trials: Array | None = None, offset: Array | None 
     scale = np.sqrt(np.mean(np.square(x), axis=0))
     if np.linalg.matrix_rank(x / scale) < x.shape[1]:
         raise DataError("the columns of the regression are not of full rank; drop those that others determine")
-    z, beta = x / scale, np.zeros(x.shape[1])
-    value, step, information = _at(z, y, trials, offset, beta)
-    for _ in range(_STEPS):
-        if np.abs(step).max(initial=0.0) < _FINE:
-            se = np.sqrt(np.diag(np.linalg.inv(information)))
-            return FirthFit(beta / scale, se / scale, value - float(np.log(1 / scale).sum()))
-        step = step / max(1.0, np.abs(step).max() / 5)
-        for halving in range(30):
-            tried = beta + 0.5**halving * step
-            found = _at(z, y, trials, offset, tried)
-            if found[0] > value - 1e-12 * (1 + abs(value)):
-                break
-        beta, (value, step, information) = tried, found
-    raise DataError("the penalized likelihood has no maximum that Newton's method finds; look at the predictors")
+    z = x / scale
+
+    def objective(beta: Array) -> tuple[float, Array]:
+        return _penalized(z, y, trials, offset, beta)
+
+    def scoring(point: Point) -> Array:
+        step = np.linalg.solve(_information(z, trials, offset, point.x), point.gradient)
+        return np.asarray(step / max(1.0, np.abs(step).max(initial=0.0) / _LONGEST_STEP))
+
+    start = np.zeros(x.shape[1])
+    point = maximise(objective, scoring, start, steps=_STEPS, least_gain=_LEAST_GAIN, halvings=30, rounding=1e-12)
+    if not np.isfinite(point.value) or float(scoring(point) @ point.gradient) > 100 * _LEAST_GAIN:
+        raise DataError("the penalized likelihood has no maximum that Newton's method finds; look at the predictors")
+    se = np.sqrt(np.diag(np.linalg.inv(_information(z, trials, offset, point.x))))
+    return FirthFit(point.x / scale, se / scale, point.value - float(np.log(1 / scale).sum()))
 
 
-def _at(x: Array, y: Array, trials: Array, offset: Array, beta: Array) -> tuple[float, Array, Array]:
-    """Return the penalized log likelihood, the modified scoring step (p,) and the information (p, p)."""
+def _information(x: Array, trials: Array, offset: Array, beta: Array) -> Array:
+    """Return XᵀWX, (p, p)."""
+    mu = special.expit(offset + x @ beta)
+    result: Array = x.T @ ((trials * mu * (1 - mu))[:, None] * x)
+    return result
+
+
+def _penalized(x: Array, y: Array, trials: Array, offset: Array, beta: Array) -> tuple[float, Array]:
+    """Return the penalized log likelihood and its gradient, the modified score (p,)."""
     eta = offset + x @ beta
     mu = special.expit(eta)
-    weight = trials * mu * (1 - mu)
-    information = x.T @ (weight[:, None] * x)
+    information = _information(x, trials, offset, beta)
     sign, log_determinant = np.linalg.slogdet(information)
     if sign <= 0:
-        return -np.inf, np.zeros_like(beta), information
-    leverage = weight * np.einsum("np,np->n", x, np.linalg.solve(information, x.T).T)
+        return -np.inf, np.zeros_like(beta)
+    leverage = trials * mu * (1 - mu) * np.einsum("np,np->n", x, np.linalg.solve(information, x.T).T)
     score = x.T @ (y - trials * mu + leverage * (0.5 - mu))
-    value = float((y * eta - trials * np.logaddexp(0, eta)).sum() + 0.5 * log_determinant)
-    return value, np.linalg.solve(information, score), information
+    return float((y * eta - trials * np.logaddexp(0, eta)).sum() + 0.5 * log_determinant), score

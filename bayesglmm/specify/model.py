@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bayesglmm.estimands.reference_values import Step
     from bayesglmm.fitting import Fit
-    from bayesglmm.sample.sampling import Backend
+    from bayesglmm.sample.settings import Backend
     from bayesglmm.sensitivity.implied_priors import ImpliedPriors
 
 __all__ = ["LEFT_OUT", "Model", "glmm"]
@@ -128,7 +128,7 @@ class Model:
             If the data are separated given X and a coefficient whose estimate is infinite has a flat prior.
         """
         from bayesglmm.fitting import sampled
-        from bayesglmm.sample.sampling import Sampler
+        from bayesglmm.sample.settings import Sampler
 
         sampler = Sampler(
             draws, tune, chains, cores, seed, target_accept, max_treedepth, prior_only, backend, partial, mend

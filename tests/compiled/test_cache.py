@@ -62,7 +62,7 @@ def fresh(monkeypatch):
         (cache, "_addresses", {}),
         (cache, "_refused", {}),
         (cache, "_changed", []),
-        (errors, "_said", set()),
+        (errors, "_warned", set()),
     ]:
         monkeypatch.setattr(module, name, value)
 

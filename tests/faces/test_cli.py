@@ -71,7 +71,7 @@ def test_run_writes_everything_and_says_so(
     assert asked["draws"] == 500
     assert asked["seed"] == 7
     assert asked["progress"]
-    assert bayesglmm.load(folder / "fit").summary().shape == (7, 7)
+    assert bayesglmm.load(folder / "fit").summary().shape == (7, 8)
     assert "What was studied." in (folder / "report.html").read_text(encoding="utf-8")
 
 
@@ -166,7 +166,7 @@ def test_a_fit_that_cannot_be_saved_where_it_should_is_saved_elsewhere(
     err = capsys.readouterr().err
     assert "No space left on device" in err
     (place,) = re.findall("it is in '([^']*)' instead", err)
-    assert bayesglmm.load(place).summary().shape == (7, 7)
+    assert bayesglmm.load(place).summary().shape == (7, 8)
     monkeypatch.setattr(storage, "replace_file", lambda *_: (_ for _ in ()).throw(FULL))
     assert main(["run", "study.toml", "--quiet"]) == 1
     assert "instead" not in capsys.readouterr().err
@@ -187,7 +187,7 @@ def test_results_that_cannot_be_written_leave_the_fit_and_say_where(
     err = capsys.readouterr().err
     assert "No space left on device" in err
     assert "the fit itself is in 'results/study/fit'" in err
-    assert bayesglmm.load("results/study/fit").summary().shape == (7, 7)
+    assert bayesglmm.load("results/study/fit").summary().shape == (7, 8)
     assert "Run it again" in Path("results/study/unfinished.txt").read_text(encoding="utf-8")
     monkeypatch.undo()
     monkeypatch.chdir(study.parent)

@@ -110,7 +110,7 @@ def test_tables_hold_the_rounded_summary(fit: Fit, tmp_path: Path) -> None:
         assert page.row(str(name), 7)[1:4] == [mean, sd, f"[{low}, {high}]"]
         assert page.row(str(name), 7)[4] == f"{line['r_hat']:.3f}"
         assert page.row(str(name), 7)[5] == f"{line['ess_bulk']:,.0f}"
-    covariance = fit.covariance().loc["id", "covariance", "time", "Intercept"]
+    covariance = fit.varcorr().loc["id", "covariance", "time", "Intercept"]
     found = [row for row in page.rows if row and row[0] == "time, Intercept"]
     assert len(found) == 2
     assert found[1][1] == rounded(covariance["mean"], decimals(covariance["sd"]))
@@ -250,7 +250,7 @@ def test_results_are_all_written_and_named(fit: Fit, tmp_path: Path) -> None:
     figures = ["coefficients.png", "random_effects.png", "population.png"]
     assert names == ["fit", "summary.csv", "covariance.csv", *figures, "report.html"]
     assert all(path.exists() for path in written)
-    assert (written[1]).read_text().splitlines()[0] == "parameter,mean,sd,lower,upper,ess_bulk,ess_tail,r_hat"
+    assert (written[1]).read_text().splitlines()[0] == "parameter,mean,median,sd,lower,upper,r_hat,ess_bulk,ess_tail"
     list(write_results(fit, Wanted(()), tmp_path / "new" / "results"))  # again, over the old
 
 

@@ -13,7 +13,7 @@ from bayesglmm import datasets
 from bayesglmm.errors import BayesGLMMError, SpecError
 from bayesglmm.faces.report.results import _DRAWERS
 from bayesglmm.faces.spec import FIGURES, Spec, read_data, read_spec
-from bayesglmm.sample.sampling import Sampler
+from bayesglmm.sample.settings import Sampler
 
 STUDIES = sorted((Path(__file__).parents[2] / "models").glob("*.toml"))
 

@@ -99,7 +99,7 @@ def test_conditioning_is_a_change_of_variables(name):
 def test_the_gradient_in_chosen_coordinates_is_that_of_differences(name):
     formula, family = WHITENED[name]
     model = glmm(formula, table(family), family)
-    found = find_coordinates(model, {}, together=False)
+    found = find_coordinates(model, {}, joint=False)
     rng = np.random.default_rng(4)
     chosen = conditioned(model, rng)
     for coordinates in (chosen, Coordinates(chosen.information, chosen.linear, found.whitening), found):
@@ -117,7 +117,7 @@ def test_the_gradient_in_chosen_coordinates_is_that_of_differences(name):
 def test_whitening_makes_the_leaves_standard_and_frees_them_of_the_core(name):
     formula, family = WHITENED[name]
     model = glmm(formula, table(family), family)
-    found = find_coordinates(model, {}, together=False)
+    found = find_coordinates(model, {}, joint=False)
     bound = Bound.of(model, found)
     hessian = np.empty((bound.dim, bound.dim))
     for i in range(bound.dim):
@@ -153,7 +153,7 @@ EXTREMES = {
 @pytest.mark.parametrize("case", EXTREMES)
 def test_a_mode_is_found_at_the_extremes(case):
     model = glmm("y ~ 1 + (1 | g)", EXTREMES[case], "bernoulli")
-    found = find_coordinates(model, {"intercept": 0.1}, together=False)
+    found = find_coordinates(model, {"intercept": 0.1}, joint=False)
     assert isinstance(found, Coordinates)
     value, gradient, code = density(Bound.of(model, found), np.zeros(found.whitening.middle.size))
     assert code == 0
@@ -194,9 +194,9 @@ def test_the_curvature_of_the_effects_is_that_of_differences(name):
     shape, g = evaluator.shape, len(bound.priors)
     x = 0.3 * np.random.default_rng(6).normal(size=bound.dim)
     arrow, whole = evaluator.effects(x), evaluator_module.curvature(evaluator, x, np.ones(g))
-    np.testing.assert_allclose(arrow.corners, whole.corners, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(arrow.head, whole.head[g:, g:], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(arrow.shafts, whole.shafts[:, :, g:], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(arrow.leaves, whole.leaves, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(arrow.core, whole.core[g:, g:], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(arrow.cross, whole.cross[:, :, g:], rtol=1e-5, atol=1e-5)
     dense = np.zeros((bound.dim - g,) * 2)
     for i in range(bound.dim - g):
         step = np.zeros(bound.dim)

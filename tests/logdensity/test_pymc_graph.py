@@ -422,3 +422,13 @@ def test_pairs_are_named_row_by_row() -> None:
     (block,) = model_of("x + (1 + x + w | g)").design.blocks
     assert pair_names(block) == tuple(f"{a},{b}" for b, a in [("x", "Intercept"), ("w", "Intercept"), ("w", "x")])
     assert len(pair_names(block)) == len(list(combinations(block.columns, 2)))
+
+
+@pytest.mark.parametrize(
+    ("formula", "family"), [("y ~ z", "poisson"), ("y ~ z", "negative_binomial"), ("p(y, n) ~ z", "binomial")]
+)
+def test_the_graph_says_that_it_cannot_hold_counts_beyond_32_bits(formula: str, family: str) -> None:
+    y = np.full(8, 2**32) + np.arange(8) % 3
+    model = glmm(formula, {"y": y, "z": np.arange(8) % 2, "n": np.full(8, 2**40)}, family)
+    with pytest.raises(DataError, match=r"32 bits.*backend=\"density\""):
+        build(model)

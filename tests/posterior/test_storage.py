@@ -51,7 +51,7 @@ def test_a_loaded_fit_is_the_fit(seizure_fit, saved):
     assert str(loaded.model) == str(seizure_fit.model)
     assert loaded.model.priors == seizure_fit.model.priors
     assert loaded.draws.attrs == seizure_fit.draws.attrs
-    pd.testing.assert_frame_equal(loaded.covariance(), seizure_fit.covariance())
+    pd.testing.assert_frame_equal(loaded.varcorr(), seizure_fit.varcorr())
 
 
 def test_predictions_after_loading_equal_those_before(seizure_fit, saved):

@@ -101,3 +101,14 @@ def test_few_divergences_are_a_warning_with_their_number_and_place():
     assert "3 of 4,000 draws diverged, where sd_g[x] is small (median 0.001, of all draws " in result.verdict
     assert "FAILED" not in result.verdict
     assert warning.advice in str(result)
+
+
+def test_the_findings_are_a_table_and_a_text():
+    checked = check(draws(beta=apart(), diverging=flags(200)))
+    table = checked.table
+    assert list(table.columns) == ["severity", "message", "advice", "parameters"]
+    assert list(table.index) == [finding.kind for finding in checked.findings]
+    assert set(table["severity"]) == {"failure"}
+    assert checked.to_text() == str(checked) == repr(checked)
+    assert all(message in checked.to_text() for message in table["message"])
+    assert check(draws()).table.empty

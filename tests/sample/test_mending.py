@@ -7,7 +7,8 @@ import xarray as xr
 import bayesglmm as bg
 from bayesglmm.sample import mending
 from bayesglmm.sample.diagnostics import check
-from bayesglmm.sample.sampling import Sampler, sample
+from bayesglmm.sample.sampling import sample
+from bayesglmm.sample.settings import Sampler
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +93,9 @@ def test_the_screen_agrees_with_the_library():
         for _ in range(20):
             values = rng.normal(size=(4, 500)) + shift * np.arange(4)[:, None]
             if az.rhat(values) > 1.01:
-                assert mending._apart(values[:, :, None])
-    assert not mending._apart(rng.normal(size=(4, 1000, 5)))
-    assert mending._apart(np.concatenate([rng.normal(size=(3, 1000, 1)), 2 * rng.normal(size=(1, 1000, 1))]))
+                assert mending._chains_disagree(values[:, :, None])
+    assert not mending._chains_disagree(rng.normal(size=(4, 1000, 5)))
+    assert mending._chains_disagree(np.concatenate([rng.normal(size=(3, 1000, 1)), 2 * rng.normal(size=(1, 1000, 1))]))
 
 
 def test_the_setting_is_checked_and_carried_on():

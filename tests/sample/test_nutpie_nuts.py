@@ -7,6 +7,7 @@ import bayesglmm as bg
 from bayesglmm import errors
 from bayesglmm.errors import BayesGLMMWarning, InterfaceError
 from bayesglmm.sample import nutpie_nuts
+from bayesglmm.sample.labelling import STATISTICS
 
 FIT = (
     "import sys, bayesglmm as bg\n"
@@ -39,21 +40,22 @@ def test_the_draws_are_those_of_nutpies_own_conversion(seizure_model):
     from bayesglmm.sample import sampling
     from bayesglmm.sample.nutpie_nuts import run_nutpie
 
-    compiled, _ = sampling._compile(seizure_model, bg.Sampler(), "density")
+    compiled, _ = sampling._prepared("density", seizure_model, bg.Sampler())
     options = {"draws": 40, "tune": 60, "chains": 2, "seed": 5, "target_accept": 0.8}
     theirs = nutpie.sample(compiled, **options, maxdepth=10, cores=1, save_warmup=False, progress_bar=False)
-    ours, interrupted = run_nutpie(compiled, **options, cores=2, max_treedepth=10, progress=False, fewest=4)
+    ours, interrupted = run_nutpie(compiled, bg.Sampler(**options, cores=2), progress=False)
     assert not interrupted
     assert ours["posterior"].to_dataset().equals(theirs["posterior"].to_dataset())
+    assert tuple(ours["sample_stats"].data_vars) == STATISTICS
     for name, values in ours["sample_stats"].data_vars.items():
-        assert values.equals(theirs["sample_stats"][name])
+        assert values.equals(theirs["sample_stats"][nutpie_nuts._NUTPIE_NAMES.get(name, name)])
 
 
 @pytest.fixture
 def fresh(monkeypatch):
     """A process that has read no trace and warned of nothing yet."""
-    monkeypatch.setattr(errors, "_said", set())
-    monkeypatch.setattr(nutpie_nuts, "_unread", [])
+    monkeypatch.setattr(errors, "_warned", set())
+    monkeypatch.setattr(nutpie_nuts, "_unreadable", [])
 
 
 @pytest.mark.parametrize("gone", ["get_arrow_trace", "tuning"])
@@ -89,7 +91,7 @@ def test_an_object_that_nutpie_no_longer_has_or_takes_is_said_to_be_nutpies(monk
     else:
         monkeypatch.setattr(nutpie.compile_pymc, "CompiledPyMCModel", lambda function: function)
     with pytest.raises(InterfaceError, match="nutpie is not the one") as refused:
-        sampling._compile(seizure_model, bg.Sampler(), "density")
+        sampling._prepared("density", seizure_model, bg.Sampler())
     assert refused.value.dependency == "nutpie"
 
 
@@ -98,7 +100,7 @@ def test_an_object_that_nutpie_does_not_sample_is_said_to_be_nutpies(monkeypatch
 
     from bayesglmm.sample import sampling
 
-    compiled, _ = sampling._compile(seizure_model, bg.Sampler(), "density")
+    compiled, _ = sampling._prepared("density", seizure_model, bg.Sampler())
     monkeypatch.delattr(nutpie.compile_pymc.CompiledPyMCModel, "_make_model")
     with pytest.raises(InterfaceError, match="its start fails"):
-        sampling._run(compiled, bg.Sampler(tune=10, seed=1), progress=False)
+        sampling._run("density", compiled, bg.Sampler(tune=10, seed=1), progress=False)

@@ -467,7 +467,8 @@ ERRORS = 5.0
 
 
 def compare_posteriors(formula: str, family: str, data: pd.DataFrame, priors: dict[str, Any], **sampler: int) -> None:
-    from bayesglmm.sample.sampling import Sampler, sample
+    from bayesglmm.sample.sampling import sample
+    from bayesglmm.sample.settings import Sampler
 
     model = bambi(formula, family, data=data, priors=priors)
     ours = sample(from_bambi(model), Sampler(seed=1, target_accept=0.95, **sampler), progress=False)

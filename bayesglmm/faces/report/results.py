@@ -107,7 +107,7 @@ def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
     with _fit_is_saved(folder, saved):
         yield _table(fit.summary(), folder / "summary.csv")
         if fit.model.design.blocks:
-            yield _table(fit.covariance(), folder / "covariance.csv")
+            yield _table(fit.varcorr(), folder / "covariance.csv")
         figures: dict[str, bytes] = {}
         captions: dict[str, str] = {}
         for name, draw in _drawers(fit, wanted).items():

@@ -89,7 +89,7 @@ def coefficient_table(fit: Fit) -> str:
 
 def covariance_table(fit: Fit) -> str:
     """Tabulate the standard deviations, correlations and covariances of every block; empty without blocks."""
-    table = fit.covariance()
+    table = fit.varcorr()
     if table.empty:
         return ""
     rows: list[str] = []

@@ -1,7 +1,7 @@
-"""The files of a saved fit: the manifest `fit.json`, the arrays in netCDF, and what both say of the model."""
+"""The files of a saved fit: the manifest `fit.json`, the arrays in netCDF, and the description of the model."""
 
 from bayesglmm.posterior.saved.arrays import from_netcdf, to_netcdf
-from bayesglmm.posterior.saved.manifest import FORMAT, MANIFEST, looks_like_one, seal, unseal
+from bayesglmm.posterior.saved.manifest import FORMAT, MANIFEST, is_manifest, seal, unseal
 from bayesglmm.posterior.saved.record import check_data, check_draws, check_rebuilt, describe, rebuild
 
 __all__ = [
@@ -12,7 +12,7 @@ __all__ = [
     "check_rebuilt",
     "describe",
     "from_netcdf",
-    "looks_like_one",
+    "is_manifest",
     "rebuild",
     "seal",
     "to_netcdf",

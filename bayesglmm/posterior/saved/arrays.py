@@ -1,7 +1,7 @@
 """`to_netcdf(tree)`: draws as the bytes of a netCDF file, made in memory; `from_netcdf(handle)` reads them.
 
-HDF5 ends the process when a write fails, be it for want of disk or of memory. So it writes into memory that was taken
-beforehand, and the bytes go to the disk without it.
+HDF5 aborts the process when a write fails for lack of disk or memory. So it writes into memory allocated beforehand,
+and the bytes are written to the disk without it.
 """
 
 import io
@@ -17,14 +17,14 @@ from bayesglmm.errors import StorageError
 __all__ = ["from_netcdf", "to_netcdf"]
 
 _MOST_EXPANDED = 1100
-"""How many bytes one byte of a file can stand for: deflate stops at 1,032."""
+"""The largest ratio of array to file size: deflate reaches 1,032."""
 
 _LARGEST_EMPTY = 2**24
-"""How many bytes a file may stand for whatever its size: dimensions without coordinates take no room in it."""
+"""Bytes of arrays allowed whatever the file size: dimensions without coordinates take no space in the file."""
 
 
 def to_netcdf(tree: xr.DataTree) -> tuple[memoryview, dict[str, str]]:
-    """Return draws as the bytes of a netCDF file, the posterior compressed, and its arrays' types and shapes by path.
+    """Return draws as the bytes of a netCDF file, the posterior compressed, and types and shapes of its arrays by path.
 
     Raises
     ------
@@ -43,14 +43,14 @@ def to_netcdf(tree: xr.DataTree) -> tuple[memoryview, dict[str, str]]:
 
 
 def from_netcdf(handle: Any, expected: Mapping[str, Any] | None) -> xr.DataTree:
-    """Read draws from an open netCDF file, once it is seen that it declares what it should.
+    """Read draws from an open netCDF file, after a check of the arrays that it declares.
 
     Parameters
     ----------
     handle
         The file, open for reading bytes.
     expected
-        What `to_netcdf` said of its arrays when it was written; None if that is not known.
+        Types and shapes by path, as `to_netcdf` returned them; None if these are not known.
 
     Raises
     ------
@@ -58,10 +58,10 @@ def from_netcdf(handle: Any, expected: Mapping[str, Any] | None) -> xr.DataTree:
         If it declares other arrays, or larger ones than a file of its size can hold.
     """
     size: int = handle.seek(0, io.SEEK_END)
-    found, total = _declared(handle)
+    declared, total = _declared(handle)
     if total > _MOST_EXPANDED * size + _LARGEST_EMPTY:
         raise StorageError(f"declares {total:.3g} bytes of arrays, which a file of {size:,} bytes cannot hold")
-    if expected is not None and found != expected:
+    if expected is not None and declared != expected:
         raise StorageError("declares other arrays than were saved")
     handle.seek(0)
     with xr.open_datatree(handle, engine="h5netcdf") as tree:
@@ -70,49 +70,49 @@ def from_netcdf(handle: Any, expected: Mapping[str, Any] | None) -> xr.DataTree:
 
 
 def _declared(handle: Any) -> tuple[dict[str, str], int]:
-    """Return type and shape of every array, and how many bytes they are together."""
+    """Return type and shape of every array, and their size in bytes."""
     import h5py
 
-    found: dict[str, str] = {}
+    declared: dict[str, str] = {}
     total = 0
 
-    def look(path: str, item: Any) -> None:
+    def visit(path: str, item: Any) -> None:
         nonlocal total
         if isinstance(item, h5py.Dataset):
-            found[path] = f"{item.dtype.str} {' × '.join(map(str, item.shape or ()))}".strip()
+            declared[path] = f"{item.dtype.str} {' × '.join(map(str, item.shape or ()))}".strip()
             total += item.dtype.itemsize * math.prod(item.shape or ())
 
     handle.seek(0)
     with h5py.File(handle, "r") as file:
-        file.visititems(look)
-    return found, total
+        file.visititems(visit)
+    return declared, total
 
 
 def _room(tree: xr.DataTree) -> int:
-    """Return how many bytes the file can need: the arrays, and what HDF5 notes of each and of its chunks."""
+    """Return an upper bound of the file size in bytes: the arrays, and HDF5's headers of each and of its chunks."""
     variables = [variable for node in tree.subtree for variable in node.to_dataset().variables.values()]
     return 2**20 + sum(int(1.1 * variable.nbytes) + 2**14 for variable in variables)
 
 
 class _MemoryFile(io.RawIOBase):
-    """A file in memory whose writing never fails before HDF5: where memory ends, what is written goes nowhere.
+    """A file in memory whose writes never fail for HDF5: out of memory, they are discarded and `content` raises.
 
     Parameters
     ----------
     room
-        How many bytes to take at once; it grows beyond.
+        The number of bytes allocated at once; it grows when they are used up.
 
     Raises
     ------
     MemoryError
-        If there is not so much memory.
+        If they cannot be allocated.
     """
 
     def __init__(self, room: int) -> None:
         self._bytes = np.zeros(room, dtype=np.uint8)
         self._size = 0
-        self._at = 0
-        self._lost = False
+        self._position = 0
+        self._discarding = False
 
     def content(self) -> memoryview:
         """Return what was written.
@@ -120,9 +120,9 @@ class _MemoryFile(io.RawIOBase):
         Raises
         ------
         MemoryError
-            If something of it went nowhere.
+            If a write was discarded.
         """
-        if self._lost:
+        if self._discarding:
             raise MemoryError(f"no memory for a file of {self._size:,} bytes")
         return memoryview(self._bytes)[: self._size]
 
@@ -136,43 +136,43 @@ class _MemoryFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + (0, self._at, self._size)[whence]
-        return self._at
+        self._position = offset + (0, self._position, self._size)[whence]
+        return self._position
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def readinto(self, buffer: Any) -> int:
-        into = memoryview(buffer).cast("B")
-        here = self._bytes[self._at : min(self._at + len(into), self._size)]
-        into[: len(here)] = here.data
-        self._at += len(here)
-        return len(here)
+        target = memoryview(buffer).cast("B")
+        source = self._bytes[self._position : min(self._position + len(target), self._size)]
+        target[: len(source)] = source.data
+        self._position += len(source)
+        return len(source)
 
     def write(self, data: Any) -> int:
-        given = memoryview(data).cast("B")
-        end = self._at + len(given)
+        source = memoryview(data).cast("B")
+        end = self._position + len(source)
         self._grow(end)
         self._size = max(self._size, end)
-        if not self._lost:
-            self._bytes[self._at : end] = given
-        self._at = end
-        return len(given)
+        if not self._discarding:
+            self._bytes[self._position : end] = source
+        self._position = end
+        return len(source)
 
     def truncate(self, size: int | None = None) -> int:
-        before, self._size = self._size, self._at if size is None else size
+        before, self._size = self._size, self._position if size is None else size
         self._grow(self._size)
-        if not self._lost:
+        if not self._discarding:
             self._bytes[self._size : before] = 0
         return self._size
 
     def _grow(self, size: int) -> None:
-        if size <= len(self._bytes) or self._lost:
+        if size <= len(self._bytes) or self._discarding:
             return
         try:
             larger = np.zeros(size + size // 4, dtype=np.uint8)
         except MemoryError:
-            self._lost = True
+            self._discarding = True
             return
         larger[: len(self._bytes)] = self._bytes
         self._bytes = larger

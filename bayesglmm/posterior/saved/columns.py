@@ -1,4 +1,4 @@
-"""The columns a model was built on as plain numbers with a description of what they stand for, and back."""
+"""The columns a model was built on as plain numbers with a description (levels, dtypes), and back."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,8 +25,7 @@ def pack_columns(columns: Columns) -> tuple[xr.Dataset, list[dict[str, Any]]]:
         entry: dict[str, Any] = {"name": name}
         if isinstance(column, pd.Categorical):
             levels = [level.item() if isinstance(level, np.generic) else level for level in column.categories]
-            kinds = {type(level) for level in levels}
-            if not kinds <= {str, int, float, bool}:
+            if not {type(level) for level in levels} <= {str, int, float, bool}:
                 levels = [str(level) for level in levels]
             entry["levels"] = levels
             if name in columns.reference:
@@ -77,7 +76,7 @@ def _column(name: str, entry: Mapping[str, Any], numbers: NDArray[Any]) -> Any:
 
 
 def _reference(name: str, entry: Mapping[str, Any]) -> int:
-    """Return where the reference level that was asked for stood before."""
+    """Return the former position of the reference level that the user chose."""
     position = whole(f"the reference of '{name}'", entry["reference"])
     if position >= len(entry.get("levels", [])):
         raise wrong(f"the reference of '{name}'", "the former place of one of its levels", position)
@@ -89,8 +88,8 @@ def _labels(name: str, levels: Any, codes: NDArray[Any]) -> pd.Categorical:
         raise wrong(f"the levels of '{name}'", "a list of texts, numbers or truth values", levels)
     if codes.dtype.kind != "i" or codes.min(initial=0) < 0:
         raise wrong(f"the codes of '{name}'", "whole numbers from 0", codes.min(initial=0))
-    kind = object if all(isinstance(level, str) for level in levels) else None
-    return pd.Categorical.from_codes(codes, categories=pd.Index(levels, dtype=kind))
+    dtype = object if all(isinstance(level, str) for level in levels) else None
+    return pd.Categorical.from_codes(codes, categories=pd.Index(levels, dtype=dtype))
 
 
 def _numbers(name: str, arrays: xr.Dataset, kinds: str) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""`seal(content) -> bytes` and `unseal(data) -> content`: the JSON of a saved fit, of which any change is noticed."""
+"""`seal(content) -> bytes` and `unseal(data) -> content`: the JSON of a saved fit, with a checksum of itself."""
 
 import hashlib
 import json
@@ -8,35 +8,37 @@ from typing import Any
 
 from bayesglmm.errors import StorageError, listing
 
-__all__ = ["FORMAT", "MANIFEST", "looks_like_one", "seal", "unseal"]
+__all__ = ["FORMAT", "MANIFEST", "is_manifest", "seal", "unseal"]
 
 FORMAT = 2
-"""The version of the layout that is written; earlier ones are read."""
+"""The format that is written; earlier ones are read."""
 
 MANIFEST = "fit.json"
 
-_SEAL = "checksum"
-_NO_SEAL = "0" * 64
+_CHECKSUM = "checksum"
+_ZEROS = "0" * 64
+"""In the place of the checksum while it is computed."""
+
 _KEYS = {
     1: {"arrays", "sha256", "formula", "family", "link", "priors", "dropped", "columns", "coef"},
     2: {"arrays", "sha256", "bytes", "contents", "formula", "family", "link", "priors", "dropped", "columns", "coef"},
 }
-"""What each format must have; the first one had no checksum of its own."""
+"""The required keys of each format; the first one had no checksum of itself."""
 
 _MARKS = (b'"bayesglmm"', b'"arrays"', b'"sha256"', b'"formula"')
 
 
 def seal(content: Mapping[str, Any]) -> bytes:
-    """Return the bytes of the file, which hold a checksum of themselves.
+    """Return the bytes of the file, with a checksum of themselves.
 
     Parameters
     ----------
     content
         Everything but the format and the checksum.
     """
-    text = json.dumps({"format": FORMAT, _SEAL: _NO_SEAL, **content}, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps({"format": FORMAT, _CHECKSUM: _ZEROS, **content}, indent=1, ensure_ascii=False, allow_nan=False)
     checksum = hashlib.sha256(text.encode()).hexdigest()
-    return text.replace(_NO_SEAL, checksum, 1).encode()
+    return text.replace(_ZEROS, checksum, 1).encode()
 
 
 def unseal(data: bytes) -> dict[str, Any]:
@@ -54,25 +56,25 @@ def unseal(data: bytes) -> dict[str, Any]:
             f"it has format {shortened(version)}, this version of bayesglmm reads the formats "
             f"{listing(_KEYS)}; it was written by bayesglmm {shortened(content.get('bayesglmm'))}"
         )
-    if version == 1 and _SEAL in content:
+    if version == 1 and _CHECKSUM in content:
         raise StorageError(f"{MANIFEST} is damaged: it was changed since it was saved; restore it from a copy")
     if version > 1:
-        _check_seal(data, content.pop(_SEAL, None))
+        _check_checksum(data, content.pop(_CHECKSUM, None))
     if missing := _KEYS[version] - set(content):
         raise StorageError(f"{MANIFEST} is damaged: it lacks {', '.join(sorted(missing))}")
     return content
 
 
-def looks_like_one(data: bytes) -> bool:
-    """Return whether these bytes are the beginning of a manifest, a damaged one included, and not of something else."""
+def is_manifest(data: bytes) -> bool:
+    """Whether bytes are the beginning of a manifest, possibly damaged."""
     return sum(mark in data for mark in _MARKS) > 1
 
 
-def _check_seal(data: bytes, checksum: object) -> None:
-    found = None
-    if isinstance(checksum, str) and len(checksum) == len(_NO_SEAL):
-        found = hashlib.sha256(data.replace(checksum.encode(errors="replace"), _NO_SEAL.encode(), 1)).hexdigest()
-    if found is None or found != checksum:
+def _check_checksum(data: bytes, checksum: object) -> None:
+    actual = None
+    if isinstance(checksum, str) and len(checksum) == len(_ZEROS):
+        actual = hashlib.sha256(data.replace(checksum.encode(errors="replace"), _ZEROS.encode(), 1)).hexdigest()
+    if actual is None or actual != checksum:
         raise StorageError(
             f"{MANIFEST} is damaged: it was changed since it was saved (an editor, or a change of its line endings, "
             "is enough); restore it from a copy"

@@ -23,7 +23,7 @@ def pack_priors(priors: Priors) -> dict[str, Any]:
     """
     return {
         "preset": priors.preset,
-        "given": [[list(path), _text(given)] for path, given in priors.specified.items()],
+        "given": [[list(path), _text(prior)] for path, prior in priors.specified.items()],
         "intercept": None if priors.intercept is None else _pack(priors.intercept),
         "centred": priors.centred,
         "slopes": [_pack(assigned) for assigned in priors.slopes],
@@ -50,9 +50,9 @@ def unpack_priors(packed: Any, design: Design, family: Family) -> Priors:
         "correlation": [block.name for block in design.blocks if block.correlated],
         "parameters": [parameter.name for parameter in family.parameters],
     }
-    for what, expected in wanted.items():
-        if sorted(names[what]) != sorted(expected):
-            raise wrong(f"priors.{what}", f"for {', '.join(expected) or 'nothing'}", list(names[what]))
+    for cls, expected in wanted.items():
+        if sorted(names[cls]) != sorted(expected):
+            raise wrong(f"priors.{cls}", f"for {', '.join(expected) or 'nothing'}", list(names[cls]))
     intercept = entries.get("intercept")
     if (intercept is not None) != design.has_intercept:
         raise wrong("priors.intercept", "that of a model with this formula", intercept)
@@ -77,7 +77,7 @@ def _text(prior: Prior) -> str:
     written = str(prior)
     try:
         same = parse_prior(written) == prior
-    except PriorError:  # a function of the user's own, under a name that stands for nothing here
+    except PriorError:  # the name of a user's function, which cannot be parsed
         same = False
     if not same or not type(getattr(prior, "inner", prior)).__module__.startswith("bayesglmm."):
         raise StorageError(

@@ -1,6 +1,6 @@
-"""`describe(model)`: a model as texts and numbers; `rebuild` makes it again; `check_draws` refuses others' draws.
+"""`describe(model)`: a model as texts and numbers; `rebuild` inverts it; `check_draws` refuses draws of another model.
 
-The record stands twice in a saved fit, in `fit.json` and beside the draws, so that neither can be exchanged alone.
+A saved fit holds the description twice, in `fit.json` and beside the draws, so that neither can be exchanged alone.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from bayesglmm.errors import StorageError
 from bayesglmm.posterior.saved.columns import pack_columns, unpack_columns
 from bayesglmm.posterior.saved.priors import pack_priors, unpack_priors
 from bayesglmm.posterior.saved.values import text, texts
-from bayesglmm.sample.sampling import constants, observed
+from bayesglmm.sample.labelling import constants, observed
 from bayesglmm.specify.design import Design
 from bayesglmm.specify.families import FAMILIES, get_family
 from bayesglmm.specify.families.links import LINKS
@@ -29,7 +29,7 @@ __all__ = ["check_data", "check_draws", "check_rebuilt", "describe", "rebuild"]
 
 
 def describe(model: Model) -> tuple[dict[str, Any], xr.Dataset]:
-    """Return what a model is, as what JSON can hold, and the columns it was built on as numbers.
+    """Return a description of a model that JSON can hold, and the columns it was built on as numbers.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def describe(model: Model) -> tuple[dict[str, Any], xr.Dataset]:
             "stored by name"
         )
     columns, described = pack_columns(model.design.columns)
-    about = {
+    description = {
         "bayesglmm": version("bayesglmm"),
         "formula": str(model.formula),
         "family": family.name,
@@ -54,10 +54,10 @@ def describe(model: Model) -> tuple[dict[str, Any], xr.Dataset]:
         "columns": described,
         "coef": list(model.design.coef),
     }
-    return about, columns
+    return description, columns
 
 
-def rebuild(about: Mapping[str, Any], columns: xr.Dataset) -> Model:
+def rebuild(description: Mapping[str, Any], columns: xr.Dataset) -> Model:
     """Return the model that `describe` described.
 
     Raises
@@ -65,24 +65,24 @@ def rebuild(about: Mapping[str, Any], columns: xr.Dataset) -> Model:
     BayesGLMMError
         If it is not the description of a model, or this version codes its columns otherwise.
     """
-    formula = parse(text("formula", about["formula"]))
-    design = Design.build(formula, unpack_columns(about["columns"], about["dropped"], columns))
-    if design.coef != texts("coef", about["coef"]):
+    formula = parse(text("formula", description["formula"]))
+    design = Design.build(formula, unpack_columns(description["columns"], description["dropped"], columns))
+    if design.coef != texts("coef", description["coef"]):
         raise StorageError(
-            f"it was written by bayesglmm {shortened(about.get('bayesglmm'))}, which coded its columns otherwise; "
-            "read it with that version"
+            f"it was written by bayesglmm {shortened(description.get('bayesglmm'))}, which coded its columns "
+            "otherwise; read it with that version"
         )
-    family = get_family(text("family", about["family"]), text("link", about["link"]))
-    return Model(formula, family, unpack_priors(about["priors"], design, family), design)
+    family = get_family(text("family", description["family"]), text("link", description["link"]))
+    return Model(formula, family, unpack_priors(description["priors"], design, family), design)
 
 
 def check_rebuilt(model: Model, again: Model) -> None:
-    """See that a model made again is the model.
+    """Check that a rebuilt model equals the model.
 
     Raises
     ------
     StorageError
-        If it is not: its description lacks something, and it must not be stored.
+        If it does not: the description is incomplete, and the model must not be stored.
     """
     ours, theirs = model.design, again.design
     arrays = {
@@ -98,7 +98,7 @@ def check_rebuilt(model: Model, again: Model) -> None:
 
 
 def check_draws(model: Model, draws: xr.DataTree) -> None:
-    """See that draws are of a model, by what they say of themselves.
+    """Check that draws are of a model, by their attributes and labels.
 
     Raises
     ------
@@ -106,11 +106,11 @@ def check_draws(model: Model, draws: xr.DataTree) -> None:
         If formula, family, link or the labels of a dimension differ.
     """
     posterior = _group(draws, "posterior")
-    said = {"formula": str(model.formula), "family": model.family.name, "link": model.family.link.name}
-    for what, ours in said.items():
-        theirs = posterior.attrs.get(what, ours)
+    expected = {"formula": str(model.formula), "family": model.family.name, "link": model.family.link.name}
+    for name, ours in expected.items():
+        theirs = posterior.attrs.get(name, ours)
         if theirs != ours:
-            raise _differ(what, ours, theirs)
+            raise _differ(name, ours, theirs)
     coords = posterior_coords(model)
     for dim in {dim for name, dims in posterior_dims(model).items() if name in posterior for dim in dims}:
         if dim in posterior.coords:
@@ -118,7 +118,7 @@ def check_draws(model: Model, draws: xr.DataTree) -> None:
 
 
 def check_data(model: Model, draws: xr.DataTree) -> None:
-    """See that the outcome, the columns and the groups of a model are those that its draws were made with.
+    """Check that the outcome, the columns and the groups of a model are those that its draws were made with.
 
     Raises
     ------
@@ -144,10 +144,10 @@ def _compare_numbers(recorded: xr.Dataset, ours: xr.Dataset) -> None:
         if name not in recorded:
             continue
         values, theirs = ours[name].values, recorded[name].values
-        near = 1e-9 * np.abs(values).max(initial=0)
-        if theirs.shape != values.shape or not np.allclose(theirs, values, rtol=1e-6, atol=near):
+        rounding = 1e-9 * np.abs(values).max(initial=0)
+        if theirs.shape != values.shape or not np.allclose(theirs, values, rtol=1e-6, atol=rounding):
             raise _differ(f"numbers of {name}", values.tolist(), theirs.tolist())
 
 
-def _differ(what: str, ours: Any, theirs: Any) -> StorageError:
-    return StorageError(f"the {what} of the model, {shortened(ours)}, and of the draws, {shortened(theirs)}, differ")
+def _differ(name: str, ours: Any, theirs: Any) -> StorageError:
+    return StorageError(f"the {name} of the model, {shortened(ours)}, and of the draws, {shortened(theirs)}, differ")

@@ -8,6 +8,7 @@ w·d > 0 in a row. Most data overlap in this sense, and importing the solver tak
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesglmm.common.newton import Point, maximise
 from bayesglmm.sensitivity.separation.cells import Sparse
 
 __all__ = ["overlaps"]
@@ -60,19 +61,23 @@ def overlaps(signed: Sparse, equality: Sparse) -> bool:
 
 
 def _weights(rows: Array) -> Array | None:
-    """Return 1 / (1 + exp(w·d)) of every row at the maximum of the likelihood; None without convergence."""
-    d = np.zeros(rows.shape[1])
-    for _ in range(_STEPS):
-        weights = 1 / (1 + np.exp(np.clip(rows @ d, -40, 40)))
-        score = rows.T @ weights
-        if np.abs(score).max() <= _SETTLED * len(rows):
-            return weights
-        information = (rows.T * (weights * (1 - weights))) @ rows
-        try:
-            d = d + np.linalg.solve(information, score)
-        except np.linalg.LinAlgError:
-            return None
-    return None
+    """Return 1 / (1 + exp(w·d)) of every row at the maximum likelihood, None if none was reached."""
+
+    def weights(d: Array) -> Array:
+        return np.asarray(1 / (1 + np.exp(np.clip(rows @ d, -40, 40))))
+
+    def likelihood(d: Array) -> tuple[float, Array]:
+        return -float(np.logaddexp(0.0, -(rows @ d)).sum()), rows.T @ weights(d)
+
+    def newton(point: Point) -> Array:
+        w = weights(point.x)
+        return np.asarray(np.linalg.solve((rows.T * (w * (1 - w))) @ rows, point.gradient))
+
+    try:
+        point = maximise(likelihood, newton, np.zeros(rows.shape[1]), steps=_STEPS, least_gain=1e-18, rounding=1e-15)
+    except np.linalg.LinAlgError:
+        return None
+    return weights(point.x) if np.abs(point.gradient).max() <= _SETTLED * len(rows) else None
 
 
 def _null_space(rows: Array) -> Array:

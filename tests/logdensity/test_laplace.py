@@ -8,9 +8,7 @@ import bayesglmm as bg
 from bayesglmm.logdensity.compile import find_coordinates
 from bayesglmm.logdensity.evaluator import Evaluator
 from bayesglmm.logdensity.header import Bound, Coordinates
-from bayesglmm.logdensity.pymc_graph import build
-from bayesglmm.logdensity.trust_region import descend, region_step
-from bayesglmm.sample.sampling import _starts
+from bayesglmm.sample.starts import coefficient_starts
 from bayesglmm.specify.model import Model, glmm
 from bayesglmm.specify.priors.numeric import log_density
 
@@ -99,7 +97,7 @@ def known_groups(model: Model, intercepts: np.ndarray) -> tuple[np.ndarray, np.n
 @pytest.mark.parametrize("name", SHARP)
 def test_a_sharp_likelihood_has_coordinates_of_coefficients_and_effects_together(name, evaluations):
     model = sharp(name)
-    found = find_coordinates(model, _starts(model), together=True)
+    found = find_coordinates(model, coefficient_starts(model), joint=True)
     assert isinstance(found, Coordinates), found
     assert found.joint is not None
     assert evaluations[0] < 2_000
@@ -108,7 +106,7 @@ def test_a_sharp_likelihood_has_coordinates_of_coefficients_and_effects_together
 @pytest.mark.parametrize("name", SHARP)
 def test_a_sharp_likelihood_has_the_mode_that_known_groups_have(name, evaluations):
     model = sharp(name)
-    found = find_coordinates(model, _starts(model), together=False)
+    found = find_coordinates(model, coefficient_starts(model), joint=False)
     assert isinstance(found, Coordinates), found
     assert evaluations[0] < (10_000 if SHARP[name][1] == "student" else 2_000)  # t rows are not concave
     if "slopes" in name:
@@ -152,14 +150,14 @@ def test_five_groups_with_slopes_have_a_mode(seed):
     b = rng.normal(size=(5, 2)) * sds
     eta = np.clip(rng.normal() + b[g, 0] + (rng.normal(0, 0.5) + b[g, 1]) * x, -20, 12)
     model = glmm("y ~ x + (1 + x | g)", {"y": rng.poisson(np.exp(eta)), "x": x, "g": g}, "poisson")
-    assert isinstance(find_coordinates(model, _starts(model)), Coordinates)
+    assert isinstance(find_coordinates(model, coefficient_starts(model)), Coordinates)
 
 
 @pytest.mark.parametrize("family", ["poisson", "negative_binomial", "negative_binomial1", "bernoulli"])
 @pytest.mark.parametrize("block", ["(1 | g)", "(1 + z | g)"])
 def test_zeros_alone_have_a_mode(family, block):
     model = glmm(f"y ~ z + {block}", {"y": 0 * G, "z": Z, "g": G}, family)
-    assert isinstance(find_coordinates(model, _starts(model)), Coordinates)
+    assert isinstance(find_coordinates(model, coefficient_starts(model)), Coordinates)
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e6, 1e12])
@@ -169,60 +167,6 @@ def test_the_mode_goes_with_the_units_of_the_response(family, scale):
     modes = []
     for unit in (1.0, scale):
         model = glmm("y ~ z + (1 | g)", {"y": unit * y, "z": Z, "g": G}, family)
-        mode = find_coordinates(model, _starts(model)).whitening.middle
+        mode = find_coordinates(model, coefficient_starts(model)).whitening.middle
         modes.append([*(mode[:2] / unit), *(mode[2:4] - np.log(unit))])
     np.testing.assert_allclose(modes[1], modes[0], atol=0.01)
-
-
-class Quadratic:
-    """A place of ½ Σ c (x − 1)²."""
-
-    def __init__(self, at: np.ndarray, curvature: np.ndarray) -> None:
-        self.at, self.curvature, self.noise = at, curvature, 0.0
-        self.value = 0.5 * float(curvature @ (at - 1) ** 2)
-        self.slope = curvature * (at - 1)
-
-
-def test_descent_stops_by_what_is_left_in_units_of_the_function():
-    curvature = np.array([1e14, 1.0, 1e-2])
-    start, rough = Quadratic(np.zeros(3), curvature), np.diag(0.3 * curvature)
-
-    def step_to(place: Quadratic, step: np.ndarray) -> Quadratic:
-        return Quadratic(place.at + step, curvature)
-
-    found, _ = descend(step_to, lambda _: rough, start, rough, decrement=1e-6, most=60)
-    assert found.value < 1e-5
-
-
-def test_a_step_leaves_a_saddle_even_where_the_slope_does_not_feel_it():
-    step = region_step(np.array([0.0, 0.5]), np.diag([-1.0, 2.0]), 1.0)
-    assert np.linalg.norm(step) == pytest.approx(1.0)
-    assert abs(step[0]) > 0.9
-    np.testing.assert_allclose(region_step(np.array([1.0, 1.0]), np.eye(2) * 10, 1.0), [-0.1, -0.1])
-
-
-LARGE_COUNTS = {
-    "poisson": ("y ~ z", RNG.poisson(4e9 * np.exp(0.1 * Z))),
-    "negative_binomial": ("y ~ z", RNG.poisson(4e9 * np.exp(0.1 * Z) * RNG.gamma(50, 0.02, 240))),
-    "binomial": ("p(y, n) ~ z", RNG.binomial(2**40, share(0.1 * Z))),
-}
-
-
-@pytest.mark.parametrize("family", LARGE_COUNTS)
-def test_counts_beyond_32_bits(family):
-    formula, y = LARGE_COUNTS[family]
-    data = pd.DataFrame({"y": y, "z": Z, "n": 2**40})
-    fit = bg.fit(formula, data, family, seed=1, draws=200, tune=200, chains=2, progress=False)
-    assert fit.draws["observed_data"]["y"].values.max() == y.max() > 2**31
-    assert fit.posterior["beta"].values[..., 1].mean() == pytest.approx(0.1, abs=0.05)
-    drawn = fit.outcomes(seed=1).values
-    assert (drawn == np.floor(drawn)).all()
-    assert drawn.mean() == pytest.approx(y.mean(), rel=0.05)
-
-
-@pytest.mark.parametrize("family", LARGE_COUNTS)
-def test_the_graph_says_that_it_cannot_hold_counts_beyond_32_bits(family):
-    formula, y = LARGE_COUNTS[family]
-    model = glmm(formula, {"y": y, "z": Z, "n": np.full(240, 2**40)}, family)
-    with pytest.raises(bg.errors.DataError, match=r"32 bits.*backend=\"density\""):
-        build(model)

@@ -6,9 +6,7 @@ from by_hand import table
 from compiled_density import WHITENED, density
 
 from bayesglmm.logdensity.compile import find_coordinates, variables
-from bayesglmm.logdensity.data_rows import Rows
 from bayesglmm.logdensity.header import Bound, Coordinates
-from bayesglmm.logdensity.joint_precision import JointPattern
 from bayesglmm.specify.model import Model, glmm
 
 NESTED = "y ~ x + (1 | h) + (1 | h:g)"
@@ -25,7 +23,7 @@ def model_of(name: str) -> Model:
 
 
 def joint(model: Model) -> Coordinates:
-    found = find_coordinates(model, {}, together=True)
+    found = find_coordinates(model, {}, joint=True)
     assert isinstance(found, Coordinates)
     assert found.joint is not None
     return found
@@ -153,14 +151,3 @@ def test_a_sign_of_an_sd_changes_nothing():
     np.testing.assert_allclose(ours["sd_g"], theirs["sd_g"])
     assert ours["corr_g"] == pytest.approx(-theirs["corr_g"])
     assert levels * 2 == bound.dim - g
-
-
-def test_nested_factors_cost_no_more_than_they_have_entries():
-    """Casks in batches: the row of a cask meets its batch and the intercept, that of a batch the intercept."""
-    batch, cask = np.repeat(np.arange(10), 6), np.repeat(np.arange(30), 2)
-    data = {"y": np.random.default_rng(1).normal(size=60), "batch": batch, "cask": cask}
-    model = glmm("y ~ 1 + (1 | batch) + (1 | cask)", data)
-    sizes = [(len(block.levels), block.size) for block in model.design.blocks]
-    pattern = JointPattern.of(Rows.of(model), sizes, np.ones((60, 1)), 10_000)
-    assert np.bincount(np.diff(pattern.row_start)).tolist() == [1, 10, 30]
-    assert JointPattern.of(Rows.of(model), sizes, np.ones((60, 1)), 99) is None

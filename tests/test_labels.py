@@ -17,9 +17,7 @@ from matplotlib.text import Text
 
 import bayesglmm as bg
 from bayesglmm import Fit, glmm, plots
-from bayesglmm.common.names import columns_text, factors, find, parameters_text
-from bayesglmm.common.tables import html, plain_table
-from bayesglmm.common.text import cut, plain
+from bayesglmm.common.text import plain
 from bayesglmm.errors import DataError
 from bayesglmm.faces.report import Wanted, write_report, write_results
 from bayesglmm.plots import Picture
@@ -230,51 +228,3 @@ def test_files_of_figures_have_names_that_fit_and_differ(tmp_path: Path) -> None
     pictures = [name for name in written if name.endswith(".png")]
     assert len({name.lower() for name in pictures}) == 2
     assert max(map(len, pictures)) < 150
-
-
-def test_names_of_products_are_taken_apart_between_factors_only() -> None:
-    assert factors("a:b") == ("a", "b")
-    assert factors("arm[T.1:2]:time") == ("arm[T.1:2]", "time")
-    assert factors('C(t, Treatment("a:b"))[T.c]:x') == ('C(t, Treatment("a:b"))[T.c]', "x")
-    assert factors("`a:b`:c") == ("`a:b`", "c")
-    assert factors("x[T.it's]:y") == ("x[T.it's]", "y")
-    assert factors("x[T.a]:b]") == ("x[T.a]:b]",)
-    assert columns_text(["arm[T.1:2]:x", "f[T.[T.z]]", "`q[T.z]`"]) == ["arm[1:2] × x", "f[[T.z]]", "`q[T.z]`"]
-    assert parameters_text(["beta[a:b]", "sd_id[a:b]", "phi", "risk[x: 1 - 0]"]) == [
-        "beta[a × b]",
-        "sd_id[a × b]",
-        "phi",
-        "risk[x: 1 - 0]",
-    ]
-
-
-def test_a_name_is_found_in_any_order_of_its_factors_and_as_figures_write_it() -> None:
-    known = ["trt", "time", "trt:time", "sex[T.m]:C(arm)[T.b]"]
-    assert find("time:trt", known) == "trt:time"
-    assert find("time × trt", known) == "trt:time"
-    assert find("C(arm)[T.b]:sex[T.m]", known) == find("arm[b] × sex[m]", known) == known[3]
-    assert find("beta[time:trt]", ["beta[trt:time]", "beta[trt]"]) == "beta[trt:time]"
-    assert find("trt:tim", known) is None
-    assert find("b:a", ["a:b", "a[T.x]"]) == "a:b"
-    assert find("q", ["C(q)[T.1]", "q[T.1]"]) is None
-
-
-def test_text_is_cut_in_the_middle_and_stays_apart() -> None:
-    long = ["start " + "x" * 90 + letter + " end" for letter in "ab"]
-    short = cut([*long, "short"], 30)
-    assert short[2] == "short"
-    assert len(set(short)) == 3
-    assert all(text.startswith("start ") and len(text) < 40 for text in short[:2])
-    assert cut(["\u65e5" * 20], 20)[0].count("\u65e5") < 10
-
-
-def test_plain_tables_keep_numbers_and_attributes() -> None:
-    table = pd.DataFrame({"a\nb": [1.5, 2.5], "c": ["x\ty", None]}, index=pd.Index(["i\x1b", "j"], name="k\n"))
-    table.attrs["frame"] = "population"
-    shown = plain_table(table)
-    assert list(shown.columns) == [r"a\nb", "c"]
-    assert (shown.index[0], shown.index.name, shown.iloc[0, 1]) == (r"i\x1b", r"k\n", r"x\ty")
-    assert shown.iloc[:, 0].tolist() == [1.5, 2.5]
-    assert shown.attrs == table.attrs
-    assert "x" * 80 in html(pd.DataFrame({"c": ["x" * 80]}))
-    assert table.columns[0] == "a\nb"
