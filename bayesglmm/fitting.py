@@ -250,7 +250,7 @@ class Fit:
         return check if finding is None else replace(check, findings=(*check.findings, finding))
 
     def separation(self) -> Separation | None:
-        """Whether the likelihood has a maximum, by `bayesglmm.check_separation`; None for a family where it always has."""
+        """Whether the likelihood has a maximum, see `check_separation`; None for a family where it always has."""
         return self._separation
 
     @cached_property
