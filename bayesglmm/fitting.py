@@ -268,10 +268,12 @@ class Fit:
         *,
         quantities: Mapping[str, xr.DataArray] | None = None,
         log_likelihood: xr.DataArray | None = None,
-        draws: int | None = None,
+        max_draws: int | None = None,
     ) -> PriorSensitivity:
         """Say what rests on the data and what on the prior: see `bayesglmm.sensitivity.power_scaling`."""
-        return power_scaling.prior_sensitivity(self, quantities=quantities, log_likelihood=log_likelihood, draws=draws)
+        return power_scaling.prior_sensitivity(
+            self, quantities=quantities, log_likelihood=log_likelihood, draws=max_draws
+        )
 
     def prior_ladder(self, scales: Sequence[float] = (1, 2.5, 5, 10), *, of: Ladder = "slopes") -> "PriorLadder[Fit]":
         """Fit again under ever wider priors: see `bayesglmm.sensitivity.prior_ladder`."""

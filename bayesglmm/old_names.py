@@ -27,7 +27,7 @@ def _forest(fit: Any, factor: str | None = None, *, kind: str = "effects", colum
 
 def _heterogeneity(fit: Any, *, epsilon: float | None = None, draws: int | None = None) -> Any:
     _warn("heterogeneity()", "zero_sd()")
-    return fit.zero_sd(epsilon=epsilon, draws=draws)
+    return fit.zero_sd(epsilon=epsilon, max_draws=draws)
 
 
 def _covariance(fit: Any, ci_prob: float = 0.95) -> Any:

@@ -154,7 +154,7 @@ def test_model_priors_data_and_settings_are_there(fit: Fit, tmp_path: Path) -> N
 
 def test_what_rests_on_the_data_and_what_on_the_prior_is_said_with_its_table(fit: Fit, tmp_path: Path) -> None:
     page, text = page_of(fit, tmp_path)
-    found = fit.prior_sensitivity(draws=500)
+    found = fit.prior_sensitivity(max_draws=500)
     assert text.count("<h2>Prior sensitivity</h2>") == 1
     assert found.sentence in page.text
     assert "(at 500 of 2,000 draws)" in found.sentence

@@ -287,7 +287,7 @@ def test_every_quantity_says_whose_it_is(crossover, found) -> None:
 
 
 def test_on_few_draws_the_same_is_said_and_how_many_they_are(crossover, found) -> None:
-    some = crossover.prior_sensitivity(draws=500)
+    some = crossover.prior_sensitivity(max_draws=500)
     assert "integrated out (at 500 of 4,000 draws), " in some.sentence
     own = ~some.table["frame"].eq("population")
     pd.testing.assert_series_equal(some.table["prior"][own], found.table["prior"][own])

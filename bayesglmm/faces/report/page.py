@@ -138,7 +138,7 @@ def _separation(fit: Fit) -> str:
 def _sensitivity(fit: Fit) -> str:
     """Say which conclusions rest on the data and which on the prior, or why power scaling does not."""
     try:
-        found = fit.prior_sensitivity(draws=_SCALED)
+        found = fit.prior_sensitivity(max_draws=_SCALED)
     except OptionError as error:
         return _section("Prior sensitivity", f"<p>{prose(f'Not available: {error}.')}</p>")
     said = "".join(f"<p>{shown(text)}</p>" for text in (found.sentence, found.estimand))
