@@ -27,7 +27,7 @@ class Recorder:
     ("old", "options", "calls"),
     [
         ("covariance", {"ci_prob": 0.8}, [("varcorr", (), {"ci_prob": 0.8})]),
-        ("heterogeneity", {"epsilon": 0.1}, [("zero_sd", (), {"epsilon": 0.1, "draws": None})]),
+        ("heterogeneity", {"epsilon": 0.1}, [("zero_sd", (), {"epsilon": 0.1, "max_draws": None})]),
         (
             "forest",
             {"factor": "id", "kind": "coefficients", "column": "time"},
