@@ -42,7 +42,9 @@ class Graph:
         """Return the graph of a model; the chains of a prior alone start anywhere."""
         graph = model.to_pymc(prior_only=prior_only)
         free = [rv.name for rv in graph.free_RVs]
-        starts = {} if prior_only else {name: at for name, at in coefficient_starts(model).items() if name in free}
+        starts = (
+            {} if prior_only else {name: value for name, value in coefficient_starts(model).items() if name in free}
+        )
         jittered = tuple(name for name in free if prior_only or name not in ("intercept", "slopes"))
         return cls(graph, variable_names(model), starts, jittered)
 
@@ -53,6 +55,6 @@ class Graph:
         points = {**self.model.initial_point(), **self.starts}
         start = {name: np.asarray(value, dtype=float) for name, value in points.items()}
         return [
-            {name: at + rng.uniform(-1, 1, at.shape) if name in jittered else at for name, at in start.items()}
+            {name: x + rng.uniform(-1, 1, x.shape) if name in jittered else x for name, x in start.items()}
             for _ in range(sampler.chains)
         ]
