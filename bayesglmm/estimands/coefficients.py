@@ -23,9 +23,9 @@ from bayesglmm.errors import OptionError, choose, listing
 from bayesglmm.estimands.frames import distinct_rows
 from bayesglmm.marginalize.mean import link_of_mean
 from bayesglmm.posterior.draws import Draws, chunks, linear_predictor, variance_over_b
-from bayesglmm.posterior.moments import summarise
+from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
-from bayesglmm.posterior.summaries import NO_GROUPS, interval
+from bayesglmm.posterior.summaries import NO_GROUPS
 from bayesglmm.specify.families import Family
 from bayesglmm.specify.families.links import Link
 

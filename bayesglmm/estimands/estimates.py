@@ -18,7 +18,7 @@ from bayesglmm.errors import OptionError
 from bayesglmm.estimands.raw_means import Raw
 from bayesglmm.estimands.request import Request
 from bayesglmm.estimands.wording import Unit
-from bayesglmm.posterior.summaries import interval
+from bayesglmm.posterior.moments import interval
 
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture

@@ -13,9 +13,8 @@ from bayesglmm.common.results import Layout, Result
 from bayesglmm.estimands.frames import Frame, eta_and_variance, frames_by_block, mean_response, resolve
 from bayesglmm.estimands.random_effects import blocks_of
 from bayesglmm.posterior.draws import Draws, chunks
-from bayesglmm.posterior.moments import summarise
+from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
-from bayesglmm.posterior.summaries import interval
 
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture

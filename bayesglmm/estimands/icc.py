@@ -19,9 +19,8 @@ from bayesglmm.estimands.frames import distinct_rows
 from bayesglmm.marginalize.covariance import shared_covariance
 from bayesglmm.marginalize.mean import mean_over_b
 from bayesglmm.posterior.draws import Draws, chunks, linear_predictor, variance_over_b
-from bayesglmm.posterior.moments import summarise
+from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
-from bayesglmm.posterior.summaries import interval
 from bayesglmm.specify.design import Design
 from bayesglmm.specify.families import Family
 from bayesglmm.specify.families.links import LINKS

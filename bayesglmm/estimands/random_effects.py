@@ -24,9 +24,8 @@ from bayesglmm.estimands.group_coefficients import (
 )
 from bayesglmm.estimands.ranks import BEST, rank_probabilities, rank_table
 from bayesglmm.posterior.draws import Draws, block_diagonal
-from bayesglmm.posterior.moments import summarise
+from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
-from bayesglmm.posterior.summaries import interval
 from bayesglmm.specify.design import BlockDesign
 
 if TYPE_CHECKING:

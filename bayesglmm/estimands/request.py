@@ -11,8 +11,8 @@ from bayesglmm.estimands import wording
 from bayesglmm.estimands.frames import Frame, NamedFrame, read_frame
 from bayesglmm.estimands.wording import Scale, Unit
 from bayesglmm.posterior.draws import Draws
+from bayesglmm.posterior.moments import interval
 from bayesglmm.posterior.protocol import Fitted
-from bayesglmm.posterior.summaries import interval
 from bayesglmm.specify.model import Model
 
 __all__ = ["SCALES", "FrameOption", "Request", "Scale", "read_request"]

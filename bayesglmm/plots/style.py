@@ -25,7 +25,7 @@ from PIL import Image
 from bayesglmm.common.names import columns_text
 from bayesglmm.common.text import cut, plain
 from bayesglmm.errors import OptionError
-from bayesglmm.posterior.summaries import interval
+from bayesglmm.posterior.moments import interval
 
 __all__ = [
     "BAD",

@@ -1,12 +1,27 @@
-"""`summarise`: the columns that every table of draws has, `mean median sd lower upper`."""
+"""The columns that every table of draws has, `mean median sd lower upper`, and the interval they are of."""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesglmm.posterior.summaries import interval
+from bayesglmm.errors import OptionError
 
-__all__ = ["summarise"]
+__all__ = ["interval", "summarise"]
+
+
+def interval(ci_prob: Any) -> tuple[float, float]:
+    """Return the two quantiles of an equal-tailed interval.
+
+    Raises
+    ------
+    OptionError
+        If the probability is not between 0 and 1.
+    """
+    if not isinstance(ci_prob, int | float) or not 0 < ci_prob < 1:
+        raise OptionError(f"ci_prob={ci_prob!r} is not a probability between 0 and 1, such as 0.95")
+    return (1 - ci_prob) / 2, (1 + ci_prob) / 2
 
 
 def summarise(draws: NDArray[np.float64], ci_prob: float) -> pd.DataFrame:

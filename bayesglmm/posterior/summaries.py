@@ -1,19 +1,17 @@
 """Tables of a posterior: the parameters (`summary`), and the covariance of the random effects (`varcorr`)."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesglmm.errors import OptionError
 from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.draws import covariance as matrices
+from bayesglmm.posterior.moments import summarise
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.variables import variable_names
 
-__all__ = ["NO_GROUPS", "interval", "summary", "varcorr"]
+__all__ = ["NO_GROUPS", "summary", "varcorr"]
 
 type Array = NDArray[np.float64]
 
@@ -59,7 +57,7 @@ def summary(model: Model, draws: xr.DataTree, *, ci_prob: float = 0.95) -> pd.Da
     tables = []
     for name in names:
         values = posterior[name].transpose("chain", "draw", ...)
-        table = _moments(values.values.reshape(values.shape[0] * values.shape[1], -1), ci_prob)
+        table = summarise(values.values.reshape(values.shape[0] * values.shape[1], -1), ci_prob)
         for column, statistic in diagnostics.items():
             table[column] = statistic[name].values.reshape(-1)
         labels = [""] if values.ndim == 2 else [f"[{label}]" for label in values[values.dims[2]].values]
@@ -102,29 +100,9 @@ def varcorr(model: Model, draws: xr.DataTree, *, ci_prob: float = 0.95) -> pd.Da
                 entries[name, "covariance", columns[i], columns[j]] = g[:, i, j]
     index = pd.MultiIndex.from_tuples(list(entries), names=["block", "kind", "row", "column"])
     values = np.column_stack(list(entries.values())) if entries else np.empty((arrays.size, 0))
-    table = _moments(values, ci_prob).set_axis(index, axis=0)
+    table = summarise(values, ci_prob).set_axis(index, axis=0)
     table.attrs = {"ci_prob": ci_prob, "scale": _scale(model)}
     return table
-
-
-def interval(ci_prob: Any) -> tuple[float, float]:
-    """Return the two quantiles of an equal-tailed interval.
-
-    Raises
-    ------
-    OptionError
-        If the probability is not between 0 and 1.
-    """
-    if not isinstance(ci_prob, int | float) or not 0 < ci_prob < 1:
-        raise OptionError(f"ci_prob={ci_prob!r} is not a probability between 0 and 1, such as 0.95")
-    return (1 - ci_prob) / 2, (1 + ci_prob) / 2
-
-
-def _moments(values: Array, ci_prob: float) -> pd.DataFrame:
-    """Summarise draws (s, k) as k rows."""
-    lower, median, upper = np.quantile(values, [interval(ci_prob)[0], 0.5, interval(ci_prob)[1]], axis=0)
-    mean, sd = values.mean(axis=0), values.std(axis=0, ddof=1)
-    return pd.DataFrame({"mean": mean, "median": median, "sd": sd, "lower": lower, "upper": upper})
 
 
 def _scale(model: Model) -> str:

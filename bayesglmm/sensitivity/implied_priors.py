@@ -26,7 +26,7 @@ from bayesglmm.estimands.frames import Frame, eta_and_variance, mean_response, r
 from bayesglmm.estimands.icc import latent_shares
 from bayesglmm.estimands.reference_values import Held, steps
 from bayesglmm.posterior.draws import Draws, variance_over_b
-from bayesglmm.posterior.summaries import interval
+from bayesglmm.posterior.moments import interval
 from bayesglmm.sensitivity.prior_predictive import hyperparameters
 from bayesglmm.specify.design import Design
 from bayesglmm.specify.families.links import Range

@@ -22,17 +22,12 @@ from bayesglmm.marginalize.group_likelihood import integral_points
 from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.protocol import Fitted, Thinned
 from bayesglmm.sensitivity.integrated_posterior import Target
+from bayesglmm.sensitivity.thinning import MARGINAL_LIKELIHOOD, step_for_count
 from bayesglmm.specify.model import Model
 
 __all__ = ["Evidence", "Measured"]
 
 type Array = NDArray[np.float64]
-
-_WORK = 8e8
-"""Most evaluations of a row's likelihood, at the fewest draws: some ten seconds."""
-
-_FEWEST, _MOST = 200, 500
-"""Draws, and as many points of the t, that a bridge uses at least and at most."""
 
 _FREEDOM = 5.0
 """Degrees of freedom of the t proposals."""
@@ -80,10 +75,12 @@ class Evidence:
         points = integral_points(design)
         if points is None:
             return None
-        if draws is None and 2 * _FEWEST * design.n * points > _WORK:
+        budget, cost = MARGINAL_LIKELIHOOD, 2 * design.n * points
+        if draws is None and budget.fewest * cost > budget.evaluations:
             return None
-        count = min(max(draws or int(_WORK / 8 / (2 * design.n * points)), _FEWEST), _MOST)
-        posterior = Thinned(fit.model, fit.draws, max(1, sizes["chain"] * sizes["draw"] // count)).posterior
+        asked = None if draws is None else min(max(draws, budget.fewest), budget.most or draws)
+        step = step_for_count(budget, sizes["chain"] * sizes["draw"], 8 * cost, asked)
+        posterior = Thinned(fit.model, fit.draws, step).posterior
         return cls(fit.model, Draws(posterior, design), sizes["chain"])
 
     def without(self, block: int, column: int) -> Measured:

@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from bayesglmm.common.names import find
 from bayesglmm.common.results import Layout, Result
 from bayesglmm.errors import DataError, OptionError, choose
-from bayesglmm.posterior.moments import summarise
+from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
-from bayesglmm.posterior.summaries import interval
 from bayesglmm.sensitivity.firth import firth
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.priors import Prior

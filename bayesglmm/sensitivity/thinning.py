@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-__all__ = ["AVERAGES", "DENSITY_AT_ZERO", "INTEGRALS", "Budget", "step_for_count", "step_within"]
+__all__ = ["AVERAGES", "DENSITY_AT_ZERO", "INTEGRALS", "MARGINAL_LIKELIHOOD", "Budget", "step_for_count", "step_within"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,9 @@ AVERAGES = Budget(1e7, 500)
 
 DENSITY_AT_ZERO = Budget(4e5, 200, 2000)
 """Likelihoods along one standard deviation."""
+
+MARGINAL_LIKELIHOOD = Budget(8e8, 200, 500)
+"""Likelihoods at the draws of a bridge and at as many points of a proposal: some ten seconds at the fewest draws."""
 
 _BEYOND = 4
 """By what factor the fewest draws may exceed the budget; beyond it the computation is left out."""

@@ -27,9 +27,8 @@ from bayesglmm.common.names import find
 from bayesglmm.common.results import Layout, Result
 from bayesglmm.errors import OptionError, choose
 from bayesglmm.posterior.draws import Draws
-from bayesglmm.posterior.moments import summarise
+from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
-from bayesglmm.posterior.summaries import interval
 from bayesglmm.sensitivity.marginal_likelihood import Evidence, Measured
 from bayesglmm.sensitivity.sd_density import conditional_density, density, ratio_at_zero
 from bayesglmm.sensitivity.thinning import DENSITY_AT_ZERO, step_for_count

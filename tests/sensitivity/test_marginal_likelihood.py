@@ -8,6 +8,7 @@ from scipy import special, stats
 
 import bayesglmm as bg
 from bayesglmm.sensitivity.marginal_likelihood import Evidence
+from bayesglmm.sensitivity.thinning import Budget
 
 
 def data() -> pd.DataFrame:
@@ -57,6 +58,6 @@ def test_what_cannot_be_integrated_out_or_takes_long_has_none(monkeypatch: pytes
     assert Evidence.of(many) is None
     plain = hand_made(bg.glmm("event ~ age + (1 | id)", seizure_like(), "bernoulli"), draws=100)
     assert Evidence.of(plain).draws.size == 400
-    monkeypatch.setattr("bayesglmm.sensitivity.marginal_likelihood._WORK", 1e4)
+    monkeypatch.setattr("bayesglmm.sensitivity.marginal_likelihood.MARGINAL_LIKELIHOOD", Budget(1e4, 200, 500))
     assert Evidence.of(plain) is None
     assert Evidence.of(plain, draws=200).draws.size == 200
