@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from bayesglmm.estimands.estimates import Estimates
     from bayesglmm.estimands.group_means import GroupMeans
     from bayesglmm.estimands.random_effects import RandomEffects
-    from bayesglmm.fitting import Fit, fit, load
+    from bayesglmm.fitted import Fit
+    from bayesglmm.fitting import fit, load
     from bayesglmm.sample.diagnostics import Check, Finding
     from bayesglmm.sample.settings import Sampler
     from bayesglmm.sensitivity.implied_priors import ImpliedPriors
@@ -76,7 +77,7 @@ _HOME = {
     "Estimates": "estimands.estimates",
     "Family": "specify.families",
     "Finding": "sample.diagnostics",
-    "Fit": "fitting",
+    "Fit": "fitted",
     "Formula": "specify.formula",
     "GroupMeans": "estimands.group_means",
     "ImpliedPriors": "sensitivity.implied_priors",

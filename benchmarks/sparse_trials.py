@@ -42,7 +42,7 @@ from scipy.special import expit
 from tables import table, write
 
 import bayesglmm as bg
-from bayesglmm.fitting import Fit
+from bayesglmm.fitted import Fit
 from bayesglmm.sample.diagnostics import LIMITS
 
 __all__ = ["Result", "Trial", "covered", "fitted", "population_risk", "report", "run", "simulate", "summarise"]

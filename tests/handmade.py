@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesglmm.fitting import Fit
+from bayesglmm.fitted import Fit
 from bayesglmm.specify.model import Model, glmm
 from bayesglmm.specify.variables import pair_names
 

@@ -6,9 +6,9 @@ Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), Bayesian Analysis 16, 667
 Betancourt (2016), arXiv:1604.00695 (E-BFMI).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from bayesglmm.common.tables import block
 from bayesglmm.common.text import plain
-from bayesglmm.errors import listing
+from bayesglmm.errors import OptionError, listing
+
+if TYPE_CHECKING:
+    from bayesglmm.plots import Picture
 
 __all__ = ["LIMITS", "Check", "Finding", "Kind", "check"]
 
@@ -109,8 +112,6 @@ class Finding:
 class Check:
     """The verdict on the sampling of a fit, and its findings.
 
-    Traces and ranks are drawn by `bayesglmm.plots.diagnostics(fit)`, which needs the draws.
-
     Parameters
     ----------
     findings
@@ -118,10 +119,13 @@ class Check:
         none.
     figures
         The figures behind the verdict: largest R-hat, smallest ESS, number of divergences; and the backend.
+    fit
+        The fit that was checked, which `plot` draws; None for draws alone.
     """
 
     findings: tuple[Finding, ...]
     figures: str
+    fit: Any = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -154,6 +158,20 @@ class Check:
         rows = [[getattr(finding, column) for column in columns] for finding in self.findings]
         index = pd.Index([finding.kind for finding in self.findings], dtype=object, name="kind")
         return pd.DataFrame(rows, index=index, columns=columns)
+
+    def plot(self) -> "Picture":
+        """Draw traces and ranks of the parameters, and the energy: see `bayesglmm.plots.diagnostics`.
+
+        Raises
+        ------
+        OptionError
+            For the check of draws alone, as `check(draws)` returns it.
+        """
+        from bayesglmm.plots.diagnostics import diagnostics
+
+        if self.fit is None:
+            raise OptionError("this is the check of draws without their model; draw that of a fit: fit.check().plot()")
+        return diagnostics(self.fit)
 
     def to_text(self) -> str:
         """Return the verdict, then a line a finding."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayesglmm.estimands.reference_values import Step
-    from bayesglmm.fitting import Fit
+    from bayesglmm.fitted import Fit
     from bayesglmm.sample.settings import Backend
     from bayesglmm.sensitivity.implied_priors import ImpliedPriors
 

@@ -13,7 +13,7 @@ from scipy import special, stats
 import bayesglmm as bg
 from bayesglmm.errors import BayesGLMMWarning, DataError, OptionError, ResponseError
 from bayesglmm.estimands.new_groups import condition
-from bayesglmm.fitting import Fit
+from bayesglmm.fitted import Fit
 from bayesglmm.posterior.draws import Draws
 
 HELD_OUT = 49

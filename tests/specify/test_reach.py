@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from bayesglmm.errors import DataError, OptionError
 from bayesglmm.estimands.reference_values import steps
-from bayesglmm.fitting import Fit
+from bayesglmm.fitted import Fit
 from bayesglmm.specify.design import Columns, Design
 from bayesglmm.specify.design.reach import reach
 from bayesglmm.specify.formula import parse

@@ -15,7 +15,8 @@ from numpy.testing import assert_array_equal
 
 import bayesglmm as bg
 from bayesglmm.errors import BayesGLMMWarning, DataError, OptionError, ResponseError
-from bayesglmm.fitting import Fit, load
+from bayesglmm.fitted import Fit
+from bayesglmm.fitting import load
 from bayesglmm.specify.design import Columns, Design
 from bayesglmm.specify.design.text import gaps, spoilt, twins
 from bayesglmm.specify.formula import parse

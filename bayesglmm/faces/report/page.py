@@ -23,7 +23,7 @@ from bayesglmm.faces.report.tables import (
     separation_table,
     settings_table,
 )
-from bayesglmm.fitting import Fit
+from bayesglmm.fitted import Fit
 from bayesglmm.plots.style import DPI
 from bayesglmm.sample.diagnostics import Check
 from bayesglmm.specify.describe import describe, size

@@ -17,7 +17,7 @@ from bayesglmm.errors import FigureError, OptionError, StorageError, choose
 from bayesglmm.estimands.reference_grid import setting
 from bayesglmm.estimands.request import FrameOption
 from bayesglmm.faces.report.page import write_report
-from bayesglmm.fitting import Fit
+from bayesglmm.fitted import Fit
 from bayesglmm.plots import Picture
 from bayesglmm.posterior.storage import check_folder
 from bayesglmm.specify.formula import render

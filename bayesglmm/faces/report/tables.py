@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bayesglmm.faces.report.markup import shown
-from bayesglmm.fitting import Fit
+from bayesglmm.fitted import Fit
 from bayesglmm.plots.rounding import decimals, rounded
 from bayesglmm.sample.diagnostics import LIMITS
 from bayesglmm.sensitivity.power_scaling import THRESHOLD, PriorSensitivity

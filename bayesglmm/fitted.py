@@ -1,0 +1,372 @@
+"""`Fit`: a model and its draws, with one short method for each computation.
+
+The methods of `Fit`, in order: tables of parameters; estimands of rows and averages; checks; sensitivity to the prior;
+fitting again; keeping and showing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+import xarray as xr
+
+from bayesglmm import old_names
+from bayesglmm.common.tables import block, html, plain_table
+from bayesglmm.errors import refuse_unknown
+from bayesglmm.estimands import (
+    coefficients,
+    comparisons,
+    conditional_effects,
+    group_means,
+    icc,
+    posterior_draws,
+    predictions,
+    random_effects,
+    slopes,
+)
+from bayesglmm.estimands.coefficients import Coefficients, Method
+from bayesglmm.estimands.comparisons import Comparison
+from bayesglmm.estimands.contrasts import ContrastOption
+from bayesglmm.estimands.estimates import Estimates
+from bayesglmm.estimands.frames import Frame
+from bayesglmm.estimands.group_coefficients import EffectScale, Quantity
+from bayesglmm.estimands.group_means import GroupMeans
+from bayesglmm.estimands.icc import IccScale
+from bayesglmm.estimands.random_effects import RandomEffects
+from bayesglmm.estimands.request import FrameOption, Scale
+from bayesglmm.marginalize import group_likelihood
+from bayesglmm.posterior import storage, summaries
+from bayesglmm.posterior.heading import heading
+from bayesglmm.sample import diagnostics
+from bayesglmm.sample.diagnostics import Check
+from bayesglmm.sample.settings import Sampler
+from bayesglmm.sensitivity import power_scaling, prior_ladder, separation, zero_sd
+from bayesglmm.sensitivity.power_scaling import PriorSensitivity
+from bayesglmm.sensitivity.prior_ladder import PriorLadder, Widened
+from bayesglmm.sensitivity.separation import Separation
+from bayesglmm.sensitivity.zero_sd import ZeroSd
+from bayesglmm.specify.families import Family
+from bayesglmm.specify.families.links import Link
+from bayesglmm.specify.formula import Formula
+from bayesglmm.specify.model import Model
+
+__all__ = ["Fit"]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted model: the model and the draws of its posterior. Everything else is a function of the two.
+
+    Parameters
+    ----------
+    model
+        What was fitted.
+    draws
+        An ArviZ-schema DataTree: `posterior` (`beta`, `b_<g>`, `sd_<g>`, `corr_<g>`, family parameters),
+        `sample_stats`, `observed_data`, `constant_data`.
+    """
+
+    model: Model
+    draws: xr.DataTree
+
+    @property
+    def posterior(self) -> xr.Dataset:
+        """The draws of the parameters, dims `chain`, `draw` and those of each parameter."""
+        return self.draws["posterior"].to_dataset()
+
+    # Tables of parameters
+
+    def summary(self, *, ci_prob: float = 0.95) -> pd.DataFrame:
+        """Summarise the parameters: see `bayesglmm.posterior.summaries.summary`."""
+        return summaries.summary(self.model, self.draws, ci_prob=ci_prob)
+
+    def varcorr(self, *, ci_prob: float = 0.95) -> pd.DataFrame:
+        """Summarise the random-effects covariance: see `bayesglmm.posterior.summaries.varcorr`."""
+        return summaries.varcorr(self.model, self.draws, ci_prob=ci_prob)
+
+    def coefficients(
+        self, *, exponentiate: bool = False, ci_prob: float = 0.95, method: Method = "exact"
+    ) -> Coefficients:
+        """Return conditional and marginal coefficients: see `bayesglmm.estimands.coefficients`."""
+        return coefficients.coefficients(self, exponentiate=exponentiate, ci_prob=ci_prob, method=method)
+
+    def icc(self, new_data: Any = None, *, scale: IccScale = "latent", ci_prob: float = 0.95) -> pd.DataFrame:
+        """Tabulate the share of the variance that lies between groups: see `bayesglmm.estimands.icc`."""
+        return icc.icc(self, new_data, scale=scale, ci_prob=ci_prob)
+
+    def random_effects(
+        self,
+        factor: str | None = None,
+        *,
+        quantity: Quantity = "effects",
+        scale: EffectScale = "link",
+        ci_prob: float = 0.95,
+    ) -> RandomEffects:
+        """Return the effects or coefficients of groups: see `bayesglmm.estimands.random_effects`."""
+        return random_effects.random_effects(self, factor, quantity=quantity, scale=scale, ci_prob=ci_prob)
+
+    def group_means(self, factor: str | None = None, *, ci_prob: float = 0.95) -> GroupMeans:
+        """Return the mean response of each group over its own rows: see `bayesglmm.estimands.group_means`."""
+        return group_means.group_means(self, factor, ci_prob=ci_prob)
+
+    # Estimands
+
+    def linpred(
+        self,
+        new_data: Any = None,
+        *,
+        frame: Frame | Mapping[str, Frame] = "population",
+        new_outcomes: Any = None,
+        seed: int | None = None,
+    ) -> xr.DataArray:
+        """Return draws of the linear predictor of rows: see `bayesglmm.estimands.posterior_draws.linpred`."""
+        return posterior_draws.linpred(
+            self.model, self.posterior, new_data, frame=frame, new_outcomes=new_outcomes, seed=seed
+        )
+
+    def epred(
+        self,
+        new_data: Any = None,
+        *,
+        frame: Frame | Mapping[str, Frame] = "population",
+        new_outcomes: Any = None,
+        seed: int | None = None,
+    ) -> xr.DataArray:
+        """Return draws of the mean E(Y) of rows: see `bayesglmm.estimands.posterior_draws.epred`."""
+        return posterior_draws.epred(
+            self.model, self.posterior, new_data, frame=frame, new_outcomes=new_outcomes, seed=seed
+        )
+
+    def outcomes(
+        self,
+        new_data: Any = None,
+        *,
+        frame: Frame | Mapping[str, Frame] = "population",
+        new_outcomes: Any = None,
+        seed: int | None = None,
+    ) -> xr.DataArray:
+        """Return draws of new outcomes Y of rows: see `bayesglmm.estimands.posterior_draws.outcomes`."""
+        return posterior_draws.outcomes(
+            self.model, self.posterior, new_data, frame=frame, new_outcomes=new_outcomes, seed=seed
+        )
+
+    def predictions(
+        self,
+        new_data: Any = None,
+        *,
+        by: str | Sequence[str] | None = None,
+        frame: FrameOption = "population",
+        at: Mapping[str, Any] | None = None,
+        scale: Scale = "response",
+        ci_prob: float = 0.95,
+        seed: int | None = None,
+    ) -> Estimates:
+        """Predict means of rows, or averages over rows by group: see `bayesglmm.estimands.predictions`."""
+        return predictions.predictions(
+            self, new_data, by=by, frame=frame, at=at, scale=scale, ci_prob=ci_prob, seed=seed
+        )
+
+    def comparisons(
+        self,
+        variables: str | Sequence[str] | Mapping[str, Any],
+        *,
+        comparison: Comparison = "difference",
+        contrasts: ContrastOption = "reference",
+        by: str | Sequence[str] | None = None,
+        frame: FrameOption = "population",
+        new_data: Any = None,
+        at: Mapping[str, Any] | None = None,
+        scale: Scale = "response",
+        ci_prob: float = 0.95,
+        seed: int | None = None,
+    ) -> Estimates:
+        """Compare averages between values of a predictor: see `bayesglmm.estimands.comparisons`."""
+        return comparisons.comparisons(
+            self,
+            variables,
+            comparison=comparison,
+            contrasts=contrasts,
+            by=by,
+            frame=frame,
+            new_data=new_data,
+            at=at,
+            scale=scale,
+            ci_prob=ci_prob,
+            seed=seed,
+        )
+
+    def slopes(
+        self,
+        variables: str | Sequence[str],
+        *,
+        by: str | Sequence[str] | None = None,
+        frame: FrameOption = "population",
+        new_data: Any = None,
+        at: Mapping[str, Any] | None = None,
+        scale: Scale = "response",
+        ci_prob: float = 0.95,
+        seed: int | None = None,
+    ) -> Estimates:
+        """Average derivatives with respect to a numeric predictor: see `bayesglmm.estimands.slopes`."""
+        return slopes.slopes(
+            self, variables, by=by, frame=frame, new_data=new_data, at=at, scale=scale, ci_prob=ci_prob, seed=seed
+        )
+
+    def conditional_effects(
+        self,
+        focal: str,
+        *,
+        by: str | Sequence[str] | None = None,
+        frame: FrameOption = "population",
+        at: Mapping[str, Any] | None = None,
+        scale: Scale = "response",
+        ci_prob: float = 0.95,
+        seed: int | None = None,
+    ) -> Estimates:
+        """Follow the mean over a predictor, the others held: see `bayesglmm.estimands.conditional_effects`."""
+        return conditional_effects.conditional_effects(
+            self, focal, by=by, frame=frame, at=at, scale=scale, ci_prob=ci_prob, seed=seed
+        )
+
+    # Checks
+
+    def check(self) -> Check:
+        """Return what the sampler's diagnostics say, with advice: see `bayesglmm.sample.diagnostics.check`."""
+        return self._check
+
+    @cached_property
+    def _check(self) -> Check:
+        check, finding = diagnostics.check(self.draws), separation.finding(self)
+        findings = check.findings if finding is None else (*check.findings, finding)
+        return replace(check, findings=findings, fit=self)
+
+    def separation(self) -> Separation | None:
+        """Return whether the likelihood has a maximum: see `bayesglmm.check_separation`; None where it always has."""
+        return self._separation
+
+    @cached_property
+    def _separation(self) -> Separation | None:
+        return separation.of_fit(self)
+
+    def group_log_likelihood(self, factor: str | None = None, *, thin: int = 1) -> xr.DataArray:
+        """Integrate random effects out of groups' likelihoods: see `bayesglmm.marginalize.group_likelihood`."""
+        return group_likelihood.group_log_likelihood(self, factor, thin=thin)
+
+    # Sensitivity to the prior
+
+    def prior_sensitivity(
+        self,
+        *,
+        quantities: Mapping[str, xr.DataArray] | None = None,
+        log_likelihood: xr.DataArray | None = None,
+        max_draws: int | None = None,
+    ) -> PriorSensitivity:
+        """Say what rests on the data and what on the prior: see `bayesglmm.sensitivity.power_scaling`."""
+        return power_scaling.prior_sensitivity(
+            self, quantities=quantities, log_likelihood=log_likelihood, max_draws=max_draws
+        )
+
+    def prior_ladder(
+        self,
+        scales: Sequence[float] = (1, 2.5, 5, 10),
+        *,
+        parameters: Widened = "slopes",
+        ci_prob: float = 0.95,
+    ) -> "PriorLadder[Fit]":
+        """Fit again under wider and wider priors: see `bayesglmm.sensitivity.prior_ladder`."""
+        return prior_ladder.prior_ladder(self, scales, parameters=parameters, ci_prob=ci_prob)
+
+    def zero_sd(self, *, epsilon: float | None = None, max_draws: int | None = None, ci_prob: float = 0.95) -> ZeroSd:
+        """Return P(sd < epsilon) and the Bayes factor of sd = 0 for each sd: see `bayesglmm.sensitivity.zero_sd`."""
+        return zero_sd.zero_sd(self, epsilon=epsilon, max_draws=max_draws, ci_prob=ci_prob)
+
+    # Fitting again
+
+    def update(
+        self,
+        formula: str | Formula | None = None,
+        data: Any = None,
+        family: str | Family | None = None,
+        *,
+        link: str | Link | None = None,
+        priors: Any = None,
+        missing: Literal["error", "drop"] | None = None,
+        reference: Mapping[str, Any] | None = None,
+        progress: bool = True,
+        **settings: Any,
+    ) -> "Fit":
+        """Fit again with something changed; what is left out stays, the seed and the settings included.
+
+        Parameters
+        ----------
+        formula, data, family, link, priors, missing, reference
+            As in `bayesglmm.Model.update`: `"~ . + age"` adds a term to the formula.
+        progress
+            Whether to show a progress bar.
+        settings
+            Settings of `bayesglmm.Sampler` to change.
+
+        Raises
+        ------
+        BayesGLMMError
+            As `bayesglmm.Model.update`, and for an unknown setting.
+        """
+        sampler = self._settings(settings)
+        model = self.model.update(
+            formula, data=data, family=family, link=link, priors=priors, missing=missing, reference=reference
+        )
+        return model.fit(progress=progress, **asdict(sampler))
+
+    def _settings(self, changed: Mapping[str, Any]) -> Sampler:
+        """Return the settings of this fit with some changed."""
+        refuse_unknown("update", [name for name in changed if name not in Sampler.options()], Sampler.options())
+        attrs = self.draws.attrs
+        before = {name: attrs[name] for name in Sampler.options() if name in attrs}
+        before |= {name: attrs[f"asked_{name}"] for name in ("draws", "chains") if f"asked_{name}" in attrs}
+        before |= {name: bool(attrs.get(name)) for name in ("prior_only", "partial")}
+        before |= {"mend": bool(attrs.get("mend", 1)), "backend": attrs.get("asked_backend", "auto")}
+        return Sampler(**{**before, **changed})
+
+    # Keeping and showing
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the fit into a folder, which `bayesglmm.load` reads: see `bayesglmm.posterior.storage.write`."""
+        return storage.write(self.model, self.draws, folder)
+
+    def __str__(self) -> str:
+        """Return the verdict on the sampling, what was fitted, and the table of parameters."""
+        table = plain_table(self.summary()).to_string(formatters=_FORMATS)
+        return "\n".join([self.check().verdict, *self._heading(), "", table])
+
+    def __repr__(self) -> str:
+        """Return the same as `str()`: this is what a notebook or a prompt shows."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f"<p>{escape(line)}</p>" for line in self._heading())
+        return block(f"{self.check()._repr_html_()}{lines}{html(self.summary(), formatters=_FORMATS)}")
+
+    def _heading(self) -> list[str]:
+        return heading(self.model, self.draws, self.check().findings)
+
+    if not TYPE_CHECKING:  # a type checker shall still refuse names that do not exist
+
+        def __getattr__(self, name: str) -> Any:
+            """Forward the method names of before 1.0, with a warning: see `bayesglmm.old_names`."""
+            return old_names.forwarded(self, name)
+
+
+def _significant(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+_FORMATS: Any = {
+    **dict.fromkeys(("mean", "median", "sd", "lower", "upper"), _significant),
+    "ess_bulk": "{:,.0f}".format,
+    "ess_tail": "{:,.0f}".format,
+    "r_hat": "{:.3f}".format,
+}
