@@ -69,3 +69,9 @@ def test_old_names_are_not_listed_and_other_names_do_not_exist(fit: Any) -> None
         fit.predictt  # noqa: B018
     assert not hasattr(fit, "_repr_latex_")
     np.testing.assert_array_equal(copy.copy(fit).posterior["beta"], fit.posterior["beta"])
+
+
+def test_the_new_names_are_methods_and_the_old_ones_are_not() -> None:
+    new = ("epred", "group_means", "linpred", "outcomes", "random_effects", "varcorr", "zero_sd")
+    assert [name for name in new if not hasattr(Fit, name)] == []
+    assert [name for name in OLD_NAMES if hasattr(Fit, name)] == []

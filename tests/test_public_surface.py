@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+import pytest
+
 import bayesglmm as bg
 
 FILE = Path(__file__).with_name("public_surface.txt")
@@ -88,7 +90,8 @@ def lines() -> Iterator[str]:
     for name in bg.__all__:
         module = getattr(bg, name)
         if isinstance(module, ModuleType):
-            for export in module.__all__:
+            names = dir(module) if "__dir__" in vars(module) else module.__all__
+            for export in names:
                 value = getattr(module, export)
                 is_function = isinstance(value, FunctionType) or dataclasses.is_dataclass(value)
                 yield f"bg.{name}.{export}{signature_of(value) if is_function and is_ours(value) else ''}"
@@ -146,3 +149,30 @@ def test_the_functions_that_make_a_fit_take_the_same_arguments() -> None:
 
 if __name__ == "__main__":
     FILE.write_text("\n".join(lines()) + "\n", encoding="utf-8")
+
+
+RESULTS = (
+    bg.Check,
+    bg.Coefficients,
+    bg.Estimates,
+    bg.GroupMeans,
+    bg.ImpliedPriors,
+    bg.PriorLadder,
+    bg.PriorSensitivity,
+    bg.RandomEffects,
+    bg.Separation,
+    bg.ZeroSd,
+)
+
+
+@pytest.mark.parametrize("cls", RESULTS, ids=lambda cls: cls.__name__)
+def test_results_have_a_table_a_picture_and_text(cls: type) -> None:
+    fields = {field.name for field in dataclasses.fields(cls)}
+    table = getattr(cls, "table", None)
+    assert "table" in fields or isinstance(table, property | cached_property)
+    assert all(callable(getattr(cls, name)) for name in ("plot", "to_text", "_repr_html_"))
+
+
+def test_whatever_draws_itself_is_a_result() -> None:
+    drawn = {name for name in bg.__all__ if isinstance(getattr(bg, name), type) and hasattr(getattr(bg, name), "plot")}
+    assert drawn == {cls.__name__ for cls in RESULTS}
