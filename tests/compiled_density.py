@@ -76,7 +76,7 @@ def in_coordinates(model: Model, name: str) -> Coordinates:
     """Coordinates of a model: plain, whitened, joint, or joint with every sd signed."""
     if name == "plain":
         return Coordinates.plain(model)
-    found = find_coordinates(model, {}, together=name != "whitened")
+    found = find_coordinates(model, {}, joint=name != "whitened")
     assert isinstance(found, Coordinates)
     assert (found.joint is None) == (name == "whitened")
     if name != "signed":

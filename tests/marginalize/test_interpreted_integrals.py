@@ -33,7 +33,8 @@ def some_groups(name: str, link: str, q: int, rows: int = 2) -> Groups:
     z = np.column_stack([np.ones(n), rng.normal(size=(n, 3))])[:, :q]
     root = 0.4 * rng.normal(size=(1, q, q))
     parameters = {parameter.name: np.full((1, 1), 1.7) for parameter in family.parameters}
-    eta = (3.0 if link in ("inverse", "inverse_squared", "sqrt") else 0.3) + 0.2 * rng.normal(size=(1, n))
+    away = {"sqrt": 3.0, "inverse": 8.0, "inverse_squared": 8.0}  # from η = 0, where these links end
+    eta = away.get(link, 0.3) + 0.2 * rng.normal(size=(1, n))
     index = np.repeat(np.arange(2), rows)
     return Groups(family, y, trials, z, index, eta, root @ root.swapaxes(1, 2), parameters)
 

@@ -342,6 +342,6 @@ def test_counts_beyond_32_bits(family):
     fit = bg.fit(formula, data, family, seed=1, draws=200, tune=200, chains=2, progress=False)
     assert fit.draws["observed_data"]["y"].values.max() == y.max() > 2**31
     assert fit.posterior["beta"].values[..., 1].mean() == pytest.approx(0.1, abs=0.05)
-    drawn = fit.predict(kind="outcome", seed=1).values
+    drawn = fit.outcomes(seed=1).values
     assert (drawn == np.floor(drawn)).all()
     assert drawn.mean() == pytest.approx(y.mean(), rel=0.05)
