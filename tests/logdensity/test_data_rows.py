@@ -13,6 +13,7 @@ from bayesglmm.logdensity import data_rows as module
 from bayesglmm.logdensity.data_rows import Rows
 from bayesglmm.specify.families import FAMILIES
 from bayesglmm.specify.families.gaussian import GAUSSIAN
+from bayesglmm.specify.families.links import get_link
 from bayesglmm.specify.model import Model, glmm
 
 type Array = np.ndarray[Any, Any]
@@ -31,7 +32,7 @@ MERGING = [
     (name, link)
     for name in ("bernoulli", "binomial", "poisson", "gaussian")
     for link in FAMILIES[name].links
-    if link != "sqrt"
+    if (under := FAMILIES[name].merge.under) is None or under(get_link(link))
 ]
 
 
