@@ -59,7 +59,7 @@ def unpack_priors(packed: Any, design: Design, family: Family) -> Priors:
     slopes = len(design.coef) - design.has_intercept
     return Priors(
         preset=choose("preset", entries.get("preset"), PRESETS),
-        specified=_given(entries.get("given")),
+        specified=_specified(entries.get("given")),
         intercept=None if intercept is None else _unpack("priors.intercept", intercept, "real"),
         centred=flag("priors.centred", entries.get("centred")),
         slopes=_several("priors.slopes", entries.get("slopes"), slopes, "real"),
@@ -109,7 +109,7 @@ def _single(
     return {name: _unpack(f"priors.{what}.{name}", names[what][name], domain) for name in wanted[what]}
 
 
-def _given(packed: Any) -> dict[tuple[str, ...], Prior]:
+def _specified(packed: Any) -> dict[tuple[str, ...], Prior]:
     if not isinstance(packed, list) or not all(isinstance(entry, list) and len(entry) == 2 for entry in packed):
         raise wrong("priors.given", "a list of pairs", packed)
     return {texts("priors.given", path): parse_prior(text("priors.given", prior)) for path, prior in packed}
