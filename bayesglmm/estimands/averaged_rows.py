@@ -87,7 +87,7 @@ def read_rows(
     Parameters
     ----------
     request
-        The model and the frames, on which it depends which columns are needed.
+        The model, and the frames, which decide which columns are needed.
     new_data
         A table; None for the data of the model.
     by
