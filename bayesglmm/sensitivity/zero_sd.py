@@ -161,8 +161,9 @@ def zero_sd(
             conditional = conditional_density(likelihood, thinned, number, j, prior)
             ratio, source = ratio_at_zero(conditional, chains), _DENSITY
             if not ratio.error <= _ACCURATE and evidence is not None:
-                other = evidence.without(number, j)
-                ratio, source = (ratio, source) if ratio.error <= other.error else (other, _EVIDENCE)
+                by_evidence = evidence.without(number, j)
+                if not ratio.error <= by_evidence.error:
+                    ratio, source = by_evidence, _EVIDENCE
             near_zero = _near_zero(sds[:, j], negligible, prior, ratio, source, chains)
             parts.append(summarise(sds[:, [j]], ci_prob).assign(**near_zero).set_axis([name], axis=0))
             densities[name] = density(sds[:, j], prior, conditional)
