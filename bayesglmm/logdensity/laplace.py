@@ -198,9 +198,9 @@ class _Search:
         """
         g = self.density.shape.globals
         slopes = self._slopes(place.x, place.along, place.steps)
-        rest = np.array([self.density.solve(place.arrow, slope) for slope in slopes]).reshape(slopes.shape)
-        rest[:, :g] = 0.0
-        hessian = slopes @ place.along.T - rest @ slopes.T  # the second corrects for effects off their mode
+        effect_steps = np.array([self.density.solve(place.arrow, slope) for slope in slopes]).reshape(slopes.shape)
+        effect_steps[:, :g] = 0.0
+        hessian = slopes @ place.along.T - effect_steps @ slopes.T  # the second corrects for effects off their mode
         if not np.isfinite(hessian).all():
             hessian = np.diag(np.nan_to_num(np.diag(hessian), nan=1.0, posinf=1.0, neginf=1.0))
         return clip_eigenvalues((hessian + hessian.T) / 2, _LEAST_CURVATURE)

@@ -45,12 +45,12 @@ def unpack_priors(packed: Any, design: Design, family: Family) -> Priors:
     """
     entries = table("priors", packed)
     names = {name: table(f"priors.{name}", entries.get(name)) for name in ("sd", "correlation", "parameters")}
-    wanted = {
+    expected_names = {
         "sd": [block.name for block in design.blocks],
         "correlation": [block.name for block in design.blocks if block.correlated],
         "parameters": [parameter.name for parameter in family.parameters],
     }
-    for cls, expected in wanted.items():
+    for cls, expected in expected_names.items():
         if sorted(names[cls]) != sorted(expected):
             raise wrong(f"priors.{cls}", f"for {', '.join(expected) or 'nothing'}", list(names[cls]))
     intercept = entries.get("intercept")
@@ -64,8 +64,8 @@ def unpack_priors(packed: Any, design: Design, family: Family) -> Priors:
         centred=flag("priors.centred", entries.get("centred")),
         slopes=_several("priors.slopes", entries.get("slopes"), slopes, "real"),
         sd={b.name: _several(f"priors.sd.{b.name}", names["sd"][b.name], b.size, "positive") for b in design.blocks},
-        correlation=_single("correlation", names, wanted, "correlation"),
-        parameters=_single("parameters", names, wanted, "positive"),
+        correlation=_single("correlation", names, expected_names, "correlation"),
+        parameters=_single("parameters", names, expected_names, "positive"),
     )
 
 
@@ -76,10 +76,10 @@ def _pack(assigned: Assigned) -> list[str]:
 def _text(prior: Prior) -> str:
     written = str(prior)
     try:
-        same = parse_prior(written) == prior
+        reads_back = parse_prior(written) == prior
     except PriorError:  # the name of a user's function, which cannot be parsed
-        same = False
-    if not same or not type(getattr(prior, "inner", prior)).__module__.startswith("bayesglmm."):
+        reads_back = False
+    if not reads_back or not type(getattr(prior, "inner", prior)).__module__.startswith("bayesglmm."):
         raise StorageError(
             f"the prior {written} is not one of the package's and cannot be stored as text; keep the draws, fit.draws, "
             "or give the prior by one of the package's distributions"
