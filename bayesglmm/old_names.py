@@ -1,4 +1,4 @@
-"""Old method names of `Fit`: each warns, names the new call and forwards to it; they go with the next release."""
+"""Old method names of `Fit`: each warns with the new call and forwards to it; they are removed in the next release."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -59,5 +59,5 @@ def forwarded(fit: Any, name: str) -> Callable[..., Any]:
 
 def _warn(old: str, new: str) -> None:
     warnings.warn(
-        f"fit.{old} is now fit.{new}; the old name goes with the next release", BayesGLMMWarning, stacklevel=4
+        f"fit.{old} is now fit.{new}; the old name is removed in the next release", BayesGLMMWarning, stacklevel=4
     )

@@ -76,8 +76,8 @@ def find(name: str, known: Iterable[str]) -> str | None:
     if name in names:
         return name
     key = _key(name)
-    same = [candidate for candidate in names if key in (_key(candidate), _key(_text(candidate)))]
-    return same[0] if len(same) == 1 else None
+    matching = [candidate for candidate in names if key in (_key(candidate), _key(_text(candidate)))]
+    return matching[0] if len(matching) == 1 else None
 
 
 def _key(name: str) -> tuple[str, ...]:

@@ -39,10 +39,10 @@ _C_TYPES = {"int64": ctypes.c_int64, "uint64": ctypes.c_uint64, "float64": ctype
 
 _lock = RLock()
 _addresses: dict[tuple[str, str], tuple[int, Any]] = {}
-"""By signature and digest: the address of a function compiled or loaded, and what the digest names by identity."""
+"""By signature and digest: the address of the function, and the objects that the digest identifies by id."""
 
 _refused: dict[tuple[str, str], tuple[str, Any]] = {}
-"""By signature and digest: why a function could not be compiled, and what the digest names by identity."""
+"""By signature and digest: why a function could not be compiled, and the objects that the digest identifies by id."""
 
 _changed: list[str] = []
 """The error of numba's private interface in this process; empty while it works."""
@@ -179,7 +179,7 @@ def public(function: Callable[..., Any], signature: Any) -> int:
 
 
 _kept: list[Any] = []
-"""What numba frees the code of `public` with, kept to the end of the process."""
+"""The objects that own the code of `public`, which numba frees with them; kept to the end of the process."""
 
 
 def first_line(error: BaseException) -> str:

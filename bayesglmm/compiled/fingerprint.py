@@ -1,4 +1,4 @@
-"""`fingerprint(function)`: a digest of what a function computes, and whose code that is.
+"""`fingerprint(function)`: a digest of what a function computes, and whether all of it is the package's.
 
 Functions of one digest compile to the same code. It is taken over bytecode, constants, defaults, closures and every
 global that is read, and recursively over the functions that are called; the function's name, line numbers and comments
@@ -37,7 +37,7 @@ class Fingerprint:
     modules
         The modules of the package that define it and the functions it calls.
     ours
-        Whether these are all the package's own functions, and their values plain ones.
+        Whether all functions are the package's own, and all values numbers, texts, arrays or types.
     held
         Objects that the digest identifies by their id, which have to live as long as the digest is compared.
     jitted

@@ -98,7 +98,7 @@ def warn_uncompiled(error: InterfaceError, sampler: str = "nutpie") -> None:
 
 
 def _compiled(signature: Any, function: Any, written: Any, what: str, refusal: type[BayesGLMMError]) -> Compiled:
-    """Compile or load a function; one of the user's own that does not compile is refused by the name it was written."""
+    """Compile or load a function; a user's function that numba does not compile is refused."""
     name = f"{getattr(written, '__module__', '')}.{getattr(written, '__qualname__', type(written).__qualname__)}"
     result = compiled(signature, name, frozenset({__name__}))(function)
     try:

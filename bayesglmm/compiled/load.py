@@ -1,4 +1,4 @@
-"""`load(built)`: machine code into memory, by LLVM alone; numba takes longer to import than this takes."""
+"""`load(built)`: machine code into memory, by LLVM alone, which takes less time than importing numba."""
 
 import platform
 import sys

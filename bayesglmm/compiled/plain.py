@@ -1,8 +1,8 @@
 """Kernels without C functions: the same Python, compiled by `numba.njit` alone, in the process.
 
-Where numba cannot make C functions of the package's code, the likelihood and the integrals over random effects need
-links and families all the same. Here they are functions that Python calls, with addresses as whole numbers, as the C
-functions take them; and what would call a C function by its address is compiled anew with the function itself.
+They are used where numba cannot make C functions of the package's code. Links and families are then functions that
+Python calls with addresses as whole numbers, as it calls the C functions; a kernel that would call a link or a family
+by its address is compiled again with a direct call (`without_addresses`).
 """
 
 import ctypes
@@ -89,7 +89,7 @@ def _family(rows):
 
     @_compiled
     def call(n, y, trials, work, parameters, d_parameters):
-        few, d_few = floats(parameters, CHUNK), floats(d_parameters, CHUNK)  # of which as many are read as there are
+        few, d_few = floats(parameters, CHUNK), floats(d_parameters, CHUNK)  # only the first r are read
         return kernel(n, floats(y, n), floats(trials, n), floats(work, WORK * CHUNK), few, d_few)
 
     return call

@@ -1,8 +1,8 @@
 """`Table`: an array of int64 through which a compiled function receives its sizes, its data and its workspace.
 
 A table is an enumeration. The number of a member is the place of its entry in the array; the member itself says what
-the entry means, and which shape and type an array has whose address it holds. `fill` writes such an array, checks what
-is put in against that, and deals out the workspace of a call.
+the entry means, and which shape and type an array has whose address it holds. `Filled.of` writes such an array,
+checks the values against these shapes and types, and assigns places in the workspace of a call.
 """
 
 import math

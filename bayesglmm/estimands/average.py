@@ -35,7 +35,7 @@ class FramedDesign:
 
     @property
     def key(self) -> Array:
-        """All in which rows may differ, (n, …): x, offset, z and the group."""
+        """The columns in which rows may differ, (n, …): x, offset, z and the group."""
         parts = [self.design.x, self.design.offset[:, None]]
         for _, z, group in self.random.at_b:
             parts += [z, group[:, None].astype(float)]
@@ -66,7 +66,7 @@ def framed(
         Whether in the frame `"new_group"` all rows lie in one new group, so that their average has the spread of one
         group, and not one for each label as in `bayesglmm.estimands.posterior_draws`.
     groups_of
-        The same rows in the same frame, whose groups these rows stay in, whatever their columns; None to read them.
+        A design of the same rows in the same frame, whose groups are used; None to read the groups from the columns.
 
     Raises
     ------

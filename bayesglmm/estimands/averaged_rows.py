@@ -60,8 +60,8 @@ class AveragedRows:
         OptionError
             For a column with one of the `reserved` names, which the table uses itself.
         """
-        several = {name: [point[name]] * len(self.labels) for name, values in at.items() if len(values) > 1}
-        table = pd.concat([self.labels, pd.DataFrame(several, index=self.labels.index)], axis=1)
+        varying = {name: [point[name]] * len(self.labels) for name, values in at.items() if len(values) > 1}
+        table = pd.concat([self.labels, pd.DataFrame(varying, index=self.labels.index)], axis=1)
         for name in reserved:
             if name in table:
                 raise OptionError(f"the table has a column {name!r} of its own; rename that of the data before the fit")
@@ -87,7 +87,7 @@ def read_rows(
     Parameters
     ----------
     request
-        The model and the frames, on which it depends which columns are needed.
+        The model, and the frames, which decide which columns are needed.
     new_data
         A table; None for the data of the model.
     by

@@ -1,4 +1,4 @@
-"""`coefficients`: conditional on b = 0, and marginal, of the linear predictor nearest to the population's mean.
+"""`coefficients`: conditional on b = 0, and marginal: of the linear predictor nearest to g(population mean).
 
 The marginal coefficients are a weighted least-squares projection over the observed rows, in each draw:
 β_m = (XᵀWX)⁻¹ XᵀW (g(E(Y | X)) − offset).

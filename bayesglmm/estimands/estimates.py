@@ -208,11 +208,11 @@ def estimates(
     """
     names = [frame.name for frame in request.frames]
     tables, values = [], []
-    for labels, each in parts:
+    for labels, draws_by_frame in parts:
         _check_labels(labels)
         table = labels.loc[labels.index.repeat(len(names))].reset_index(drop=True)
         tables.append(table.assign(frame=names * len(labels)))
-        values.append(np.stack(each, axis=2).reshape(len(each[0]), -1))
+        values.append(np.stack(draws_by_frame, axis=2).reshape(len(draws_by_frame[0]), -1))
     table, flat = pd.concat(tables, ignore_index=True), np.concatenate(values, axis=1)
     clause = request.frames_clause(unit, changed)
     sentence = f"{estimand} {clause[0].upper()}{clause[1:]}."

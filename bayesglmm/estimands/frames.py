@@ -84,7 +84,7 @@ def frames_by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str,
     ------
     OptionError
         For an unknown frame, an unknown factor, blocks that are left without a frame, or observed levels
-        inside levels that are not.
+        nested in levels that are new or averaged over.
     """
     frames = _by_block(design, frame)
     _check_nested(design, frames)
@@ -94,8 +94,8 @@ def frames_by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str,
 def _by_block(design: Design, frame: str | Mapping[str, str]) -> dict[str, Frame]:
     """Return the frame of each block, its factors spelled as in the model."""
     if not isinstance(frame, Mapping):
-        same = _frame("frame", frame)
-        return {block.name: same for block in design.blocks}
+        one_frame = _frame("frame", frame)
+        return {block.name: one_frame for block in design.blocks}
     factors_and_blocks = dict.fromkeys(name for block in design.blocks for name in (block.factor, block.name))
     by_name: dict[str, Frame] = {}
     for name, text in frame.items():

@@ -51,11 +51,11 @@ def fixed_part(draws: Draws, blocks: tuple[BlockDesign, ...]) -> Array:
     parts = []
     for block in blocks:
         for j, name in enumerate(block.columns):
-            same = find(name, design.coef)
-            if same is not None and np.allclose(
-                design.x[:, design.coef.index(same)], block.z[:, j], rtol=1e-12, atol=0
+            coefficient = find(name, design.coef)
+            if coefficient is not None and np.allclose(
+                design.x[:, design.coef.index(coefficient)], block.z[:, j], rtol=1e-12, atol=0
             ):
-                parts.append(beta[:, design.coef.index(same)])
+                parts.append(beta[:, design.coef.index(coefficient)])
                 continue
             if _spanned(design, block.z[:, j]):
                 raise OptionError(
@@ -92,12 +92,12 @@ def meanings(family: Family, columns: list[str], quantity: Quantity, scale: Effe
     link, ratio = family.link, family.ratio
     texts = []
     for column in columns:
-        level = quantity == "coefficients" and column == "Intercept"
+        is_group_mean = quantity == "coefficients" and column == "Intercept"
         if scale == "link" or link.additive:
             texts.append(f"group's own coefficient{_AT_ZERO}" if quantity == "coefficients" else "deviation from b = 0")
-        elif level and link.increasing:
+        elif is_group_mean and link.increasing:
             texts.append("group's mean where all predictors and offsets are 0")
-        elif level or ratio is None:
+        elif is_group_mean or ratio is None:
             raise OptionError(
                 f"'{column}' has no meaning of its own on the response scale under the {link.name} link; use "
                 "scale='link', or epred(frame='group')"

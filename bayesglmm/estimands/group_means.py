@@ -127,8 +127,8 @@ def _averaged(fit: Fitted, average: sparse.csr_array, frame: Frame) -> Array:
     design = fit.model.design
     draws = Draws(fit.posterior, design)
     beta, random = draws.beta, resolve(draws, design, frames_by_block(design, frame), np.random.default_rng(0))
-    known = [np.column_stack([z, index]) for _, z, index in random.at_b]
-    columns = np.column_stack([design.x, design.offset, *known, *(z for _, z in random.over_b)])
+    at_b = [np.column_stack([z, index]) for _, z, index in random.at_b]
+    columns = np.column_stack([design.x, design.offset, *at_b, *(z for _, z in random.over_b)])
     _, first, distinct = np.unique(columns, axis=0, return_index=True, return_inverse=True)
     membership = (np.ones(design.n), (distinct.reshape(-1), np.arange(design.n)))
     weights = sparse.csr_array(membership, shape=(len(first), design.n)) @ average

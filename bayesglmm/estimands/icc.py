@@ -154,7 +154,7 @@ def _response(
         )
     coefficients = _quadratic(family, draws.parameters(family))
     between = {name: np.zeros(draws.size) for name in factors}
-    everything, within = np.zeros(draws.size), np.zeros(draws.size)
+    between_all, within = np.zeros(draws.size), np.zeros(draws.size)
     rows, weights = weighted
     for part in chunks(draws.size, len(rows)):
         i, weight = rows[part], weights[part]
@@ -162,14 +162,18 @@ def _response(
         by_factor = _variances(draws, design, i)
         v = np.sum(list(by_factor.values()), axis=0)
         mean = mean_over_b(link, eta, v)
-        both = shared_covariance(link, eta, v)
-        for name, common in by_factor.items():
-            alone = both if len(factors) == 1 else shared_covariance(link, eta, common, np.maximum(v - common, 0.0))
-            between[name] += alone @ weight
-        everything += both @ weight
+        covariance_all = shared_covariance(link, eta, v)
+        for name, v_factor in by_factor.items():
+            covariance_factor = (
+                covariance_all
+                if len(factors) == 1
+                else shared_covariance(link, eta, v_factor, np.maximum(v - v_factor, 0.0))
+            )
+            between[name] += covariance_factor @ weight
+        between_all += covariance_all @ weight
         constant, linear, square = coefficients
-        within += (constant + linear * mean + square * (both + mean**2)) @ weight
-    return between, everything, everything + within
+        within += (constant + linear * mean + square * (covariance_all + mean**2)) @ weight
+    return between, between_all, between_all + within
 
 
 def _quadratic(family: Family, parameters: Mapping[str, Array]) -> tuple[Array, Array, Array]:

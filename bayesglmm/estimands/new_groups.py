@@ -129,7 +129,7 @@ def condition(model: Model, posterior: xr.Dataset, new_outcomes: object, rng: np
     new_b = [np.empty((draws.size, count, block.size)) for count, block in zip(counts, blocks, strict=True)]
     for pattern, each, integral in zip(patterns, groups, integrals, strict=True):
         b = draw_effects(rng, each.take(chosen), integral.take(chosen))
-        first = 0  # of the columns of b, those of the blocks follow each other
+        first = 0  # the columns of b are those of the blocks, one block after another
         for column, position in enumerate(pattern.blocks):
             block = blocks[position]
             new_b[position][:, pattern.levels[:, column] - len(block.levels)] = b[:, :, first : first + block.size]

@@ -27,7 +27,7 @@ __all__ = [
 
 type Step = Literal["sd", "unit"]
 type Point = tuple[str, str | None, Any]
-"""The text of a step, its column and the value of that; None for the baseline."""
+"""The text of a step, the column that it changes, and its value there; None for the baseline."""
 
 STEPS: tuple[Step, ...] = ("sd", "unit")
 """The step of a numeric predictor: a standard deviation of its column, or 1."""

@@ -234,7 +234,7 @@ def _check_sizes(path: Path, table: Mapping[str, Any]) -> None:
             for value in (item.values() if isinstance(item, dict) else item)
         ]
         if any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in level):
-            raise SpecError(f"{path}: holds a whole number beyond ±2^63, more than TOML promises to carry")
+            raise SpecError(f"{path}: holds a whole number beyond ±2^63, which TOML does not support")
         if not level:
             return
     raise SpecError(f"{path}: nested too deep; a spec has tables of tables, no deeper")

@@ -1,4 +1,14 @@
-"""`compile_density(model)`: a model as a compiled log density, in coordinates chosen for it."""
+"""`compile_density(model)`: a model as a compiled log density, in coordinates chosen for it.
+
+The coordinates are found at the mode of the Laplace-approximated marginal posterior, and are one of three:
+
+    joint      coefficients and effects standardised together at the current sds: where sds are uncertain (a factor
+               of at most 9 levels, or several factors) and the factorisation costs no more than the rows
+    whitened   each block standardised by its pseudo-data, then all coordinates by a linear map: otherwise
+    plain      those of the PyMC graph, effects non-centred: where no mode is found, and for the prior alone
+
+The posterior is the same in all of them.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -147,10 +157,10 @@ def find_coordinates(
 
 def _natural_units(model: Model, bound: Bound) -> Array:
     """Return a natural unit of each global, (g,): coefficients from the scales of response and predictors, 1 else."""
-    units, typical = np.ones(len(bound.priors)), scales(model.design, model.family)
+    units, data_scales = np.ones(len(bound.priors)), scales(model.design, model.family)
     first = int(model.design.has_intercept)
-    units[:first] = typical.response
-    units[first : first + len(typical.slopes)] = typical.response / np.array(typical.slopes)
+    units[:first] = data_scales.response
+    units[first : first + len(data_scales.slopes)] = data_scales.response / np.array(data_scales.slopes)
     return units
 
 
@@ -193,16 +203,16 @@ def variables(model: Model, bound: Bound, point: Array) -> dict[str, Array]:
 
 def _start(model: Model, bound: Bound, starts: Mapping[str, Any]) -> Array:
     """Return coordinates to begin at: coefficients at `starts`, sds at half the scale of η, the rest at 0."""
-    first, typical = int(model.design.has_intercept), scales(model.design, model.family)
+    first, data_scales = int(model.design.has_intercept), scales(model.design, model.family)
     places = {"intercept": slice(0, first), "slopes": slice(first, first + len(model.priors.slopes))}
     point = np.zeros(bound.dim)
     for name, start in starts.items():
         point[places[name]] = start
     guesses: list[tuple[int, float]] = []
-    for sds, units in zip(sd_places(model), typical.blocks, strict=True):
-        guesses += [(sds.start + j, typical.response / (2 * unit)) for j, unit in enumerate(units)]
+    for sds, units in zip(sd_places(model), data_scales.blocks, strict=True):
+        guesses += [(sds.start + j, data_scales.response / (2 * unit)) for j, unit in enumerate(units)]
     parameters = enumerate(model.family.parameters, start=len(bound.priors) - len(model.family.parameters))
-    guesses += [(place, typical.residual) for place, parameter in parameters if parameter.in_units_of_response]
+    guesses += [(place, data_scales.residual) for place, parameter in parameters if parameter.in_units_of_response]
     for place, guess in guesses:
         if bound.priors[place].bounds == ABOVE_ZERO:
             point[place] = np.log(guess)

@@ -1,4 +1,7 @@
-"""From coordinates of the globals to their values, and of a block's covariance to its roots, and back for gradients."""
+"""The values of the globals from their coordinates, the roots of a block's covariance from these, and derivatives.
+
+How coordinates are chosen stands in `compile`.
+"""
 
 import math
 

@@ -1,4 +1,7 @@
-"""`ModelData.of(model, rows).bound(coordinates)`: a model behind one header of addresses, in given coordinates."""
+"""`ModelData.of(model, rows).bound(coordinates)`: a model behind one header of addresses, in given coordinates.
+
+What stands where in the header and its tables, with shapes, is stated in `layout`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,9 +44,9 @@ class Coordinates:
     whitening
         The linear map to these coordinates, None for none.
     joint
-        The joint precision of coefficients and effects, in the place of the first two; None for these.
+        The joint precision of coefficients and effects, instead of `information` and `linear`; None to use these.
     signed
-        By the number of a global that is an sd with a sign: up to where its coordinate is nearly linear.
+        By the number of a global that is an sd with a sign: the sd up to which its coordinate is nearly linear.
     """
 
     information: tuple[NDArray[np.float64], ...]
@@ -108,9 +111,9 @@ class ModelData:
     dim
         The number of coordinates.
     entries
-        What of this stands in the header.
+        The entries of the header that follow from these.
     blocks
-        The same of each row of the block table.
+        The entries of each row of the block table that follow from these.
     sizes
         The sizes by which the layout states shapes, beside those that stand in the tables.
     """

@@ -36,9 +36,9 @@ _LEAST_CURVATURE = 0.05
 _ROUNDS, _SETTLED = 10, 0.02
 """The most rounds of pseudo-data and modes in turn, and the change of the other globals at which they end."""
 
-_NARROW, _VALLEY = 0.5, 6.0
+_NARROW, _LARGEST_DROP = 0.5, 6.0
 """An sd gets a sign if the posterior sd of its logarithm is below the first and the log density at zero is lower than
-at the mode by less than the second: the logarithm then has a far lower tail, on another scale than that of the mode."""
+at the mode by less than the second: the logarithm then has a lower tail much longer than its spread at the mode."""
 
 _WORST = 1e100
 """In the place of an infinite objective, which the optimiser does not take."""
@@ -158,7 +158,7 @@ def _signed(
         x[number] = np.arcsinh(1.0)
         at_mode = conditioned.objective(x[others])[0]
         x[number] = 0.0
-        if conditioned.objective(x[others])[0] - at_mode < _VALLEY:
+        if conditioned.objective(x[others])[0] - at_mode < _LARGEST_DROP:
             signed |= mode
     return signed
 

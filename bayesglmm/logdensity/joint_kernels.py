@@ -1,16 +1,16 @@
 """From coordinates of coefficients and random effects together, given the covariances of the effects, and back.
 
-Given the other globals, a log likelihood rᵀt − tᵀKt/2 of one normal observation stands for the rows, of t = (β, b), K
-and r as at the mode. With b = M z, v = (β, z) and t = T v, v has the precision Q = P + TᵀKT = CᵀC, P that of the
-priors, and the mean Q⁻¹Tᵀr, so that
+Given the other globals, the likelihood of the rows is replaced by that of one normal observation of t = (β, b), with
+log likelihood rᵀt − tᵀKt/2, K and r taken at the mode. With b = M z, v = (β, z) and t = T v, v has the precision
+Q = P + TᵀKT = CᵀC, P that of the priors, and the mean Q⁻¹Tᵀr, so that
 
     u = C v − C⁻ᵀTᵀr
 
 is about standard normal whatever the covariances of the effects are, those between blocks and between effects and
 coefficients included. `random_effect_kernels` does the same for each block by itself.
 
-C is lower triangular and sparse: the last variable is eliminated first, so that the levels of one factor, which do not
-meet in rows, cost little. Where its entries are is found once (`bayesglmm.logdensity.joint_precision`). A factor (d+e,)
+C is lower triangular and sparse: the last variable is eliminated first, so that the levels of one factor, which share
+no rows, cost little. Where its entries are is found once (`bayesglmm.logdensity.joint_precision`). A factor (d+e,)
 is stored as its diagonal, then the entries left of it, row by row.
 
 Arguments of all kernels: `header`, `joint` and `space` are the tables `Header`, `Joint` and the workspace, `x` (dim,)

@@ -133,7 +133,7 @@ class JointPseudoData:
         return x
 
     def _correction(self, theta: Array, effects: Sequence[Array]) -> Array:
-        """Return the factor of each row's weight, (n,): the least of its levels' corrected by their own information."""
+        """Return a factor of each row's weight, (n,): the least ratio, corrected to not, of its levels' information."""
         x, rows = self._coordinates(theta, effects), self.density.rows
         factors = np.ones(rows.n)
         corrected, _ = pseudo_data(self.density, x, self.sds)

@@ -4,8 +4,8 @@ It only chooses coordinates and starting points: the posterior stays exact whate
 differences suffice, and curvatures may be made positive definite.
 
 Differences by the globals are taken along the path on which the effects follow their conditional mode, with steps in
-marginal sds. With the effects held fixed, a sharp likelihood of the rows would cancel what the groups say of the
-globals (loss of significance).
+marginal sds. With the effects held fixed, the information on the globals would be a small difference of two large
+curvatures, and lost to rounding.
 """
 
 import os
@@ -34,7 +34,7 @@ _DECREMENT = 1e-4
 """The search ends where the log marginal can gain no more than this: a hundredth of a posterior sd from the mode."""
 
 _NEAR = 0.05
-"""The most that may be left to gain by the Hessian taken at the end."""
+"""The search has converged if the gain still expected, by the Hessian taken at its end, is below this."""
 
 _ROUNDS, _EVALUATIONS = 8, 60
 """The most Hessians by differences, and evaluations of the objective with each."""
@@ -142,7 +142,7 @@ class _Search:
             return [function(argument) for argument in arguments]
 
         def quiet(argument: T) -> R:
-            with np.errstate(all="ignore"):  # which each thread has to itself
+            with np.errstate(all="ignore"):  # numpy's error state is per thread
                 return function(argument)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -182,10 +182,10 @@ class _Search:
         along = np.zeros((g, len(x)))
         along[:, :g] = np.diag(self.scales)
         slopes = self._slopes(x, along, np.full(g, STEP))
-        held = np.abs(np.einsum("gi,gi->g", along, slopes))
+        curvature_held = np.abs(np.einsum("gi,gi->g", along, slopes))
         along = along - np.array([self.density.solve(arrow, slope) for slope in slopes]).reshape(along.shape)
-        followed = np.abs(np.einsum("gi,gi->g", along, slopes)) + _ROUNDING * held
-        return along, np.minimum(_LARGEST_STEP, _STEP_IN_SDS / np.sqrt(followed))
+        curvature = np.abs(np.einsum("gi,gi->g", along, slopes)) + _ROUNDING * curvature_held
+        return along, np.minimum(_LARGEST_STEP, _STEP_IN_SDS / np.sqrt(curvature))
 
     def moved(self, place: _Place, step: Array) -> _Place:
         """Return the place a step in natural units away; effects start from their mode to first order."""
@@ -198,9 +198,9 @@ class _Search:
         """
         g = self.density.shape.globals
         slopes = self._slopes(place.x, place.along, place.steps)
-        rest = np.array([self.density.solve(place.arrow, slope) for slope in slopes]).reshape(slopes.shape)
-        rest[:, :g] = 0.0
-        hessian = slopes @ place.along.T - rest @ slopes.T  # the second corrects for effects off their mode
+        effect_steps = np.array([self.density.solve(place.arrow, slope) for slope in slopes]).reshape(slopes.shape)
+        effect_steps[:, :g] = 0.0
+        hessian = slopes @ place.along.T - effect_steps @ slopes.T  # the second corrects for effects off their mode
         if not np.isfinite(hessian).all():
             hessian = np.diag(np.nan_to_num(np.diag(hessian), nan=1.0, posinf=1.0, neginf=1.0))
         return clip_eigenvalues((hessian + hessian.T) / 2, _LEAST_CURVATURE)

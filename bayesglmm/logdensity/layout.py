@@ -1,8 +1,9 @@
 """What the compiled density reads: the header, and the tables of blocks, of the joint precision and of its parts.
 
 Each entry says what it is, in the notation of the kernels, and which shape it has: `header` fills the tables by it, and
-the kernels read them by name. `AT_…` are places in the workspace of a call, `AT_D_…` of derivatives by what `AT_…` is.
-Arrays with an entry a level have the levels last, (k, k, m), so that loops over levels run through adjacent memory.
+the kernels read them by name. `AT_…` is the place of an array in the workspace of a call, `AT_D_…` that of the
+derivatives by it. Arrays with an entry a level have the levels last, (k, k, m), so that loops over levels run through
+adjacent memory.
 
     η = Xβ + Σ Z b      the linear predictor, Σ over the blocks
     b = M z             the effects of a level, M = diag(σ) L, LLᵀ = Ω, of z ~ N(0, I)
@@ -35,7 +36,7 @@ class Transform(FromZero):
 
 
 class Part(Table):
-    """A part of K: the rows in which levels of two blocks (or coefficients) meet, summed for each pair of levels."""
+    """A part of K: sums over the rows that levels of two blocks (or coefficients) share, for each pair of levels."""
 
     ROWS = size("i", "columns of the first block, 1 for a coefficient")
     COLUMNS = size("j", "columns of the second block, 1 for a coefficient")
@@ -43,7 +44,7 @@ class Part(Table):
     AT_RIGHT = borrowed("M of the second block (j, j)")
     AT_D_LEFT = borrowed("derivatives by M of the first block (i, i)")
     AT_D_RIGHT = borrowed("derivatives by M of the second block (j, j)")
-    COUNT = size("pairs", "pairs of levels that meet")
+    COUNT = size("pairs", "pairs of levels that share rows")
     FIRST = number("the place of the part's entries (i, j, pairs) in INFORMATION and PLACES")
 
 

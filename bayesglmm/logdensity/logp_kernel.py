@@ -31,12 +31,12 @@ from bayesglmm.logdensity.whitening_kernels import unwhiten, whiten_gradient
 __all__ = ["expand", "information", "log_density"]
 
 _RELATIVE_STEP = 1e-10
-"""The relative step of the central difference for ∂²ℓ/∂η², so large that rounding of η does not show in it.
+"""The relative step of the central difference for ∂²ℓ/∂η², above the rounding error of η.
 
 The absolute step is `Header.DIFFERENCE_STEP`."""
 
 _LARGEST, _SHORTER, _SHORTENINGS = 1e-3, 0.03, 6
-"""While h²|W| of a row is above the first, h is multiplied by the second; with how many h it is tried at the most."""
+"""h is multiplied by the second while h²|W| of a row is above the first; at most the third number of h are tried."""
 
 _ETA, _D_ETA = CHUNK * Work.ETA, CHUNK * Work.D_ETA
 
@@ -189,8 +189,8 @@ def information(dim, length, x, written, header):
 
         W = (∂ℓ/∂η(η − δ) − ∂ℓ/∂η(η + δ)) / 2δ,    δ = 1e-10 |η| + h,
 
-    where h is shortened for a whole chunk of rows as long as h²|W| of one is large: the difference is not yet the
-    derivative.
+    where h is shortened for a whole chunk while h²|W| of one of its rows is large, since the difference is then far
+    from the derivative.
     """
     space = allocate(header[Header.ALLOCATE], header[Header.SPACE])
     count, n = header[Header.GLOBALS], header[Header.ROWS]

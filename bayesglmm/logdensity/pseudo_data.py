@@ -35,7 +35,8 @@ def pseudo_data(density: Evaluator, mode: Array, sds: Sequence[slice]) -> tuple[
     there. But H changes with the sds: for an all-zero group it decreases as σ grows, so the conditional mode moves
     faster than with H held fixed. So A is such that the derivative of the covariance by the log of the sds is right,
     I + MᵀAM = (1 − D/2)^(−1/2) (I + MᵀHM) (1 − D/2)^(−1/2) with D = MᵀḢM, Ḣ the derivative of H, where D is negative.
-    Where it is positive A = H, since the correction made sampling no better there. h makes the mean the mode.
+    Where it is positive A = H, since the correction made sampling no better there. With h the conditional mean is
+    the mode.
 
     Parameters
     ----------
@@ -48,10 +49,10 @@ def pseudo_data(density: Evaluator, mode: Array, sds: Sequence[slice]) -> tuple[
 
     Returns
     -------
-    known, pull
+    A, h
         (k, k, m) and (k, m) a block.
     """
-    known, pull = [], []
+    a_of_blocks, h_of_blocks = [], []
     arrow = density.effects(mode)
     for number, (m, k) in enumerate(density.shape.blocks):
         step = np.zeros(density.dim)
@@ -65,6 +66,6 @@ def pseudo_data(density: Evaluator, mode: Array, sds: Sequence[slice]) -> tuple[
         precision = np.eye(k) + clip_eigenvalues(half @ uncorrected @ half - np.eye(k), 0.0)
         inverse = np.linalg.inv(root)
         z = mode[density.shape.place(number)].reshape(m, k)
-        known.append(np.moveaxis(inverse.T @ (precision - np.eye(k)) @ inverse, 0, -1))
-        pull.append(((precision @ z[:, :, None])[:, :, 0] @ inverse).T)
-    return tuple(known), tuple(pull)
+        a_of_blocks.append(np.moveaxis(inverse.T @ (precision - np.eye(k)) @ inverse, 0, -1))
+        h_of_blocks.append(((precision @ z[:, :, None])[:, :, 0] @ inverse).T)
+    return tuple(a_of_blocks), tuple(h_of_blocks)

@@ -106,7 +106,7 @@ def _lkj_cholesky(block: BlockDesign, eta: float, dims: tuple[str, ...]) -> list
     remaining = iter([2 * pt.sqrt(half[position] * (1 - half[position])) for position in range(len(shape))])
     rows: list[list[Any]] = []
     for i in range(k):
-        row, norm = [], pt.constant(1.0)  # of what is left of the row, whose length is 1
+        row, norm = [], pt.constant(1.0)  # the norm of the rest of the row, whose norm is 1
         for _ in range(i):
             row.append(next(partial) * norm)
             norm = norm * next(remaining)

@@ -1,7 +1,8 @@
 """From coordinates of random effects to the effects of every level, given pseudo-data, and back for gradients.
 
-Given the globals, a log likelihood hᵀb − bᵀAb/2 of one normal observation stands for the rows of a level, A and h as at
-the mode. Under it z = M⁻¹b ~ N(0, I) has the precision I + MᵀAM = CᵀC and the mean (CᵀC)⁻¹Mᵀh, so that
+Given the globals, the likelihood of the rows of a level is replaced by that of one normal observation of b, with log
+likelihood hᵀb − bᵀAb/2, A and h taken at the mode. Under it z = M⁻¹b ~ N(0, I) has the precision
+I + MᵀAM = CᵀC and the mean (CᵀC)⁻¹Mᵀh, so that
 
     u = C z − C⁻ᵀMᵀh
 

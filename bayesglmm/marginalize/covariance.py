@@ -88,7 +88,7 @@ def _chunk(link: Link, eta: Array, s: Array, separate: Array) -> Array:
     return settle(
         variance,
         1e-3 * np.square(width),
-        f"the covariance under the {link.name} link does not settle as it is refined; its inverse is not smooth",
+        f"the covariance under the {link.name} link does not converge: the inverse of the link is not smooth",
         close=1e-8,
     )
 

@@ -109,15 +109,15 @@ def _blocks_of(design: Design, factor: str | None) -> list[BlockDesign]:
         raise OptionError(f"factor={factor!r} is not a grouping factor; {suggest(str(factor), factors)}")
     first = next(block for block in design.blocks if block.factor == name)
     nested = [block for block in design.blocks if _nested(block.index, first.index)]
-    same = [first, *(block for block in nested if block is not first and _nested(first.index, block.index))]
+    of_factor = [first, *(block for block in nested if block is not first and _nested(first.index, block.index))]
     for block in nested:
-        if block not in same:
+        if block not in of_factor:
             raise OptionError(
                 f"'{block.factor}' is nested in '{name}': the outcomes of a level of '{name}' depend on effects of "
                 f"several levels of '{block.factor}', which are not integrated out jointly; give "
                 f"factor='{block.factor}', or fit with the block on '{name}' alone"
             )
-    return same
+    return of_factor
 
 
 def _nested(inner: NDArray[np.int64], outer: NDArray[np.int64]) -> bool:

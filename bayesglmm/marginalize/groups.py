@@ -155,7 +155,7 @@ def _warn(q: int, error: Array) -> None:
         )
     elif (error > _TOO_FAR_APART).any():
         warnings.warn(
-            "the likelihood of a group with its effects integrated out did not settle: for "
+            "the integral of a group's likelihood over its effects did not converge: for "
             f"{(error > _TOO_FAR_APART).mean():.1%} of draws and groups the last two sums differ, by up to "
             f"{error.max():.1g} of it; standard deviations of random effects are very large there",
             BayesGLMMWarning,

@@ -73,7 +73,7 @@ def mean_over_b(link: Link, eta: ArrayLike, v: ArrayLike) -> Array:
     ------
     OptionError
         For a negative or infinite variance, for a link under which the average does not exist (the inverse link),
-        and for one whose average does not settle.
+        and for one whose average does not converge.
 
     References
     ----------
@@ -186,8 +186,8 @@ def _settled_mean(link: Link, eta: Array, s: Array) -> Array:
     out[varying] = settle(
         trapezoid,
         floor,
-        f"the mean under the {link.name} link does not settle as its average over Gaussian random effects is refined: "
-        "the inverse of the link is not smooth, or grows too fast to have one; say with Link.averaging how to average",
+        f"the average of the mean under the {link.name} link over Gaussian random effects does not converge: the "
+        "inverse of the link is not smooth, or the average is infinite; state with Link.averaging how to average",
     )
     return out
 

@@ -48,7 +48,7 @@ def draw_forest(estimates: Estimates, names: Mapping[str, str]) -> Picture:
                 heights[rows], part["lower"], part["upper"], color=colour, linewidth=1.2, gid=f"interval {name}"
             )
             axes.plot(part["median"], heights[rows], MARKERS[i], color=colour, markersize=5, gid=f"median {name}")
-        _frame_forest(axes, estimates, texts, heights)
+        _label_forest(axes, estimates, texts, heights)
         axes.set_xlabel(wrapped(names.get("value", shown.value), 80))
         handles = [
             Line2D(
@@ -91,7 +91,7 @@ def _heights(texts: list[str]) -> Array:
     return heights
 
 
-def _frame_forest(axes: Axes, estimates: Estimates, texts: list[str], heights: Array) -> None:
+def _label_forest(axes: Axes, estimates: Estimates, texts: list[str], heights: Array) -> None:
     """Label rows, mark no effect, and set the scale."""
     shown = estimates.shown
     middle = pd.Series(heights).groupby(pd.Series(texts), sort=False).mean()

@@ -1,4 +1,7 @@
-"""`Fitted`: the protocol of a fit, which functions below `bayesglmm.fitting` take; `Thinned`: a fit of fewer draws."""
+"""`Fitted`: the protocol of a fit, which functions below `bayesglmm.fitting` take; `Thinned`: a fit of fewer draws.
+
+The variables of a posterior and their dims are listed in `bayesglmm.specify.variables`.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -4,6 +4,10 @@ A folder holds `fit.json` (everything but numbers, with checksums of itself and 
 `draws-<checksum>.nc` (the draws, the columns used, and a second copy of the description of the model). All bytes are
 made in memory first. Then, with the folder locked, the draws are written beside the old ones, `fit.json` is replaced
 atomically, and only then the old draws are removed. Files of other names are not touched.
+
+`read` checks, in this order: checksum and keys of `fit.json`; size and checksum of the draws; types and shapes of the
+arrays they declare; that both files hold the same description of the model; that the model can be rebuilt from it; and
+that formula, family, link and labels of the draws are the model's (in format 1 also outcomes, columns and groups).
 """
 
 import hashlib
@@ -249,4 +253,5 @@ def _check_record(manifest: dict[str, Any], columns: xr.Dataset) -> None:
     recorded = json.loads(columns[_RECORD].item())
     differing = [name for name, value in recorded.items() if manifest.get(name) != value]
     if differing or manifest["format"] == 1:
-        raise StorageError(f"{MANIFEST} was changed: the draws say otherwise of {', '.join(differing) or 'its format'}")
+        names = ", ".join(differing) or "its format"
+        raise StorageError(f"{MANIFEST} was changed: the description stored with the draws differs in {names}")

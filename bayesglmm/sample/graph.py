@@ -39,7 +39,7 @@ class Graph:
 
     @classmethod
     def of(cls, model: Model, *, prior_only: bool) -> "Graph":
-        """Return the graph of a model; the chains of a prior alone start anywhere."""
+        """Return the graph of a model; chains that sample the prior alone start at random."""
         graph = model.to_pymc(prior_only=prior_only)
         free = [rv.name for rv in graph.free_RVs]
         starts = (

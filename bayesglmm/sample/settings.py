@@ -24,7 +24,7 @@ class Sampler:
     draws
         Draws kept in each chain.
     tune
-        Warm-up draws in each chain, not kept; None for 300 in whitened coordinates and 1,000 in others.
+        Warm-up draws in each chain, not kept; None for 300, and 1,000 in plain coordinates.
     chains
         The number of chains.
     cores

@@ -18,11 +18,11 @@ def coefficient_starts(model: Model) -> dict[str, Any]:
     sampler takes for an error; a jitter of fixed size would be far off for predictors with large values. Coefficients
     with a bounded prior are left out.
     """
-    typical, priors = scales(model.design, model.family), model.priors
-    offset = 0.1 * typical.response
+    data_scales, priors = scales(model.design, model.family), model.priors
+    offset = 0.1 * data_scales.response
     starts: dict[str, Any] = {}
     if priors.intercept is not None and priors.intercept.prior.bounds == WHOLE_LINE:
-        starts["intercept"] = typical.centre + offset
+        starts["intercept"] = data_scales.centre + offset
     if priors.slopes and all(assigned.prior.bounds == WHOLE_LINE for assigned in priors.slopes):
-        starts["slopes"] = offset / np.array(typical.slopes)
+        starts["slopes"] = offset / np.array(data_scales.slopes)
     return starts

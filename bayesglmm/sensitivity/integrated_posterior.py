@@ -93,24 +93,24 @@ class Target:
     def _values(self, x: Array) -> tuple[Values, Array, Array]:
         """Return the parameters, G (s, q, q) of the effects with an sd, and the log Jacobian (s,) at coordinates."""
         p = len(self.model.design.coef)
-        beta, rest, log_jacobian = x[:, :p], x[:, p:], np.zeros(len(x))
+        beta, unread, log_jacobian = x[:, :p], x[:, p:], np.zeros(len(x))
         sd, log_det, covariances = {}, {}, []
         for block, kept in zip(self.model.design.blocks, self.kept, strict=True):
-            log_sd, rest = rest[:, : len(kept)], rest[:, len(kept) :]
+            log_sd, unread = unread[:, : len(kept)], unread[:, len(kept) :]
             sd[block.name] = np.exp(np.minimum(log_sd, _LARGEST_LOG))
             log_jacobian += log_sd.sum(axis=1)
             corr = None
             if block.name in self.priors.correlation:
                 pairs = len(kept) * (len(kept) - 1) // 2
-                z, rest = rest[:, :pairs], rest[:, pairs:]
+                z, unread = unread[:, :pairs], unread[:, pairs:]
                 corr = _correlations(np.tanh(z))
                 log_rest = _log_rest(z)
                 log_det[block.name] = log_rest.sum(axis=1)
                 log_jacobian += _log_jacobian(log_rest)
             covariances.append(covariance(sd[block.name], corr) if kept else np.zeros((len(x), 0, 0)))
         names = [parameter.name for parameter in self.model.family.parameters]
-        log_jacobian += rest.sum(axis=1)
-        parameters = dict(zip(names, np.exp(np.minimum(rest, _LARGEST_LOG)).T, strict=True))
+        log_jacobian += unread.sum(axis=1)
+        parameters = dict(zip(names, np.exp(np.minimum(unread, _LARGEST_LOG)).T, strict=True))
         return Values(beta, sd, log_det, parameters), block_diagonal(covariances), log_jacobian
 
     def _likelihood(self, values: Values, g: Array) -> Array:

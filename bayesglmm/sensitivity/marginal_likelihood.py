@@ -78,8 +78,8 @@ class Evidence:
         budget, cost = MARGINAL_LIKELIHOOD, 2 * design.n * points
         if draws is None and budget.fewest * cost > budget.evaluations:
             return None
-        asked = None if draws is None else min(max(draws, budget.fewest), budget.most or draws)
-        step = step_for_count(budget, sizes["chain"] * sizes["draw"], 8 * cost, asked)
+        count = None if draws is None else min(max(draws, budget.fewest), budget.most or draws)
+        step = step_for_count(budget, sizes["chain"] * sizes["draw"], 8 * cost, count)
         posterior = Thinned(fit.model, fit.draws, step).posterior
         return cls(fit.model, Draws(posterior, design), sizes["chain"])
 
@@ -87,8 +87,10 @@ class Evidence:
         """Return log p(y | σ = 0) − log p(y) for the effect of a column of a block."""
         target = Target(self.model, (block, column))
         rng = np.random.default_rng([block, column])
-        smaller = _by_importance(target, target.coordinates(self.draws), self.draws.size, rng)
-        return Measured(smaller.log - self._fitted.log, float(np.hypot(smaller.error, self._fitted.error)))
+        without_effect = _by_importance(target, target.coordinates(self.draws), self.draws.size, rng)
+        return Measured(
+            without_effect.log - self._fitted.log, float(np.hypot(without_effect.error, self._fitted.error))
+        )
 
     @cached_property
     def _fitted(self) -> Measured:

@@ -64,10 +64,10 @@ def conditional_density(
     """Evaluate the likelihood of each draw along σ, b/σ fixed, and normalise it by quadrature in log σ."""
     blocks = draws.design.blocks
     b = [draws.b(block) for block in blocks]
-    drawn = draws.sd(blocks[number])[:, j]
-    rest = [effects.copy() if i == number else effects for i, effects in enumerate(b)]
-    rest[number][:, :, j] = 0.0
-    base = likelihood.eta(draws.beta, rest)
+    sd = draws.sd(blocks[number])[:, j]
+    b_without = [effects.copy() if i == number else effects for i, effects in enumerate(b)]
+    b_without[number][:, :, j] = 0.0
+    base = likelihood.eta(draws.beta, b_without)
     slope = likelihood.eta(draws.beta, b) - base
     parameters = likelihood.parameters(draws.parameters(likelihood.model.family), draws.size)
     multiple = np.concatenate([[0.0], np.exp(_NODES)])
@@ -77,7 +77,7 @@ def conditional_density(
             eta = base[i] + multiple[:, None] * slope[i]
             values[i] = likelihood.at(eta, np.broadcast_to(parameters[i], (len(multiple), parameters.shape[1])))
     values = np.nan_to_num(values, nan=-np.inf, posinf=-np.inf)
-    log_sd = np.log(np.maximum(drawn, 1e-300))[:, None] + _NODES
+    log_sd = np.log(np.maximum(sd, 1e-300))[:, None] + _NODES
     log_prior = log_density(prior, np.exp(log_sd))
     total = np.logaddexp.reduce(values[:, 1:] + log_prior + log_sd + np.log(_WEIGHTS), axis=1)
     return ConditionalDensity(log_sd, values[:, 1:] - total[:, None], np.exp(values[:, 0] - total))

@@ -161,8 +161,9 @@ def zero_sd(
             conditional = conditional_density(likelihood, thinned, number, j, prior)
             ratio, source = ratio_at_zero(conditional, chains), _DENSITY
             if not ratio.error <= _ACCURATE and evidence is not None:
-                other = evidence.without(number, j)
-                ratio, source = (ratio, source) if ratio.error <= other.error else (other, _EVIDENCE)
+                by_evidence = evidence.without(number, j)
+                if not ratio.error <= by_evidence.error:
+                    ratio, source = by_evidence, _EVIDENCE
             near_zero = _near_zero(sds[:, j], negligible, prior, ratio, source, chains)
             parts.append(summarise(sds[:, [j]], ci_prob).assign(**near_zero).set_axis([name], axis=0))
             densities[name] = density(sds[:, j], prior, conditional)
@@ -185,12 +186,12 @@ def _check(fit: Fitted, epsilon: float | None, max_draws: int | None) -> None:
 def _near_zero(sd: Array, epsilon: float, prior: Prior, measured: Measured, source: str, chains: int) -> dict[str, Any]:
     """Return the columns of an sd (s,) about zero: probabilities below ε, the ratio or its bound, and a reading."""
     accurate = measured.error <= _INACCURATE
-    known = accurate and measured.log > _SMALLEST
-    if known:
+    has_ratio = accurate and measured.log > _SMALLEST
+    if has_ratio:
         ratio, most, error = float(np.exp(measured.log)), np.nan, measured.error
     else:
         ratio, most, error = np.nan, float(np.exp(_SMALLEST)) if accurate else _bound(sd, prior, chains), np.nan
-    values = [(ratio if known else most) / _relative_evidence(sd, prior, factor) for factor in (1.0, 0.5, 2.0)]
+    values = [(ratio if has_ratio else most) / _relative_evidence(sd, prior, factor) for factor in (1.0, 0.5, 2.0)]
     return {
         "epsilon": epsilon,
         "probability_below": float(np.mean(sd < epsilon)),
@@ -198,10 +199,10 @@ def _near_zero(sd: Array, epsilon: float, prior: Prior, measured: Measured, sour
         "ratio": ratio,
         "mcse": error * ratio,
         "at_most": most,
-        "ratio_half_prior": values[1] if known else np.nan,
-        "ratio_double_prior": values[2] if known else np.nan,
+        "ratio_half_prior": values[1] if has_ratio else np.nan,
+        "ratio_double_prior": values[2] if has_ratio else np.nan,
         "source": source if accurate else _BOUND,
-        "reading": _reading(values) if known else _reading_of_bound(values),
+        "reading": _reading(values) if has_ratio else _reading_of_bound(values),
     }
 
 
@@ -252,8 +253,8 @@ def _reading(ratios: list[float]) -> str:
 
 def _relative_evidence(sd: Array, prior: Prior, factor: float) -> float:
     """Return the marginal likelihood under a prior wider by a factor, relative to that under the prior."""
-    other = log_density(prior, sd / factor) - np.log(factor)
-    return float(np.exp(np.logaddexp.reduce(other - log_density(prior, sd)) - np.log(len(sd))))
+    log_widened_prior = log_density(prior, sd / factor) - np.log(factor)
+    return float(np.exp(np.logaddexp.reduce(log_widened_prior - log_density(prior, sd)) - np.log(len(sd))))
 
 
 def _prior_probability_below(prior: Prior, epsilon: float) -> float:

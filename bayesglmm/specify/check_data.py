@@ -72,9 +72,9 @@ def check_groups(design: Design, family: Family) -> None:
     single_trials = family.outcome_type == "binary" or one_trial_a_row
     if singletons and single_trials:
         raise DataError(
-            f"every row is a group of its own in '{singletons[0].factor}', and single outcomes of 0 or 1 say nothing "
-            "of the spread between groups: their standard deviation would be that of its prior, and the "
-            "coefficients would follow it; drop the block or group the rows"
+            f"every row is a group of its own in '{singletons[0].factor}', and single outcomes of 0 or 1 carry no "
+            "information on the spread between groups: the posterior of its standard deviation would be the prior, and "
+            "the coefficients would depend on it; drop the block or group the rows"
         )
     residual = family.residual is not None and family.residual.under(family.link)
     if not (residual or family.in_units_of_response):

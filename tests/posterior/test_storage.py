@@ -103,9 +103,12 @@ DAMAGE = {
     "a later format": (lambda folder: manifest(folder, format=99), "format 99"),
     "a key lost": (lambda folder: manifest(folder, priors=None), "lacks priors"),
     "a path out of the folder": (lambda folder: manifest(folder, arrays="../draws.nc"), "missing"),
-    "a strange formula": (lambda folder: manifest(folder, formula="y ~ x z"), "draws say otherwise of formula"),
-    "other columns": (lambda folder: manifest(folder, coef=["Intercept"]), "draws say otherwise of coef"),
-    "another prior": (lambda folder: manifest(folder, priors={}), "draws say otherwise of priors"),
+    "a strange formula": (
+        lambda folder: manifest(folder, formula="y ~ x z"),
+        "stored with the draws differs in formula",
+    ),
+    "other columns": (lambda folder: manifest(folder, coef=["Intercept"]), "stored with the draws differs in coef"),
+    "another prior": (lambda folder: manifest(folder, priors={}), "stored with the draws differs in priors"),
     "another size": (lambda folder: manifest(folder, bytes=3), "checksum"),
     "no arrays": (lambda folder: manifest(folder, contents=[]), "contents is .., not a table"),
     "other arrays": (lambda folder: manifest(folder, contents={}), "other arrays"),
@@ -278,7 +281,7 @@ def test_code_of_the_users_own_is_not_stored(tmp_path):
 def test_a_model_that_would_not_read_back_is_not_saved(tmp_path):
     fit = made_by_hand(draws=4, chains=2)
     changed = replace(fit.model, design=replace(fit.model.design, x=fit.model.design.x * 2))
-    with pytest.raises(StorageError, match="its columns would be others"):
+    with pytest.raises(StorageError, match="its columns would differ"):
         bg.Fit(changed, fit.draws).save(tmp_path / "fit")
     own = fit.draws.copy()
     own["columns"] = xr.DataTree(xr.Dataset({"a": 1}))

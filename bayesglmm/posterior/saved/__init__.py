@@ -1,4 +1,7 @@
-"""The files of a saved fit: the manifest `fit.json`, the arrays in netCDF, and the description of the model."""
+"""The files of a saved fit: the manifest `fit.json`, the arrays in netCDF, and the description of the model.
+
+What of them is checked on reading is listed in `bayesglmm.posterior.storage`.
+"""
 
 from bayesglmm.posterior.saved.arrays import from_netcdf, to_netcdf
 from bayesglmm.posterior.saved.manifest import FORMAT, MANIFEST, is_manifest, seal, unseal

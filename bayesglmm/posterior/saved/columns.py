@@ -92,8 +92,8 @@ def _labels(name: str, levels: Any, codes: NDArray[Any]) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, categories=pd.Index(levels, dtype=dtype))
 
 
-def _numbers(name: str, arrays: xr.Dataset, kinds: str) -> NDArray[Any]:
-    if name not in arrays or arrays[name].dims != (_DIM,) or arrays[name].dtype.kind not in kinds:
+def _numbers(name: str, arrays: xr.Dataset, dtype_kinds: str) -> NDArray[Any]:
+    if name not in arrays or arrays[name].dims != (_DIM,) or arrays[name].dtype.kind not in dtype_kinds:
         raise wrong(f"the array '{name}'", "one number a row", arrays.get(name, "missing"))
     values: NDArray[Any] = arrays[name].values
     if not np.isfinite(values).all():

@@ -45,12 +45,12 @@ def unpack_priors(packed: Any, design: Design, family: Family) -> Priors:
     """
     entries = table("priors", packed)
     names = {name: table(f"priors.{name}", entries.get(name)) for name in ("sd", "correlation", "parameters")}
-    wanted = {
+    expected_names = {
         "sd": [block.name for block in design.blocks],
         "correlation": [block.name for block in design.blocks if block.correlated],
         "parameters": [parameter.name for parameter in family.parameters],
     }
-    for cls, expected in wanted.items():
+    for cls, expected in expected_names.items():
         if sorted(names[cls]) != sorted(expected):
             raise wrong(f"priors.{cls}", f"for {', '.join(expected) or 'nothing'}", list(names[cls]))
     intercept = entries.get("intercept")
@@ -59,13 +59,13 @@ def unpack_priors(packed: Any, design: Design, family: Family) -> Priors:
     slopes = len(design.coef) - design.has_intercept
     return Priors(
         preset=choose("preset", entries.get("preset"), PRESETS),
-        specified=_given(entries.get("given")),
+        specified=_specified(entries.get("given")),
         intercept=None if intercept is None else _unpack("priors.intercept", intercept, "real"),
         centred=flag("priors.centred", entries.get("centred")),
         slopes=_several("priors.slopes", entries.get("slopes"), slopes, "real"),
         sd={b.name: _several(f"priors.sd.{b.name}", names["sd"][b.name], b.size, "positive") for b in design.blocks},
-        correlation=_single("correlation", names, wanted, "correlation"),
-        parameters=_single("parameters", names, wanted, "positive"),
+        correlation=_single("correlation", names, expected_names, "correlation"),
+        parameters=_single("parameters", names, expected_names, "positive"),
     )
 
 
@@ -76,10 +76,10 @@ def _pack(assigned: Assigned) -> list[str]:
 def _text(prior: Prior) -> str:
     written = str(prior)
     try:
-        same = parse_prior(written) == prior
+        reads_back = parse_prior(written) == prior
     except PriorError:  # the name of a user's function, which cannot be parsed
-        same = False
-    if not same or not type(getattr(prior, "inner", prior)).__module__.startswith("bayesglmm."):
+        reads_back = False
+    if not reads_back or not type(getattr(prior, "inner", prior)).__module__.startswith("bayesglmm."):
         raise StorageError(
             f"the prior {written} is not one of the package's and cannot be stored as text; keep the draws, fit.draws, "
             "or give the prior by one of the package's distributions"
@@ -109,7 +109,7 @@ def _single(
     return {name: _unpack(f"priors.{what}.{name}", names[what][name], domain) for name in wanted[what]}
 
 
-def _given(packed: Any) -> dict[tuple[str, ...], Prior]:
+def _specified(packed: Any) -> dict[tuple[str, ...], Prior]:
     if not isinstance(packed, list) or not all(isinstance(entry, list) and len(entry) == 2 for entry in packed):
         raise wrong("priors.given", "a list of pairs", packed)
     return {texts("priors.given", path): parse_prior(text("priors.given", prior)) for path, prior in packed}

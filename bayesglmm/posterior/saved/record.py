@@ -94,7 +94,7 @@ def check_rebuilt(model: Model, again: Model) -> None:
     lost = [name for name, (a, b) in arrays.items() if not np.array_equal(a, b)]
     lost += ["priors"] if model.priors != again.priors else []
     if lost:
-        raise StorageError(f"the model would not read back as it is: its {', '.join(lost)} would be others")
+        raise StorageError(f"the model cannot be stored: read back, its {', '.join(lost)} would differ")
 
 
 def check_draws(model: Model, draws: xr.DataTree) -> None:

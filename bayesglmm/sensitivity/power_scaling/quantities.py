@@ -25,8 +25,8 @@ def effects(fit: Fitted, every: int = 1) -> dict[str, xr.DataArray]:
 
     They are those of `bayesglmm.estimands.comparisons` in the frame `"population"`: the predictor is set to each of two
     values in every observed row, the other predictors as they are, the means averaged over b and over the rows, and
-    the averages contrasted. A predictor whose step of 1 leaves what a spline knows goes from its lower quartile to its
-    upper one.
+    the averages contrasted. Where a step of 1 leaves the range of a B-spline, the predictor goes from its lower to its
+    upper quartile.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def _variables(design: Design) -> dict[str, list[float] | None]:
 
 
 def _can_step(design: Design, name: str) -> bool:
-    """Whether the design knows every row with 1 added to a column; a B-spline ends at its last knot."""
+    """Whether the design is defined in every row with 1 added to a column; a B-spline ends at its last knot."""
     columns = {**design.columns, name: np.asarray(design.columns[name], dtype=float) + 1}
     try:
         design.on(Columns(columns, design.columns.rows), outcome=False, factors=())

@@ -26,10 +26,10 @@ class PriorSensitivity(Result):
     table
         Index `quantity`; `frame`, whose number it is: `conditional` for coefficients (at the same random effects),
         `population` for effects, `parameter` for the others; `prior` and `likelihood`, how far the distribution moves
-        by a doubling of either; `alone`, how far at most by that of one class of priors alone, and `strongest`, which;
-        `diagnosis` in words. Priors that pull in opposite directions leave `prior` small: a quantity counts as moved
-        by the prior where `prior` or `alone` says so. What both move has a prior that adds to the data or disagrees
-        with them; what rests on the prior has a strong one, or data that say little.
+        by a doubling of either; `alone`, the farthest it moves by a doubling of one class of priors alone, and
+        `strongest`, that class; `diagnosis` in words. Where priors act in opposite directions `prior` is small: a
+        quantity counts as moved by the prior if `prior` or `alone` is large. What both move has a prior that adds to
+        the data or disagrees with them; what rests on the prior has a strong one, or data with little information.
     likelihood
         Which likelihood was scaled.
     estimand

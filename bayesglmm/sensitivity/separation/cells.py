@@ -113,10 +113,10 @@ def merge(x: Array, blocks: Sequence[BlockDesign], up: Mask, down: Mask) -> Cell
         Factor(same[0].index, np.column_stack([block.z for block in same]), len(same[0].levels)) for same in by_factor
     ]
     keys = [*x.T, *(part for factor in factors for part in (factor.index, *factor.z.T))]
-    frame = pd.DataFrame(dict(enumerate(keys)), index=range(len(up)))
+    table = pd.DataFrame(dict(enumerate(keys)), index=range(len(up)))
     cell = np.zeros(len(up), dtype=np.int64)
     if keys:
-        cell = frame.groupby(list(frame.columns), sort=False).ngroup().to_numpy().astype(np.int64)
+        cell = table.groupby(list(table.columns), sort=False).ngroup().to_numpy().astype(np.int64)
     count = int(cell.max()) + 1
     all_up, all_down = np.bincount(cell, ~up, count) == 0, np.bincount(cell, ~down, count) == 0
     any_row = np.empty(count, dtype=np.int64)

@@ -1,8 +1,8 @@
 """Three feasibility problems about the recession cone, each solved several times as fast as the whole programme.
 
-The rows are signed: w_i is turned so that the likelihood of row i does not fall as w_i·d increases. The recession
-cone is the set of directions d with w_i·d ≥ 0 in these rows and w_i·d = 0 in the rows with outcomes of both kinds.
-Every answer is a certificate that is checked: a direction with w_i·d ≥ 1 in all rows; weights λ_i ≥ 1 with
+The rows are signed: w_i is multiplied by ±1 so that the likelihood of row i does not fall as w_i·d increases. The
+recession cone is the set of directions d with w_i·d ≥ 0 in these rows and w_i·d = 0 in rows with outcomes of both
+kinds. Every answer is a certificate that is checked: a direction with w_i·d ≥ 1 in all rows; weights λ_i ≥ 1 with
 Σ λ_i w_i = 0, which by Stiemke's theorem of the alternative exclude a row with w_i·d > 0; a recession direction with an
 entry of ±1. Where the solver returns none, the whole programme decides.
 """

@@ -205,8 +205,8 @@ def _cells(
     codes: list[tuple[NDArray[np.int64], Any]], strict: Mask, up: Mask
 ) -> list[tuple[tuple[Any, ...], int, int]] | None:
     """Return the cells that are the strict rows exactly: values, number of rows, whether they are successes."""
-    frame = pd.DataFrame({j: code for j, (code, _) in enumerate(codes)}).assign(strict=strict, up=up)
-    table = frame.groupby(list(range(len(codes)))).agg(n=("up", "size"), strict=("strict", "mean"), up=("up", "mean"))
+    rows = pd.DataFrame({j: code for j, (code, _) in enumerate(codes)}).assign(strict=strict, up=up)
+    table = rows.groupby(list(range(len(codes)))).agg(n=("up", "size"), strict=("strict", "mean"), up=("up", "mean"))
     strict_cells = table[table["strict"] == 1]
     if (table["strict"] % 1 != 0).any() or (strict_cells["up"] % 1 != 0).any():
         return None

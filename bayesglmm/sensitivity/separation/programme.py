@@ -4,8 +4,8 @@ A row is a vector w, the columns of its linear predictor η = w·d. It is `up` i
 (no failures), `down` if it does not fall as η → −∞ (no successes, a count of zero), neither otherwise. The recession
 cone is the set of directions d along which the likelihood of no row falls: w·d ≥ 0 in `up` rows, ≤ 0 in `down` rows,
 = 0 in the others. A row is strict if its likelihood rises along some recession direction, w·d ≠ 0; then the likelihood
-has no maximum. The programme is solved as its dual (Gordan's theorem of the alternative), which has a row a column of
-the design instead of one a row of the data.
+has no maximum. The programme is solved as its dual (Gordan's theorem of the alternative), which has one equation
+for each column of the design, not one for each row of the data.
 
 References
 ----------
@@ -83,7 +83,7 @@ class Cone:
 
 
 def strict_rows(cone: Cone) -> Mask:
-    """Return which rows are strict, (n,): a sum of recession directions is one, so a single one makes all of them rise.
+    """Return which rows are strict, (n,): recession directions add up, so along a single one all strict rows rise.
 
     Rows that a single column separates are removed first: a large enough multiple of that column's direction, added to
     a recession direction of the remaining rows, is one of all rows.
@@ -125,7 +125,7 @@ def has_entry(cone: Cone, column: int, sign: int) -> bool:
 
 
 def strict_by_single_columns(cone: Cone) -> Mask:
-    """Return the strict rows, not all of them, that single columns show, each among the rows the others leave."""
+    """Return strict rows, not always all: those that a single column separates among the rows not yet separated."""
     signs = sp.csc_matrix(cone.w.sign())
     signed = sp.csc_matrix(sp.diags(cone.sign) @ signs)
     neither = ~(cone.up | cone.down)
@@ -135,11 +135,11 @@ def strict_by_single_columns(cone: Cone) -> Mask:
     while remaining.any():
         nonzero, total = abs(signed).T @ remaining.astype(np.float64), signed.T @ remaining.astype(np.float64)
         one_sign = (nonzero > 0) & (np.abs(total) == nonzero) & ~blocked
-        shown = remaining & ((abs(signed) @ one_sign.astype(np.float64)) > 0)
-        if not shown.any():
+        separated = remaining & ((abs(signed) @ one_sign.astype(np.float64)) > 0)
+        if not separated.any():
             break
-        strict |= shown
-        remaining &= ~shown
+        strict |= separated
+        remaining &= ~separated
     return strict
 
 

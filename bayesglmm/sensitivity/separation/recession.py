@@ -108,12 +108,12 @@ class _Problem:
         return self.informative(rows, _within(self.joint, rows))
 
     def informative(self, rows: Mask, strict: Mask) -> tuple[Mask, Mask]:
-        """Return the same from all strict rows of the joint cone: rows that the groups alone predict are removed."""
-        left = rows.copy()
+        """As `strict`, from the strict rows of the joint cone: rows that the groups alone predict are removed."""
+        remaining = rows.copy()
         if strict.any() and not self.groups_have_single_columns:
             restricted = Cone(self.alone.w, self.alone.up & strict, self.alone.down & strict)
-            left &= ~_by_groups(restricted, rows)
-        return strict & left, left
+            remaining &= ~_by_groups(restricted, rows)
+        return strict & remaining, remaining
 
 
 def _within(cone: Cone, rows: Mask) -> Mask:
@@ -124,7 +124,7 @@ def _within(cone: Cone, rows: Mask) -> Mask:
 
 
 def _by_groups(alone: Cone, rows: Mask) -> Mask:
-    """Return the same in a cone of the columns of the groups, where it is often proved quickly that none is strict."""
+    """As `_within` in the cone of the groups' columns, where it is often proved quickly that no row is strict."""
     return np.zeros(len(rows), dtype=np.bool_) if no_strict_row(alone.rows(rows)) else _within(alone, rows)
 
 
@@ -153,7 +153,8 @@ def _estimate(problem: _Problem, informative: Mask, k: int, null: Array, null_of
     """Return the estimate of coefficient k from its entries in null directions: of all cells, and of those not strict.
 
     Along some recession direction every strict row rises, so the recession directions are an open subset of the null
-    directions of the other rows: some have an entry in k if any of these has, and then one infinity can be reached.
+    directions of the other rows: some of them have an entry in k if any of these null directions has, and then the
+    estimate is infinite.
     """
     if not (np.abs(null_of_others) > _SMALL).any():
         return "finite"

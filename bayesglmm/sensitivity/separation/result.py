@@ -232,8 +232,8 @@ def groups_table(entries: Iterable[Sequence[Any]]) -> pd.DataFrame:
 
 def rows_table(entries: Iterable[Sequence[Any]]) -> pd.DataFrame:
     """Tabulate rows predicted without error: position, given X, given the groups."""
-    kinds = {"row": np.int64, "given_x": np.bool_, "given_groups": np.bool_}
-    return _table(entries, list(kinds)).astype(kinds).set_index("row")
+    dtypes = {"row": np.int64, "given_x": np.bool_, "given_groups": np.bool_}
+    return _table(entries, list(dtypes)).astype(dtypes).set_index("row")
 
 
 def cells_table(entries: Iterable[Sequence[Any]]) -> pd.DataFrame:

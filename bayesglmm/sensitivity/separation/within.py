@@ -54,6 +54,7 @@ def differences(cells: Cells) -> Differences | None:
         return None
     index, levels = cells.factors[0].index, cells.factors[0].levels
     neither = ~(cells.up | cells.down)
+    # A cell with outcomes of both kinds, w·d = 0, determines the intercept: the group's other cells are paired with it.
     pivot = np.full(levels, -1, dtype=np.int64)
     pivot[index[neither]] = np.flatnonzero(neither)
     pivoted = pivot[index] >= 0

@@ -30,7 +30,7 @@ class Columns(Mapping[str, Column]):
     dropped
         The number of rows dropped for a missing value.
     reference
-        By column with a reference level of the user's, now its first level: the position of that level before.
+        By column whose first level is a reference level of the user's: the position that the level had before.
     text
         The columns that are plain text in the data; empty where that is not known.
     """
@@ -228,7 +228,7 @@ def _pandas_categories(native: Any) -> set[str]:
 
 
 def _with_first(name: str, column: Column, level: Any, before: int) -> tuple[pd.Categorical, int]:
-    """Return a column as labels with a level first, and its earlier position; `before` is that of the present first."""
+    """Return labels with `level` first, and its earlier position; `before` is that of the present first level."""
     labels = factorize(column)
     first, *others = labels.categories
     levels = [*others[:before], first, *others[before:]]

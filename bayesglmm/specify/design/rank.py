@@ -37,11 +37,11 @@ def check_rank(matrix: Array, names: Sequence[str], where: str) -> None:
     low, high = matrix.min(axis=0), matrix.max(axis=0)
     _check_sizes(np.maximum(high, -low), names, where)
     centre = np.where(low == high, low, matrix.mean(axis=0)) if (low == high).any() else np.zeros(k)
-    first = int(np.argmax(low == high)) if (low == high).any() else None
-    if first is not None:
-        centre[first] = 0.0
+    constant = int(np.argmax(low == high)) if (low == high).any() else None
+    if constant is not None:
+        centre[constant] = 0.0
     if not _certain(matrix, centre, np.maximum(high - centre, centre - low) * np.sqrt(n)):
-        _check_exactly(matrix, centre, first, names, where)
+        _check_exactly(matrix, centre, constant, names, where)
 
 
 def _check_sizes(largest: Array, names: Sequence[str], where: str) -> None:
@@ -52,24 +52,26 @@ def _check_sizes(largest: Array, names: Sequence[str], where: str) -> None:
             f"in {where} nothing but zeros stands in the column {listing(empty)}: a combination of levels never "
             "observed, a condition never met, or a spline finer than its data; drop the term, or merge levels"
         )
-    odd = [name for name, size in zip(names, largest, strict=True) if not 1 / _HUGE < size < _HUGE]
-    if odd:
-        raise DataError(f"in {where} the column {listing(odd)} lies beyond 1e±100, too far for arithmetic; rescale it")
+    extreme = [name for name, size in zip(names, largest, strict=True) if not 1 / _HUGE < size < _HUGE]
+    if extreme:
+        raise DataError(
+            f"in {where} the column {listing(extreme)} lies beyond 1e±100, too far for arithmetic; rescale it"
+        )
 
 
-def _certain(matrix: Array, centre: Array, reach: Array) -> bool:
+def _certain(matrix: Array, centre: Array, bound: Array) -> bool:
     """Whether a sample of the rows has full rank, which is sufficient.
 
-    Further rows can only raise the least eigenvalue of the Gram matrix centre fixed values; columns divided by a bound
-    of their norm, `reach`, have eigenvalues of at most k.
+    With the centres fixed, further rows can only raise the least eigenvalue of the Gram matrix. Columns are divided by
+    `bound`, an upper bound of their norms, so that eigenvalues are at most k.
     """
     n, k = matrix.shape
-    part = (_some_rows(matrix) - centre) / np.where(reach > 0, reach, 1.0)
+    part = (_some_rows(matrix) - centre) / np.where(bound > 0, bound, 1.0)
     gram = part.T @ part
     spread = np.sqrt(np.diag(gram))
     if (spread == 0).any():
         return False
-    noise = _EPS * np.max(np.abs(centre) * np.sqrt(n) / reach / spread)
+    noise = _EPS * np.max(np.abs(centre) * np.sqrt(n) / bound / spread)
     return bool(np.linalg.eigvalsh(gram)[0] > k * max(_CERTAIN, (4 * noise) ** 2))
 
 
@@ -84,15 +86,15 @@ def _some_rows(matrix: Array) -> Array:
     return matrix[np.union1d(rows, np.array(extremes, dtype=np.int64))]
 
 
-def _check_exactly(matrix: Array, centre: Array, first: int | None, names: Sequence[str], where: str) -> None:
+def _check_exactly(matrix: Array, centre: Array, constant: int | None, names: Sequence[str], where: str) -> None:
     """Refuse linear combinations of columns that are 0 up to rounding error.
 
-    `first` is the position of the constant column, None without one.
+    `constant` is the position of the constant column, None without one.
     """
     columns = matrix - centre
-    if first is not None:  # a second pass: the mean of many numbers far from 0 is inexact
-        rest = np.where(np.arange(len(names)) == first, 0.0, columns.mean(axis=0))
-        columns, centre = columns - rest, centre + rest
+    if constant is not None:  # a second pass: the mean of many numbers far from 0 is inexact
+        remainder = np.where(np.arange(len(names)) == constant, 0.0, columns.mean(axis=0))
+        columns, centre = columns - remainder, centre + remainder
     spread, size = np.linalg.norm(columns, axis=0), np.linalg.norm(matrix, axis=0)
     vanishing = spread <= 4 * _EPS * size
     columns[:, vanishing] = 0.0
@@ -102,9 +104,9 @@ def _check_exactly(matrix: Array, centre: Array, first: int | None, names: Seque
     if not len(null):
         return
     dependent = np.abs(null).max(axis=0) > 1e-6
-    if first is not None:
+    if constant is not None:
         means = null / scale * centre * np.sqrt(len(matrix))  # the coefficient of the constant in each combination
-        dependent[first] |= bool((np.abs(means.sum(axis=1)) > 1e-6 * np.maximum(1, np.abs(means).sum(axis=1))).any())
+        dependent[constant] |= bool((np.abs(means.sum(axis=1)) > 1e-6 * np.maximum(1, np.abs(means).sum(axis=1))).any())
     involved = [name for name, depends in zip(names, dependent, strict=True) if depends]
     raise DataError(
         f"in {where} the columns {listing(involved)} are linearly dependent: their effects cannot be told apart; "

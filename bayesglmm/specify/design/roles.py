@@ -98,7 +98,7 @@ def check_text(formula: Formula, columns: Columns) -> None:
 def _check_numbers(name: str, labels: tuple[str, ...], column_roles: set[Role], columns: Columns) -> None:
     """Refuse numbers that were read as text, or warn of few of them.
 
-    Of a type made to hold levels only what cannot be meant is refused: many numbers with something else among them.
+    Of a categorical type only many numbers with other text among them are refused.
     """
     declared = name not in columns.text
     if not declared and column_roles <= {"group"} and (marks := gaps(labels)):
@@ -148,9 +148,9 @@ def _spoilt_text(
     if "marks of missing values" in spoiling.what:
         remedy += ', with these values missing (na_values in a spec) and missing="drop" to leave their rows out'
     elif "a sign of comparison" in spoiling.what:
-        remedy += ", deciding what stands for a value that is only known to be below or above a limit"
+        remedy += ", deciding how to code a value that is only known to be below or above a limit"
     elif spoiling.odd:
-        remedy += f", without what else stands there ({listing(spoiling.what)})"
+        remedy += f"; remove what stands beside the numbers ({listing(spoiling.what)})"
     if "plain" in column_roles:
         remedy += f"; or write C({name}) if each value is a category ({len(labels)} levels)"
     return f"{what}; {remedy}"

@@ -1,4 +1,7 @@
-"""`Family`: links, parameters, support, variance, draws, PyMC distribution and row log likelihood."""
+"""`Family`: links, parameters, support, variance, draws, PyMC distribution and row log likelihood.
+
+What a new family, link or prior needs, with an example of each, stands in `docs/extending.md`.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace

@@ -14,9 +14,14 @@ __all__ = ["BINOMIAL"]
 def _constant(y: Array, trials: Array) -> Array:
     """Return log (n over y); where `binary_rows` is relative to the maximum over μ, the log density at the maximum."""
     failures = trials - y
-    inner, n = np.maximum(y * (failures > 0), 1.0), np.maximum(trials, 1.0)
-    rest = np.maximum(failures * (y > 0), 1.0)
-    maximum = 0.5 * (np.log(n / inner) - np.log(2 * np.pi * rest)) + stirlings(n) - stirlings(inner) - stirlings(rest)
+    inner_y, n = np.maximum(y * (failures > 0), 1.0), np.maximum(trials, 1.0)
+    inner_failures = np.maximum(failures * (y > 0), 1.0)
+    maximum = (
+        0.5 * (np.log(n / inner_y) - np.log(2 * np.pi * inner_failures))
+        + stirlings(n)
+        - stirlings(inner_y)
+        - stirlings(inner_failures)
+    )
     small_n = np.minimum(trials, LARGE)
     small_y = np.minimum(y, small_n)
     coefficient = special.gammaln(small_n + 1) - special.gammaln(small_y + 1) - special.gammaln(small_n - small_y + 1)

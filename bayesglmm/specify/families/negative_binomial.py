@@ -39,10 +39,10 @@ def _rows(
 _PHI = "lognormal(1.4, 2.5)"
 """Of 1/√φ, the coefficient of variation of the rates beyond Poisson, the median is 0.5 and 95 % lie in 0.04 to 5.8.
 
-Poisson counts say nothing against any large φ, so there the posterior has the tail of the prior. A half-normal
-1/√φ, which is inv_gamma(0.5, 0.5), or brms' inv_gamma(0.4, 0.3) leave log φ an exponential tail, along which NUTS
-wanders to 1e15 and the log likelihood loses its digits; gamma priors forbid the large φ that large counts can show.
-This one is normal in log φ at both ends.
+The likelihood of Poisson counts is flat in φ where φ is large, so the upper tail of the posterior is that of the prior.
+Under a half-normal 1/√φ, which is inv_gamma(0.5, 0.5), or brms' inv_gamma(0.4, 0.3), log φ has an exponential tail:
+draws reach 1e15, where rounding dominates the log likelihood. Gamma priors exclude the large φ that large counts can
+identify. This prior is normal in log φ.
 
 Simpson, Rue, Riebler, Martins & Sørbye (2017), Statistical Science 32, 1-28, for the scale on which to judge it.
 """

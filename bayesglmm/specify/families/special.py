@@ -31,7 +31,7 @@ _LOG2_E = 1.4426950408889634
 _LOG_2_HIGH, _LOG_2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 """log 2 in two parts: a whole number below 2^20 times the first is exact."""
 _ROUND = 6755399441055744.0
-"""1.5 · 2^52: what is added to it is rounded to a whole number, which then stands in its last bits."""
+"""1.5 · 2^52: adding it to x rounds x to a whole number, which is held in the last bits of the sum."""
 _ROUND_BITS = 4843621399236968448
 _SQRT_HALF_BITS = 4604544271217802189
 

@@ -1,7 +1,7 @@
 """`update(formula, text) -> Formula`: R's way of changing a formula, `"~ . + age"`, `"log(y) ~ . - x:z - (1 | g)"`.
 
-A dot stands for what was on its side of the tilde. On the right it brings the blocks and offsets along, and a sum goes
-on from it: `+` adds a term, an offset or a block, `-` takes one away that is there.
+A dot stands for what was on its side of the tilde. On the right it includes the blocks and offsets; `+` adds a
+term, an offset or a block, `-` removes one.
 """
 
 import re
@@ -41,7 +41,7 @@ def update(formula: Formula, text: str | Formula) -> Formula:
     Raises
     ------
     FormulaError
-        If the text is not understood, or takes away what is not there.
+        If the text is not understood, or removes what is not there.
 
     Examples
     --------

@@ -232,9 +232,10 @@ def custom(
 
     Examples
     --------
+    >>> import math
     >>> import bayesglmm as bg
-    >>> horseshoe = bg.priors.custom(lambda s: -math.log1p(s * s), name="half-Cauchy", bounds=(0, math.inf))
-    >>> str(horseshoe)
+    >>> half_cauchy = bg.priors.custom(lambda s: -math.log1p(s * s), name="half-Cauchy", bounds=(0, math.inf))
+    >>> str(half_cauchy)
     'custom(half-Cauchy)'
     """
     for what, function in {"logpdf": logpdf, "slope": slope, "draw": draw, "tensor": tensor}.items():

@@ -26,7 +26,7 @@ class Scales:
     residual
         The sd of the response on its own scale.
     centre
-        m_y: where the linear predictor sits with every predictor at its mean; 0 for the probability links.
+        m_y: the linear predictor with every predictor at its mean; 0 for the probability links.
     slopes
         s_x of every column but the intercept.
     blocks
@@ -58,7 +58,7 @@ def scales(design: Design, family: Family) -> Scales:
     level = _level(y, design.offset, family)
     slopes = design.x[:, 1:] if design.has_intercept else design.x
     brms_scale, brms_centre = _brms(y, design.offset, family)
-    gaussian = family.in_units_of_response
+    has_scale = family.in_units_of_response
     return Scales(
         response=_unit(link, deviation, level),
         residual=deviation,
@@ -70,8 +70,8 @@ def scales(design: Design, family: Family) -> Scales:
         ),
         brms_scale=brms_scale,
         brms_centre=brms_centre,
-        rstanarm_scale=_spread(y) if gaussian else 1.0,
-        rstanarm_centre=float(np.mean(y)) if gaussian and link.additive else 0.0,
+        rstanarm_scale=_spread(y) if has_scale else 1.0,
+        rstanarm_centre=float(np.mean(y)) if has_scale and link.additive else 0.0,
     )
 
 
@@ -82,7 +82,7 @@ def _spread(values: Array) -> float:
 
 
 def _unit(link: Link, deviation: float, level: float) -> float:
-    """Return what a step of the linear predictor is measured by."""
+    """Return s_y, the unit of the linear predictor."""
     if link.unit is not None:
         return link.unit
     if link.range == "unit":

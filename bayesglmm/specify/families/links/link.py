@@ -38,7 +38,7 @@ class Link:
     name
         Its name.
     range
-        Where μ lives: `"real"`, `"positive"`, or `"unit"` for probabilities.
+        The range of μ: `"real"`, `"positive"`, or `"unit"` for probabilities.
     link
         μ → g(μ), on arrays.
     inverse
