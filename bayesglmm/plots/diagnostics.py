@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bayesglmm.common.names import parameters_text
 from bayesglmm.plots.style import BAD, COLOURS, GREY, INK, Picture, as_labels, drawn, new_figure
 from bayesglmm.posterior.protocol import Fitted
-from bayesglmm.sample.diagnostics import Check
+from bayesglmm.sample.diagnostics import LIMITS, Check
 
 __all__ = ["Diagnosed", "diagnostics"]
 
@@ -148,7 +148,7 @@ def _energy(axes: Axes, energy: NDArray[np.float64]) -> None:
     for values, style in zip((marginal, change), _ENERGY.values(), strict=True):
         axes.hist(values, edges, density=True, histtype="step", linewidth=1.2, **style)
     bfmi = np.square(np.diff(energy, axis=1)).mean(axis=1) / energy.var(axis=1)
-    axes.set_title(f"energy    E-BFMI {bfmi.min():.2f} (lowest chain; at least 0.3 wanted)", fontsize=8)
+    axes.set_title(f"energy    E-BFMI {bfmi.min():.2f} (lowest chain; at least {LIMITS['energy']} wanted)", fontsize=8)
     axes.set_xlabel("energy (−log density, up to a constant)")
     axes.set_yticks([])
     axes.set_ylabel("density")

@@ -22,7 +22,7 @@ from bayesglmm.errors import OptionError, listing
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
 
-__all__ = ["LIMITS", "Check", "Finding", "Kind", "check"]
+__all__ = ["FAILED", "LIMITS", "Check", "Finding", "Kind", "check"]
 
 Kind = Literal[
     "interrupted",
@@ -44,6 +44,9 @@ _WARNINGS: tuple[Kind, ...] = ("few_divergences",)
 
 _INFORMATION: tuple[Kind, ...] = ("separation", "mended")
 """Findings that are no fault of the sampling."""
+
+FAILED = "SAMPLING FAILED its checks"
+"""How the verdict on a failed sampling begins."""
 
 LIMITS = {"r_hat": 1.01, "ess": 400.0, "energy": 0.3, "divergences": 0.005}
 """Largest R-hat, smallest effective sample size, smallest E-BFMI, largest share of divergent draws."""
@@ -149,7 +152,7 @@ class Check:
             return f"sampling: {'; '.join(finding.message for finding in self.warnings)} ({self.figures})"
         if self.ok:
             return f"sampling: no problems found ({self.figures})"
-        return f"SAMPLING FAILED its checks, do not report: {'; '.join(f.message for f in self.failures)}"
+        return f"{FAILED}, do not report: {'; '.join(f.message for f in self.failures)}"
 
     @property
     def table(self) -> pd.DataFrame:
@@ -211,8 +214,9 @@ def check(draws: xr.DataTree) -> Check:
     posterior = draws["posterior"].to_dataset()
     n_chains = posterior.sizes["chain"]
     findings = _completeness(draws, posterior)
-    r_hat = _flat(az.rhat(posterior)) if n_chains > 1 else {}
-    bulk, tail = _flat(az.ess(posterior, method="bulk")), _flat(az.ess(posterior, method="tail"))
+    with np.errstate(divide="ignore", invalid="ignore"):  # draws that never moved have no variance
+        r_hat = _flat(az.rhat(posterior)) if n_chains > 1 else {}
+        bulk, tail = _flat(az.ess(posterior, method="bulk")), _flat(az.ess(posterior, method="tail"))
     findings += _beyond("r_hat", r_hat, LIMITS["r_hat"], "R-hat", above=True)
     findings += _beyond("ess_bulk", bulk, LIMITS["ess"], "bulk ESS", above=False)
     findings += _beyond("ess_tail", tail, LIMITS["ess"], "tail ESS", above=False)
@@ -223,7 +227,8 @@ def check(draws: xr.DataTree) -> Check:
     if draws.attrs.get("mended"):
         findings.append(Finding("mended", str(draws.attrs["mended"]), "mend=False leaves a fit as it is"))
     worst = f"R-hat ≤ {max(r_hat.values()):.3f}, " if r_hat else ""
-    figures = f"{worst}bulk ESS ≥ {min(bulk.values()):,.0f}, tail ESS ≥ {min(tail.values()):,.0f}"
+    least = {"bulk": min(bulk.values(), default=0.0), "tail": min(tail.values(), default=0.0)}
+    figures = worst + ", ".join(f"{name} ESS ≥ {size:,.0f}" for name, size in least.items())
     counted = f"{divergences or 'no'} divergence{'s' if divergences != 1 else ''}"
     backend = f"; {draws.attrs['backend']} backend" if "backend" in draws.attrs else ""
     return Check(tuple(findings), f"{figures}, {counted}{backend}")

@@ -23,6 +23,7 @@ from bayesglmm.common.results import Layout, Result
 from bayesglmm.errors import DataError, OptionError, choose
 from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
+from bayesglmm.sample.diagnostics import FAILED
 from bayesglmm.sensitivity.firth import firth
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.priors import Prior
@@ -105,7 +106,9 @@ class PriorLadder[F: Refitted](Result):
         wide = self.table["median"].unstack("scale").loc[names]
         if self.references:
             wide = wide.assign(**{"Firth, no groups": pd.Series(self.references)})
-        failed = [f"  scale {scale:g}: {verdict}" for scale, verdict in self.verdicts.items() if "FAILED" in verdict]
+        failed = [
+            f"  scale {scale:g}: {verdict}" for scale, verdict in self.verdicts.items() if verdict.startswith(FAILED)
+        ]
         above = (f"posterior medians under {self.priors}; {self.estimand}", *failed)
         return Layout(above, wide, options={"float_format": "{:.3f}".format, "na_rep": ""})
 

@@ -112,3 +112,10 @@ def test_the_findings_are_a_table_and_a_text():
     assert checked.to_text() == str(checked) == repr(checked)
     assert all(message in checked.to_text() for message in table["message"])
     assert check(draws()).table.empty
+
+
+def test_a_posterior_that_never_moved_fails_without_an_effective_size():
+    found = check(draws(beta=np.ones((4, 1000, 2))))
+    assert {finding.kind for finding in found.findings} >= {"constant"}
+    assert not found.ok
+    assert "FAILED" in found.verdict
