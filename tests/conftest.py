@@ -1,4 +1,5 @@
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,13 @@ SEIZURE = "count ~ trt*time + offset(log(weeks)) + (1 + time | id)"
 
 def reference(name: str) -> dict:
     return json.loads((REFERENCES / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Shells start commands in the background with SIGINT ignored; what is interrupted here would never end."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from bayesglmm.errors import OptionError
 from bayesglmm.estimands.raw_means import Raw
 from bayesglmm.estimands.request import Request
 from bayesglmm.estimands.wording import Unit
-from bayesglmm.posterior.moments import interval
+from bayesglmm.posterior.moments import summarise
 
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
@@ -113,12 +113,8 @@ class Estimates:
     @cached_property
     def _table(self) -> pd.DataFrame:
         flat = self.flat
-        table = pd.DataFrame({name: self.draws.coords[name].values for name in self.labels}).infer_objects()
-        with np.errstate(invalid="ignore", over="ignore"):
-            low, high = interval(self.ci_prob)
-            lower, median, upper = np.quantile(flat, (low, 0.5, high), axis=0)
-            table["mean"], table["median"], table["sd"] = flat.mean(axis=0), median, flat.std(axis=0, ddof=1)
-            table["lower"], table["upper"] = lower, upper
+        labels = pd.DataFrame({name: self.draws.coords[name].values for name in self.labels}).infer_objects()
+        table = pd.concat([labels, summarise(flat, self.ci_prob)], axis=1)
         if self.shown.null is not None:
             table["probability_positive"] = (flat > self.shown.null).mean(axis=0)
         table.attrs = {"estimand": self.estimand, "ci_prob": self.ci_prob}

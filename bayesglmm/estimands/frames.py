@@ -249,7 +249,7 @@ def distinct_rows(design: Design) -> tuple[NDArray[np.int64], Array]:
         The first row of each set (c,), and its number of outcomes (c,): rows, or their trials.
     """
     outcome = design.outcome
-    trials = np.ones(design.n) if outcome is None or outcome.trials is None else outcome.trials
+    trials = np.ones(design.n) if outcome is None else outcome.trials_or_ones
     key = np.column_stack([design.x, design.offset, *(block.z for block in design.blocks)])
     _, rows, cell = np.unique(key, axis=0, return_index=True, return_inverse=True)
     return rows, np.bincount(cell.reshape(-1), trials)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from bayesglmm.common.results import Layout, Result
+from bayesglmm.estimands.average import FramedDesign
 from bayesglmm.estimands.frames import Frame, eta_and_variance, frames_by_block, mean_response, resolve
 from bayesglmm.estimands.random_effects import blocks_of
 from bayesglmm.posterior.draws import Draws, chunks
@@ -102,7 +103,7 @@ def group_means(fit: Fitted, factor: str | None = None, *, ci_prob: float = 0.95
     block, design = blocks_of(fit, factor)[0], fit.model.design
     outcome = design.outcome
     assert outcome is not None
-    m, trials = len(block.levels), np.ones(design.n) if outcome.trials is None else outcome.trials
+    m, trials = len(block.levels), outcome.trials_or_ones
     weights = trials / np.bincount(block.index, trials, m)[block.index]
     average = sparse.csr_array((weights, (np.arange(design.n), block.index)), shape=(design.n, m))
     raw = average.T @ (outcome.y / trials)
@@ -127,9 +128,7 @@ def _averaged(fit: Fitted, average: sparse.csr_array, frame: Frame) -> Array:
     design = fit.model.design
     draws = Draws(fit.posterior, design)
     beta, random = draws.beta, resolve(draws, design, frames_by_block(design, frame), np.random.default_rng(0))
-    at_b = [np.column_stack([z, index]) for _, z, index in random.at_b]
-    columns = np.column_stack([design.x, design.offset, *at_b, *(z for _, z in random.over_b)])
-    _, first, distinct = np.unique(columns, axis=0, return_index=True, return_inverse=True)
+    _, first, distinct = np.unique(FramedDesign(design, random).key, axis=0, return_index=True, return_inverse=True)
     membership = (np.ones(design.n), (distinct.reshape(-1), np.arange(design.n)))
     weights = sparse.csr_array(membership, shape=(len(first), design.n)) @ average
     total = np.zeros((draws.size, average.shape[1]))

@@ -67,7 +67,7 @@ def raw_means(model: Model, grid: Setting, rate: bool) -> Raw:
         )
     fixed = {held.name: held.value for held in grid.held if held.how == "at" and _is_discrete(model, held.name)}
     keep = _all_equal(columns, fixed, design.n)
-    trials = np.ones(design.n) if outcome.trials is None else outcome.trials
+    trials = outcome.trials_or_ones
     base = np.exp(design.offset) if rate else trials
     points = grid.points()
     names = [str(name) for name in points if name != grid.focal]

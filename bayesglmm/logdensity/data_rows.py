@@ -110,7 +110,7 @@ def _unsorted(model: Model) -> Rows:
         design.x[:, 1:] if design.has_intercept else design.x,
         design.offset,
         outcome.y,
-        np.ones(design.n) if outcome.trials is None else outcome.trials,
+        outcome.trials_or_ones,
         tuple(block.index for block in design.blocks),
         tuple(block.z for block in design.blocks),
         design.n,

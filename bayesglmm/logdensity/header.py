@@ -20,6 +20,7 @@ from bayesglmm.logdensity.layout import Block, Header, Joint, Part, Transform
 from bayesglmm.logdensity.whitening import Whitening
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.priors import Beta, Prior
+from bayesglmm.specify.priors.distributions.lkj import partial_shape
 from bayesglmm.specify.priors.scales import scales
 
 __all__ = ["Bound", "Coordinates", "ModelData", "centre_of", "sd_places"]
@@ -242,7 +243,7 @@ def _global_priors(model: Model) -> tuple[Prior, ...]:
         listed += [assigned.prior for assigned in priors.sd[block.name]]
         if block.correlated:
             (eta,) = priors.correlation[block.name].prior.numbers()
-            shapes = [eta + (block.size - 2 - j) / 2 for i in range(block.size) for j in range(i)]
+            shapes = [partial_shape(eta, block.size, j) for i in range(block.size) for j in range(i)]
             listed += [Beta(shape, shape) for shape in shapes]
     return (*listed, *(priors.parameters[parameter.name].prior for parameter in model.family.parameters))
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from bayesglmm.errors import DataError
 from bayesglmm.specify.design import BlockDesign
 from bayesglmm.specify.priors import Prior
+from bayesglmm.specify.priors.distributions.lkj import partial_shape
 from bayesglmm.specify.variables import Parts, posterior_coords, posterior_dims
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _lkj_cholesky(block: BlockDesign, eta: float, dims: tuple[str, ...]) -> list
     import pytensor.tensor as pt
 
     k, name = block.size, block.name
-    shape = np.array([eta + (k - 2 - j) / 2 for i in range(k) for j in range(i)])
+    shape = np.array([partial_shape(eta, k, j) for i in range(k) for j in range(i)])
     half = pm.Beta(f"partial_{name}", shape, shape, dims=dims)
     partial = iter([2 * half[position] - 1 for position in range(len(shape))])
     remaining = iter([2 * pt.sqrt(half[position] * (1 - half[position])) for position in range(len(shape))])

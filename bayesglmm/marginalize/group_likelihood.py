@@ -72,7 +72,7 @@ def group_log_likelihood(fit: Fitted, factor: str | None = None, *, thin: int = 
     blocks = _blocks_of(design, factor)
     draws, first = Draws(posterior, design), blocks[0]
     z = np.concatenate([block.z for block in blocks], axis=1)
-    trials = np.ones(design.n) if outcome.trials is None else outcome.trials
+    trials = outcome.trials_or_ones
     beta, parameters = draws.beta, draws.parameters(model.family)
     g = block_diagonal([draws.covariance(block) for block in blocks])
     others = [(draws.b(block), block) for block in design.blocks if block not in blocks]

@@ -24,6 +24,7 @@ from bayesglmm.posterior.draws import Draws, block_diagonal, chunks, covariance,
 from bayesglmm.posterior.log_prior import Values, of_values
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.priors import LKJ, Assigned, Priors
+from bayesglmm.specify.priors.distributions.lkj import partial_shape
 
 if TYPE_CHECKING:
     from bayesglmm.posterior.log_likelihood import Likelihood
@@ -118,7 +119,7 @@ class Target:
         design, outcome, beta = self.model.design, self.model.design.outcome, values.beta
         assert outcome is not None
         z = np.concatenate([block.z[:, kept] for block, kept in zip(design.blocks, self.kept, strict=True)], axis=1)
-        trials = np.ones(design.n) if outcome.trials is None else outcome.trials
+        trials = outcome.trials_or_ones
         if not z.shape[1]:
             constant = self.model.family.constant(outcome.y, trials).sum()
             return np.nan_to_num(self._rows.conditional(beta, [], values.parameters) + constant, nan=-np.inf)
@@ -173,5 +174,5 @@ def _log_jacobian(log_rest: Array) -> Array:
 
 def _log_constant(eta: float, k: int) -> float:
     """Return log ∫ |Ω|^(η − 1) dΩ over correlation matrices of k columns: partial correlations are Beta on (−1, 1)."""
-    shapes = [eta + (k - 2 - column) / 2 for column in range(k - 1) for _ in range(k - 1 - column)]
+    shapes = [partial_shape(eta, k, column) for column in range(k - 1) for _ in range(k - 1 - column)]
     return float(sum(special.betaln(b, b) + (2 * b - 1) * np.log(2) for b in shapes))

@@ -20,6 +20,7 @@ from bayesglmm.estimands.frames import eta_and_variance, mean_response, new_effe
 from bayesglmm.posterior.draws import Draws
 from bayesglmm.specify.design import BlockDesign
 from bayesglmm.specify.model import Model
+from bayesglmm.specify.priors.distributions.lkj import partial_shape
 from bayesglmm.specify.priors.numeric import draw
 from bayesglmm.specify.variables import posterior_coords, posterior_dims
 
@@ -71,7 +72,7 @@ def prior_predictive(model: Model, *, draws: int = 1000, seed: int | np.random.G
     effects = resolve(arrays, design, {block.name: "group" for block in design.blocks}, rng)
     eta, _ = eta_and_variance(arrays.beta, design, effects, slice(None))
     mean = mean_response(model.family.link, eta, None)
-    trials = np.ones(design.n) if outcome.trials is None else outcome.trials
+    trials = outcome.trials_or_ones
     y = np.asarray(model.family.draw(rng, mean, arrays.parameters(model.family), trials), dtype=np.float64)
     labels, by_row = {"chain": [0], "draw": np.arange(draws), "row": design.columns.rows}, (*_SAMPLE_DIMS, "row")
     predictive = xr.Dataset({"mean": (by_row, mean[None]), "y": (by_row, y[None])}, labels)
@@ -141,7 +142,7 @@ def _correlations(block: BlockDesign, eta: float, draws: int, rng: np.random.Gen
     for i in range(k):
         remainder = np.ones(draws)  # √(1 − Σ of the squares of the row so far)
         for j in range(i):
-            shape = eta + (k - 2 - j) / 2
+            shape = partial_shape(eta, k, j)
             partial = 2 * rng.beta(shape, shape, draws) - 1
             root[:, i, j] = partial * remainder
             remainder = remainder * np.sqrt(1 - np.square(partial))

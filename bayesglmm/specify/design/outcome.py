@@ -41,6 +41,11 @@ class Outcome:
     trials: NDArray[np.float64] | None = None
     levels: tuple[str, ...] | None = None
 
+    @property
+    def trials_or_ones(self) -> NDArray[np.float64]:
+        """The trials of each row, (n,); 1 where the response is not of trials."""
+        return np.ones(len(self.y)) if self.trials is None else self.trials
+
     def counted(self) -> "Outcome":
         """Return the outcome with values rounded that are whole numbers up to rounding error.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bayesglmm.specify.priors.prior import Prior
 
-__all__ = ["LKJ"]
+__all__ = ["LKJ", "partial_shape"]
 
 
 @dataclass(frozen=True)
@@ -20,3 +20,8 @@ class LKJ(Prior):
     text = "lkj"
     pymc = "LKJCorr"
     domain = "correlation"
+
+
+def partial_shape(eta: float, k: int, column: int) -> float:
+    """Return both Beta shapes, on (−1, 1), of the partial correlations in a column of k under LKJ(eta)."""
+    return eta + (k - 2 - column) / 2
