@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglmm.compiled.adapters import family_rows, link_rows, prior_density
-from bayesglmm.compiled.interpreted import Memory, Pointer, interpreted
+from bayesglmm.compiled.interpreted import Memory, Pointer, Repeated, interpreted
 from bayesglmm.compiled.table import Table
 from bayesglmm.compiled.workspace import CHUNK, WORK
 from bayesglmm.logdensity.header import Bound
@@ -30,7 +30,7 @@ def read_only(array: Array) -> Array:
 
 
 def add_family(memory: Memory, family: Family, family_address: int, link_address: int) -> None:
-    memory.function(family_address, family_rows(family.rows, plain, Pointer.moved))
+    memory.function(family_address, family_rows(family.rows, len(family.parameters), plain, Pointer.moved, Repeated))
     memory.function(link_address, link_rows(family.link.rows, plain, Pointer.moved))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import carray, njit, types
-from numba.extending import intrinsic, lower_builtin, type_callable
+from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 __all__ = [
     "ALLOCATE",
@@ -32,6 +32,7 @@ __all__ = [
     "indices",
     "integers",
     "release",
+    "repeated",
     "words",
 ]
 
@@ -48,8 +49,8 @@ EXPAND = types.int64(types.uint64, types.uint64, _DOUBLES, _DOUBLES, _INTEGERS)
 LINK = types.void(types.int64, _DOUBLES)
 """A link's rows: n, workspace, in which it reads η and writes A, B, DA and DB (see `Work`)."""
 
-FAMILY = types.float64(types.int64, *[_DOUBLES] * 5)
-"""A family's rows: n, y, trials, workspace, φ, ∂ℓ/∂φ (added to); returns ℓ = Σ log f(y) (see `Family.rows`)."""
+FAMILY = types.void(types.int64, *[_DOUBLES] * 4)
+"""A family's rows: n, y, trials, workspace, φ; it writes log f and its derivatives into the workspace (see `Work`)."""
 
 INTEGRATE = types.int64(types.int64)
 """The integrals of `marginalize`: address of the header; returns 0."""
@@ -70,9 +71,11 @@ ALLOCATE, RELEASE = _address(ctypes.pythonapi.PyMem_RawMalloc), _address(ctypes.
 
 @type_callable(operator.getitem)
 def _named_entry(context: Any) -> Any:
-    """Type `pointer[Table.ENTRY]`: a C pointer indexed by a member of an enumeration."""
+    """Type `pointer[Table.ENTRY]`, a C pointer indexed by a member of an enumeration, and `repeated(value)[i]`."""
 
     def typed(pointer: Any, index: Any) -> Any:
+        if isinstance(pointer, _Repeated):
+            return types.float64 if isinstance(index, types.Integer) else None
         by_member = isinstance(pointer, types.CPointer) and isinstance(index, types.IntEnumMember)
         return pointer.dtype if by_member else None
 
@@ -82,6 +85,34 @@ def _named_entry(context: Any) -> Any:
 @lower_builtin(operator.getitem, types.CPointer, types.IntEnumMember)
 def _load(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     return builder.load(builder.gep(args[0], [args[1]], inbounds=True))
+
+
+class _Repeated(types.Type):  # type: ignore[misc]  # numba has no types
+    """The type of one number that is read as an array: the same at every index."""
+
+    def __init__(self) -> None:
+        super().__init__(name="repeated")
+
+
+@register_model(_Repeated)
+class _RepeatedModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, ir.DoubleType())
+
+
+@intrinsic
+def repeated(typingctx: Any, value: Any) -> Any:
+    """Return what has a number at every index, so that what a loop computes of it alone is computed once."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return args[0]
+
+    return _Repeated()(types.float64), codegen
+
+
+@lower_builtin(operator.getitem, _Repeated, types.Integer)
+def _repeated_value(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    return args[0]
 
 
 def _pointer(pointer_type: Any) -> Any:
@@ -181,9 +212,9 @@ def call_link(typingctx: Any, address: Any, n: Any, work: Any) -> Any:
 
 
 @intrinsic
-def call_family(typingctx: Any, address: Any, n: Any, y: Any, trials: Any, work: Any, phi: Any, d_phi: Any) -> Any:
+def call_family(typingctx: Any, address: Any, n: Any, y: Any, trials: Any, work: Any, phi: Any) -> Any:
     """Call a family's rows at an address."""
-    return _family(n, y, trials, work, phi, d_phi), _family_code
+    return _family(n, y, trials, work, phi), _family_code
 
 
 @intrinsic

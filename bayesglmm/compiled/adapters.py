@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bayesglmm.compiled import functions as _functions  # noqa: F401  # registers what kernels call
-from bayesglmm.compiled.abi import further
+from bayesglmm.compiled.abi import further, repeated
 from bayesglmm.compiled.pieces import piece, summing
 from bayesglmm.compiled.workspace import CHUNK, Work
 from bayesglmm.specify.priors import Custom, Power, Prior
@@ -20,7 +20,7 @@ from bayesglmm.specify.priors.custom_density import NEAR, WIDEST
 
 __all__ = ["family_rows", "link_rows", "prior_density"]
 
-_A, _B, _DA, _DB, _D_ETA = (CHUNK * place for place in (Work.A, Work.B, Work.DA, Work.DB, Work.D_ETA))
+_A, _B, _DA, _DB, _LL = (CHUNK * place for place in (Work.A, Work.B, Work.DA, Work.DB, Work.LL))
 
 
 def link_rows(kernel: Callable[..., None], jit: Any = summing, further: Any = further) -> Callable[..., None]:
@@ -33,15 +33,54 @@ def link_rows(kernel: Callable[..., None], jit: Any = summing, further: Any = fu
     return link
 
 
-def family_rows(kernel: Callable[..., float], jit: Any = summing, further: Any = further) -> Callable[..., float]:
-    """Return a family's kernel (`Family.rows`) as a function of n, y (n,), trials (n,), the workspace, φ and ∂ℓ/∂φ."""
-    rows = jit(_undecorated(kernel))
+def family_rows(
+    kernel: Callable[..., None], count: int, jit: Any = summing, further: Any = further, repeated: Any = repeated
+) -> Callable[..., None]:
+    """Return the kernel (`Family.rows`) of a family of `count` parameters φ.
 
-    def family(n, y, trials, work, parameters, d_parameters):
-        a, b, da, db = further(work, _A), further(work, _B), further(work, _DA), further(work, _DB)
-        return rows(n, y, trials, a, b, da, db, parameters, further(work, _D_ETA), d_parameters)
+    It is a function of n, y (n,), trials (n,), the workspace and φ, each the same for all rows.
+    """
+    rows, derivatives = jit(_undecorated(kernel)), _derivatives(count, jit, further)
+    constants = _constants(count, jit, repeated)
+
+    def family(n, y, trials, work, phi):
+        mean = (further(work, _A), further(work, _B), further(work, _DA), further(work, _DB))
+        rows(n, y, trials, (mean, *constants(phi)), further(work, _LL), derivatives(work))
 
     return family
+
+
+def _constants(count: int, jit: Any, repeated: Any) -> Callable[..., Any]:
+    """Return φ ↦ what `Family.rows` reads of each parameter: value, log value and their derivatives by the value."""
+    if count == 0:
+        return jit(_nothing)  # type: ignore[no-any-return]  # numba has no types
+    others, last = _constants(count - 1, jit, repeated), count - 1
+
+    def constants(phi):
+        value = phi[last]
+        return (
+            *others(phi),
+            (repeated(value), repeated(math.log(value)), repeated(1.0), repeated(1.0 / value)),
+        )
+
+    return jit(constants)  # type: ignore[no-any-return]
+
+
+def _derivatives(count: int, jit: Any, further: Any) -> Callable[..., Any]:
+    """Return workspace ↦ where derivatives by η and by each of `count` parameters are written."""
+    if count < 0:
+        return jit(_nothing)  # type: ignore[no-any-return]
+    others, place = _derivatives(count - 1, jit, further), CHUNK * (Work.D_ETA + count)
+
+    def derivatives(work):
+        return (*others(work), further(work, place))
+
+    return jit(derivatives)  # type: ignore[no-any-return]
+
+
+def _nothing(pointer):
+    """Return the empty tuple."""
+    return ()
 
 
 def prior_density(prior: Prior, jit: Any = piece) -> Callable[..., float]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from bayesglmm.compiled.rebuilt import rebuilt
 from bayesglmm.compiled.table import Table
 
-__all__ = ["Memory", "Pointer", "interpreted"]
+__all__ = ["Memory", "Pointer", "Repeated", "interpreted"]
 
 _GAP = 1000
 """Doubles between arrays of the workspace, so that an offset into the next one is seen."""
@@ -78,6 +78,18 @@ class Pointer:
         if not (start <= position < end or start == position):
             raise IndexError(f"no array of the workspace is at {position}")
         return start, end
+
+
+class Repeated:
+    """One number, read as an array: the same at every index."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __getitem__(self, index: int) -> float:
+        return self.value
 
 
 class _Checked(np.ndarray[Any, Any]):
@@ -210,9 +222,8 @@ def interpreted(kernel: Any, memory: Memory) -> Callable[..., Any]:
     """Return a kernel of the package, with all that it calls, as plain Python on a memory."""
     float64, int64, int32 = np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.int32)
 
-    def call_family(address: int, n: int, y: Any, trials: Any, work: Any, phi: Any, d_phi: Any) -> Any:
-        pointers = [memory.pointer(address, float64) for address in (y, trials, work, phi, d_phi)]
-        return memory.call(address, n, *pointers)
+    def call_family(address: int, n: int, *pointers: Any) -> None:
+        memory.call(address, n, *(memory.pointer(pointer, float64) for pointer in pointers))
 
     def made(function: Callable[..., Any]) -> Callable[..., Any]:
         def checked(*arguments: Any, **options: Any) -> Any:

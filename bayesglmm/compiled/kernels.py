@@ -9,6 +9,7 @@ from bayesglmm.compiled.cache import Compiled, compiled
 from bayesglmm.compiled.fingerprint import fingerprint
 from bayesglmm.compiled.plain import plain_family, plain_link
 from bayesglmm.errors import BayesGLMMError, FamilyError, InterfaceError, PriorError, warn_once
+from bayesglmm.specify.families import Family
 from bayesglmm.specify.priors import Custom, Power, Prior
 
 __all__ = [
@@ -32,7 +33,7 @@ def link_address(rows: Callable[..., None]) -> int:
     return _compiled(LINK, link_rows(rows), rows, "link", FamilyError).address
 
 
-def family_address(rows: Callable[..., float]) -> int:
+def family_address(family: Family) -> int:
     """Return the address of a family's rows.
 
     Raises
@@ -40,7 +41,8 @@ def family_address(rows: Callable[..., float]) -> int:
     FamilyError
         If they are no function that numba compiles.
     """
-    return _compiled(FAMILY, family_rows(rows), rows, "family", FamilyError).address
+    rows = family.rows
+    return _compiled(FAMILY, family_rows(rows, len(family.parameters)), rows, "family", FamilyError).address
 
 
 def prior_address(prior: Prior) -> int:
@@ -71,7 +73,7 @@ def link_call(rows: Callable[..., None]) -> Callable[[int, int], object]:
         return plain_link(rows)
 
 
-def family_call(rows: Callable[..., float]) -> Callable[[int, int, int, int, int, int], float]:
+def family_call(family: Family) -> Callable[[int, int, int, int, int], object]:
     """Return a family's rows as a function of n and the addresses of what they read and write.
 
     Raises
@@ -79,11 +81,12 @@ def family_call(rows: Callable[..., float]) -> Callable[[int, int, int, int, int
     FamilyError
         If they are no function that numba compiles.
     """
+    rows, count = family.rows, len(family.parameters)
     try:
-        return _compiled(FAMILY, family_rows(rows), rows, "family", FamilyError).call
+        return _compiled(FAMILY, family_rows(rows, count), rows, "family", FamilyError).call
     except InterfaceError as error:
         warn_uncompiled(error)
-        return plain_family(rows)
+        return plain_family(rows, count)
 
 
 def warn_uncompiled(error: InterfaceError, sampler: str = "nutpie") -> None:

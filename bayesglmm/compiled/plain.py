@@ -77,20 +77,19 @@ def _link(rows):
     return call
 
 
-def plain_family(rows: Callable[..., float]) -> Callable[[int, int, int, int, int, int], float]:
-    """Return a family's rows as a function of n and the addresses that they take as a C function."""
-    return _family(_ByDigest.of(rows))  # type: ignore[no-any-return]  # numba has no types
+def plain_family(rows: Callable[..., None], count: int) -> Callable[[int, int, int, int, int], None]:
+    """Return the rows of a family of `count` parameters, of n and the addresses that they take as a C function."""
+    return _family(_ByDigest.of(rows), count)  # type: ignore[no-any-return]  # numba has no types
 
 
 @cache
-def _family(rows):
+def _family(rows, count):
     rows.renew()
-    kernel = _compiled(family_rows(rows.function, _compiled, _further))
+    kernel = _compiled(family_rows(rows.function, count, _compiled, _further))
 
     @_compiled
-    def call(n, y, trials, work, parameters, d_parameters):
-        few, d_few = floats(parameters, CHUNK), floats(d_parameters, CHUNK)  # only the first r are read
-        return kernel(n, floats(y, n), floats(trials, n), floats(work, WORK * CHUNK), few, d_few)
+    def call(n, y, trials, work, phi):
+        kernel(n, floats(y, n), floats(trials, n), floats(work, (WORK + count) * CHUNK), floats(phi, count))
 
     return call
 
@@ -112,8 +111,8 @@ def without_addresses(function: Callable[..., Any], link: Any, family: Any) -> C
         link(n, work)
 
     @_compiled
-    def call_family(address, n, y, trials, work, parameters, d_parameters):
-        return family(n, y, trials, work, parameters, d_parameters)
+    def call_family(address, n, y, trials, work, phi):
+        family(n, y, trials, work, phi)
 
     replaced = {"call_link": call_link, "call_family": call_family, "floats": floats, "words": words}
     return rebuilt(function, replaced, _compiled)

@@ -14,7 +14,11 @@ class FromZero(IntEnum):
 
 
 class Work(FromZero):
-    """The arrays of a chunk of rows, CHUNK doubles each, one after another; the link writes A to DB (`Link.rows`)."""
+    """The arrays of a chunk of rows, CHUNK doubles each, one after another.
+
+    The link writes A to DB (`Link.rows`), the family the rest (`Family.rows`). After D_ETA stands one array for each
+    family parameter: the derivatives of log f by it.
+    """
 
     ETA = auto()
     """η."""
@@ -26,8 +30,10 @@ class Work(FromZero):
     """∂A/∂η."""
     DB = auto()
     """∂B/∂η."""
+    LL = auto()
+    """log f, without the family's constant."""
     D_ETA = auto()
-    """∂ log f/∂η, which the family writes."""
+    """∂ log f/∂η."""
 
 
 CHUNK = 1032
@@ -38,4 +44,4 @@ sets.
 """
 
 WORK = len(Work)
-"""The number of these arrays."""
+"""The number of these arrays, those of the family parameters not among them."""

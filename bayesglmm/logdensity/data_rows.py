@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.specify.design import BlockDesign
-from bayesglmm.specify.families import Family, Merge
+from bayesglmm.specify.families import Merge
 from bayesglmm.specify.model import Model
 
 __all__ = ["Rows"]
@@ -50,7 +50,9 @@ class Rows:
     y
         (n,) the outcome.
     trials
-        (n,) the number of trials; without trials the number of data rows that were merged into a row.
+        (n,) the number of trials, 1 without.
+    weight
+        (n,) what the log likelihood of each row is multiplied by.
     index
         Per block (n,) the level of each row.
     z
@@ -63,6 +65,7 @@ class Rows:
     offset: NDArray[np.float64]
     y: NDArray[np.float64]
     trials: NDArray[np.float64]
+    weight: NDArray[np.float64]
     index: tuple[NDArray[np.int64], ...]
     z: tuple[NDArray[np.float64], ...]
     merged_from: int
@@ -73,48 +76,53 @@ class Rows:
         return len(self.y)
 
     @classmethod
+    def in_order(cls, model: Model) -> "Rows":
+        """Return all rows of the data in their order."""
+        design, outcome = model.design, model.design.outcome
+        assert outcome is not None
+        return cls(
+            design.x[:, 1:] if design.has_intercept else design.x,
+            design.offset,
+            outcome.y,
+            outcome.trials_or_ones,
+            outcome.weights_or_ones,
+            tuple(block.index for block in design.blocks),
+            tuple(block.z for block in design.blocks),
+            design.n,
+        )
+
+    @classmethod
     def of(cls, model: Model) -> "Rows":
-        """Return the rows of the data, none merged."""
-        return _sorted(_unsorted(model), model.design.blocks)
+        """Return the rows of the data whose weight is not 0, none merged."""
+        return _sorted(_weighted(model), model.design.blocks)
 
     @classmethod
     def merged(cls, model: Model) -> "Rows":
-        """Return merged rows, of the same log likelihood up to a constant; the data rows if the family has no merge."""
-        rows, merge = _unsorted(model), _merge(model.family)
-        if merge is None:
-            return cls.of(model)
+        """Return merged rows, of the same log likelihood up to a constant."""
+        rows, merge = _weighted(model), Merge.of(model.family)
         cell, cells = _cells(_keys(rows, merge), rows.n)
         representative = np.empty(cells, dtype=np.int64)
         representative[cell] = np.arange(rows.n)
-        cell_of_merged, y, trials = merge.rows(cell, rows.y, rows.trials)
-        merged = replace(_take(rows, representative[cell_of_merged]), y=y, trials=trials)
+        cell_of_merged, y, trials, weight = merge.rows(cell, rows.y, rows.trials, rows.weight)
+        merged = replace(_take(rows, representative[cell_of_merged]), y=y, trials=trials, weight=weight)
         if merge.offset is not None:
-            merged = replace(merged, offset=merge.offset(cell, rows.offset)[cell_of_merged])
+            merged = replace(merged, offset=merge.offset(cell, rows.offset, rows.weight)[cell_of_merged])
         return _sorted(merged, model.design.blocks)
 
     @classmethod
     def best(cls, model: Model) -> "Rows":
         """Return the merged rows if they are fewer by a factor of 1.5 or more, those of the data otherwise."""
-        rows, merge = _unsorted(model), _merge(model.family)
-        if merge is None or not _may_pay(_keys(rows, merge), rows.n):
+        rows = _weighted(model)
+        if not _may_pay(_keys(rows, Merge.of(model.family)), rows.n):
             return cls.of(model)
         merged = cls.merged(model)
         return merged if _GAIN * merged.n <= rows.n else cls.of(model)
 
 
-def _unsorted(model: Model) -> Rows:
-    """Return the data rows in the order of the data."""
-    design, outcome = model.design, model.design.outcome
-    assert outcome is not None
-    return Rows(
-        design.x[:, 1:] if design.has_intercept else design.x,
-        design.offset,
-        outcome.y,
-        outcome.trials_or_ones,
-        tuple(block.index for block in design.blocks),
-        tuple(block.z for block in design.blocks),
-        design.n,
-    )
+def _weighted(model: Model) -> Rows:
+    """Return the rows of the data whose weight is not 0, in their order."""
+    rows = Rows.in_order(model)
+    return rows if rows.weight.all() else _take(rows, np.flatnonzero(rows.weight))
 
 
 def _take(rows: Rows, which: NDArray[np.int64]) -> Rows:
@@ -123,6 +131,7 @@ def _take(rows: Rows, which: NDArray[np.int64]) -> Rows:
         rows.offset[which],
         rows.y[which],
         rows.trials[which],
+        rows.weight[which],
         tuple(index[which] for index in rows.index),
         tuple(z[which] for z in rows.z),
         rows.merged_from,
@@ -144,16 +153,11 @@ def _interleaved(order: NDArray[np.int64]) -> NDArray[np.int64]:
     return order[places[places < len(order)]]
 
 
-def _merge(family: Family) -> Merge | None:
-    """Return how the rows of a family merge, None if they do not under its link."""
-    merge = family.merge
-    return None if merge is None or (merge.under is not None and not merge.under(family.link)) else merge
-
-
 def _keys(rows: Rows, merge: Merge) -> list[NDArray[Any]]:
     """List the columns (n,) in which rows must be equal to be merged."""
     offset = [rows.offset] if merge.offset is None else []
-    return [*rows.index, *rows.x.T, *offset, *(column for z in rows.z for column in z.T)]
+    outcome = [rows.y, rows.trials] if merge.equal_outcomes else []
+    return [*rows.index, *rows.x.T, *offset, *outcome, *(column for z in rows.z for column in z.T)]
 
 
 def _cells(keys: Sequence[NDArray[Any]], n: int) -> tuple[NDArray[np.int64], int]:

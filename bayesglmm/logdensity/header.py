@@ -136,8 +136,11 @@ class ModelData:
         offset, offset_varies = _chunk_if_equal(rows.offset)
         trials, trials_vary = _chunk_if_equal(rows.trials)
         sizes = {"dim": dim, "CHUNK": CHUNK, "WORK": WORK, "rows of offset": len(offset), "rows of trials": len(trials)}
+        weighted = bool((rows.weight != 1.0).any())
         entries: Values = {
             **_numbers(model, rows, priors),
+            Header.WEIGHTED: int(weighted),
+            **({Header.WEIGHTS: _floats(rows.weight)} if weighted else {}),
             Header.OFFSET: offset,
             Header.OFFSET_VARIES: offset_varies,
             Header.TRIALS: trials,
@@ -229,7 +232,7 @@ def _numbers(model: Model, rows: Rows, priors: Sequence[Prior]) -> Values:
         Header.CENTRE: _floats(centre),
         Header.DIFFERENCE_STEP: np.array([_DIFFERENCE_STEP * scales(design, model.family).response]),
         Header.PRIORS: np.array([prior_address(prior) for prior in priors], dtype=np.int64),
-        Header.FAMILY: family_address(model.family.rows),
+        Header.FAMILY: family_address(model.family),
         Header.LINK: link_address(model.family.link.rows),
     }
 

@@ -8,13 +8,13 @@ rows; `d_…` are derivatives of the log likelihood ℓ, which are added to.
 
 from bayesglmm.compiled.abi import call_family, call_link, doubles, further, indices
 from bayesglmm.compiled.pieces import piece, summing
-from bayesglmm.compiled.workspace import CHUNK, Work
+from bayesglmm.compiled.workspace import CHUNK, WORK, Work
 from bayesglmm.logdensity.coordinates import block_of
 from bayesglmm.logdensity.layout import Block, Header
 
 __all__ = ["chunk_size", "fill_zero", "likelihood", "linear_predictor", "row_likelihood"]
 
-_ETA, _D_ETA = CHUNK * Work.ETA, CHUNK * Work.D_ETA
+_ETA, _LL, _D_ETA = (CHUNK * place for place in (Work.ETA, Work.LL, Work.D_ETA))
 
 
 @summing
@@ -92,18 +92,37 @@ def linear_predictor(header, values, b, eta, start, count):
 
 
 @piece
-def row_likelihood(header, work, values, d_parameters, start, count):
-    """Return ℓ = Σ log f(y_i | η_i) of a chunk whose η is in `work`, and write ∂ℓ/∂η there (see `Work`)."""
+def row_likelihood(header, work, values, start, count):
+    """Write the weighted log likelihood of the rows of a chunk with η in `work`, and its derivatives (see `Work`)."""
     call_link(header[Header.LINK], count, work)
-    return call_family(
+    call_family(
         header[Header.FAMILY],
         count,
         header[Header.Y] + 8 * start,
         header[Header.TRIALS] + 8 * start * header[Header.TRIALS_VARY],
         work,
         further(values, header[Header.FIRST_PARAMETER]),
-        d_parameters,
     )
+    if header[Header.WEIGHTED]:
+        weights = further(doubles(header[Header.WEIGHTS]), start)
+        for place in range(Work.LL, WORK + header[Header.PARAMETERS]):
+            _multiply(further(work, CHUNK * place), weights, count)
+
+
+@summing
+def _multiply(values, weights, count):
+    """Multiply values (count,) by the weights of the rows."""
+    for i in range(count):
+        values[i] *= weights[i]
+
+
+@summing
+def _sum(values, count):
+    """Return Σ values (count,)."""
+    total = 0.0
+    for i in range(count):
+        total += values[i]
+    return total
 
 
 @summing
@@ -111,10 +130,7 @@ def _linear_predictor_back(header, d_eta, d_b, d_values, start, count):
     """Add Xᵀ ∂ℓ/∂η to the derivatives by coefficients, and Zᵀ ∂ℓ/∂η to those by effects (dim − g,)."""
     n, p, first = header[Header.ROWS], header[Header.SLOPES], header[Header.INTERCEPT]
     if first:
-        total = 0.0
-        for i in range(count):
-            total += d_eta[i]
-        d_values[0] += total
+        d_values[0] += _sum(d_eta, count)
     _add_columns_back(d_eta, doubles(header[Header.X]), further(d_values, first), start, count, n, p)
     for number in range(header[Header.BLOCKS]):
         block = block_of(header, number)
@@ -126,14 +142,14 @@ def _linear_predictor_back(header, d_eta, d_b, d_values, start, count):
 @piece
 def likelihood(header, space, values, b, d_b, d_values):
     """Return ℓ = Σ log f(y | η) over all rows; add its derivatives by globals (g,) and by effects b (dim − g,)."""
-    work, d_parameters = further(space, header[Header.AT_WORK]), further(space, header[Header.AT_D_PARAMETERS])
-    fill_zero(d_parameters, header[Header.PARAMETERS])
+    work, d_parameters = further(space, header[Header.AT_WORK]), further(d_values, header[Header.FIRST_PARAMETER])
     total = 0.0
     for start in range(0, header[Header.ROWS], CHUNK):
         count = chunk_size(header[Header.ROWS], start)
         linear_predictor(header, values, b, further(work, _ETA), start, count)
-        total += row_likelihood(header, work, values, d_parameters, start, count)
+        row_likelihood(header, work, values, start, count)
+        total += _sum(further(work, _LL), count)
+        for j in range(header[Header.PARAMETERS]):
+            d_parameters[j] += _sum(further(work, CHUNK * (WORK + j)), count)
         _linear_predictor_back(header, further(work, _D_ETA), d_b, d_values, start, count)
-    for j in range(header[Header.PARAMETERS]):
-        d_values[header[Header.FIRST_PARAMETER] + j] += d_parameters[j]
     return total

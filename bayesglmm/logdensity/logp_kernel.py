@@ -195,7 +195,7 @@ def information(dim, length, x, written, header):
     space = allocate(header[Header.ALLOCATE], header[Header.SPACE])
     count, n = header[Header.GLOBALS], header[Header.ROWS]
     values, b = further(space, header[Header.AT_VALUES]), further(space, header[Header.AT_EFFECTS])
-    work, d_parameters = further(space, header[Header.AT_WORK]), further(space, header[Header.AT_D_PARAMETERS])
+    work = further(space, header[Header.AT_WORK])
     eta, shifted, d_eta = further(space, header[Header.AT_ETA]), further(work, _ETA), further(work, _D_ETA)
     write_values(header, x, values)
     place = n
@@ -217,8 +217,7 @@ def information(dim, length, x, written, header):
                 sign = 1.0 - 2.0 * side
                 for i in range(size):
                     shifted[i] = eta[i] - sign * (_RELATIVE_STEP * abs(eta[i]) + step)
-                fill_zero(d_parameters, header[Header.PARAMETERS])
-                row_likelihood(header, work, values, d_parameters, start, size)
+                row_likelihood(header, work, values, start, size)
                 for i in range(size):
                     written[start + i] += sign * d_eta[i] / (2.0 * (_RELATIVE_STEP * abs(eta[i]) + step))
             largest = 0.0

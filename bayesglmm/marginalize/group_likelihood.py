@@ -72,7 +72,7 @@ def group_log_likelihood(fit: Fitted, factor: str | None = None, *, thin: int = 
     blocks = _blocks_of(design, factor)
     draws, first = Draws(posterior, design), blocks[0]
     z = np.concatenate([block.z for block in blocks], axis=1)
-    trials = outcome.trials_or_ones
+    trials, weights = outcome.trials_or_ones, outcome.weights_or_ones
     beta, parameters = draws.beta, draws.parameters(model.family)
     g = block_diagonal([draws.covariance(block) for block in blocks])
     others = [(draws.b(block), block) for block in design.blocks if block not in blocks]
@@ -82,7 +82,7 @@ def group_log_likelihood(fit: Fitted, factor: str | None = None, *, thin: int = 
         for b, block in others:
             eta += random_part(b[part], block.z, block.index)
         in_part = {name: column[part] for name, column in parameters.items()}
-        groups = Groups(model.family, outcome.y, trials, z, first.index, eta, g[part], in_part)
+        groups = Groups(model.family, outcome.y, trials, weights, z, first.index, eta, g[part], in_part)
         values[part] = over_effects(groups).log
     lead = {dim: posterior[dim].values for dim in ("chain", "draw")}
     shape = (*(len(labels) for labels in lead.values()), -1)

@@ -43,8 +43,8 @@ class Groups:
     ----------
     family
         The family with its link.
-    y, trials
-        (n,) outcomes and numbers of trials, 1 without.
+    y, trials, weights
+        (n,) outcomes; numbers of trials, 1 without; the weights that multiply the rows' log likelihoods, 1 without.
     z
         (n, q) the columns of the effects.
     index
@@ -60,6 +60,7 @@ class Groups:
     family: Family
     y: Array
     trials: Array
+    weights: Array
     z: Array
     index: NDArray[np.int64]
     eta: Array
@@ -140,7 +141,8 @@ def over_effects(groups: Groups) -> GroupIntegrals:
     value, error = np.empty((s, groups.m)), np.zeros((s, groups.m))
     _run(groups, value, error, mode, spread, evaluate=False)
     _warn(q, error)
-    constant = np.bincount(groups.index, groups.family.constant(groups.y, groups.trials), groups.m)
+    constants = groups.weights * groups.family.constant(groups.y, groups.trials)
+    constant = np.bincount(groups.index, constants, groups.m)
     return GroupIntegrals(value + constant, error, mode, spread)
 
 
@@ -227,6 +229,8 @@ def _run(groups: Groups, value: Array, error: Array, mode: Array, spread: Array,
             Header.STARTS: starts.astype(np.int64),
             Header.Y: _floats(groups.y[order]),
             Header.TRIALS: _floats(groups.trials[order]),
+            Header.WEIGHTED: int((groups.weights != 1.0).any()),
+            Header.WEIGHTS: _floats(groups.weights[order]),
             Header.ETA: _floats(groups.eta[:, order]),
             Header.Z: _floats(groups.z[order]),
             Header.ROOT: _floats(groups.root),
@@ -263,7 +267,8 @@ def _kernel(family: Family) -> tuple[Callable[[int], Any], int, int]:
     from bayesglmm.marginalize.kernel import integrate
 
     try:
-        return integrate.call, link_address(family.link.rows), family_address(family.rows)
+        return integrate.call, link_address(family.link.rows), family_address(family)
     except InterfaceError as error:
         warn_uncompiled(error)
-        return without_addresses(integrate.function, plain_link(family.link.rows), plain_family(family.rows)), 0, 0
+        link, rows = plain_link(family.link.rows), plain_family(family.rows, len(family.parameters))
+        return without_addresses(integrate.function, link, rows), 0, 0

@@ -47,7 +47,7 @@ _BATCH = 12
 
 
 @piece
-def _terms(header, first, n, points, start, direction, line, work, parameters, d_parameters):
+def _terms(header, first, n, points, start, direction, line, work, parameters):
     """Write exp(h − h(û)) at points start, start + direction, … of a line of the lattice into work[2] (points,).
 
     At place k of the line (intercept, slope, c), η = intercept + k · slope, −|u|²/2 − h(û) = c₀ + k (c₁ + k c₂).
@@ -58,7 +58,7 @@ def _terms(header, first, n, points, start, direction, line, work, parameters, d
         k = float(start + direction * point)
         for i in range(n):
             eta[point * n + i] = intercept[i] + k * slope[i]
-    row_likelihoods(header, first, n, points, work, parameters, d_parameters)
+    row_likelihoods(header, first, n, points, work, parameters)
     for point in range(points):
         k = float(start + direction * point)
         total = values[point] + (c[0] + k * (c[1] + k * c[2]))
@@ -66,7 +66,7 @@ def _terms(header, first, n, points, start, direction, line, work, parameters, d
 
 
 @piece
-def _line(header, first, n, start, line, lengths, work, parameters, d_parameters):
+def _line(header, first, n, start, line, lengths, work, parameters):
     """Return the sum of the terms of a line, of those at even places, and the place of the largest.
 
     It runs up from its start until a term is negligible and falling, then down. `lengths` (2,) keeps how many terms
@@ -79,9 +79,7 @@ def _line(header, first, n, start, line, lengths, work, parameters, d_parameters
         before, taken, ended = at_start if way else -1.0, 0, False
         while not ended:
             points = min(lengths[way] if taken == 0 else _BATCH, _most_points(n))
-            _terms(
-                header, first, n, points, origin + direction * taken, direction, line, work, parameters, d_parameters
-            )
+            _terms(header, first, n, points, origin + direction * taken, direction, line, work, parameters)
             for point in range(points):
                 value, place = values[point], origin + direction * taken
                 total += value
@@ -106,7 +104,7 @@ def _most_points(n):
 
 
 @piece
-def _sum(header, first, n, centre, directions, step, mode, back, peak_value, work, parameters, d_parameters):
+def _sum(header, first, n, centre, directions, step, mode, back, peak_value, work, parameters):
     """Return the sum of the terms of the lattice, and of those at even places, the lattice of twice the step.
 
     A plane is a line of lines, and so on: each runs up from its start until a line of it is negligible and falling,
@@ -123,9 +121,7 @@ def _sum(header, first, n, centre, directions, step, mode, back, peak_value, wor
     while True:
         _through(lattice, centre, directions, step, mode, back, line)
         line[2][0] -= peak_value
-        value, value_even, peaks[q - 1] = _line(
-            header, first, n, start[q - 1], line, lengths, work, parameters, d_parameters
-        )
+        value, value_even, peaks[q - 1] = _line(header, first, n, start[q - 1], line, lengths, work, parameters)
         odd = 0
         for c in range(q - 1):
             odd |= lattice[c] & 1
@@ -180,14 +176,14 @@ def _through(lattice, centre, directions, step, mode, back, line):
 
 
 @piece
-def _group(header, first, n, base, columns, mode, lower, parameters, work, d_parameters):
+def _group(header, first, n, base, columns, mode, lower, parameters, work):
     """Return log ∫ exp h(u) du − (q/2) log 2π of a group, and the relative difference of the last two sums.
 
     Writes û (q,) and R (q, q). Laplace's approximation, h(û) − log |R|, where no step is to be tried.
     """
     q = mode.size
     mode[:] = 0.0
-    peak_value = find_mode(header, first, n, base, columns, mode, lower, work, parameters, d_parameters)
+    peak_value = find_mode(header, first, n, base, columns, mode, lower, work, parameters)
     log_volume = -0.5 * q * math.log(2.0 * math.pi)
     for c in range(q):
         log_volume -= math.log(lower[c, c])
@@ -208,9 +204,7 @@ def _group(header, first, n, base, columns, mode, lower, parameters, work, d_par
     step, total, difference, shrink = _STEP, 0.0, math.inf, 1.0
     for _attempt in range(header[Header.ATTEMPTS]):
         step *= shrink
-        total, even = _sum(
-            header, first, n, centre, directions, step, mode, back, peak_value, work, parameters, d_parameters
-        )
+        total, even = _sum(header, first, n, centre, directions, step, mode, back, peak_value, work, parameters)
         difference = abs(2.0**q * even / total - 1.0)
         if difference < _AGREE:
             break
@@ -235,9 +229,9 @@ def integrate(address):
     for group in range(m):
         most = max(most, starts[group + 1] - starts[group])
     room = max(CHUNK, 3 * most)
-    work = (np.empty(room), np.empty(room), np.empty(CHUNK), np.empty(WORK * CHUNK))
+    work = (np.empty(room), np.empty(room), np.empty(CHUNK), np.empty((WORK + count) * CHUNK))
     columns, lower = np.empty((most, q)), np.zeros((q, q))
-    mode, d_parameters = np.zeros(q), np.zeros(count + 1)
+    mode = np.zeros(q)
     for draw in range(header[Header.FIRST], last):
         parameters = values[draw * (count + 1) : (draw + 1) * (count + 1)].copy()
         for group in range(m):
@@ -251,11 +245,9 @@ def integrate(address):
             cell = draw * m + group
             if header[Header.EVALUATE]:
                 mode[:] = modes[cell * q : cell * q + q]
-                out[cell] = log_integrand(header, first, n, base, columns, mode, work, parameters, d_parameters)
+                out[cell] = log_integrand(header, first, n, base, columns, mode, work, parameters)
                 continue
-            out[cell], error[cell] = _group(
-                header, first, n, base, columns, mode, lower, parameters, work, d_parameters
-            )
+            out[cell], error[cell] = _group(header, first, n, base, columns, mode, lower, parameters, work)
             modes[cell * q : cell * q + q] = mode
             for c in range(q):
                 for d in range(q):

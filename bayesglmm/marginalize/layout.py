@@ -21,6 +21,8 @@ class Header(Table):
     STARTS = integers("the first row of each group, and n", "m+1")
     Y = floats("the outcome", "n")
     TRIALS = floats("the numbers of trials", "n")
+    WEIGHTED = number("1 if rows have weights, 0 if each counts once")
+    WEIGHTS = floats("the weight of each row, which multiplies its log likelihood", "n", when="WEIGHTED")
     ETA = floats("η at b = 0 of each draw", "s", "n")
     Z = floats("Z, the columns of the effects", "n", "q")
     ROOT = floats("L of each draw, LLᵀ = G", "s", "q", "q")

@@ -6,15 +6,15 @@ With b = L u, G = LLᵀ and u ~ N(0, I), row i of a group has η_i = o_i + a_i�
 
 Arguments of all kernels: `header` is the table `Header`; `first` is the first row of the group and `n` its number of
 rows; `base` (n,) are the o_i, `columns` (n, q) the a_i, `u` (q,); `work` are arrays to work in (see `row_likelihoods`);
-`parameters` (r + 1,) are the family parameters and `d_parameters` (r + 1,) derivatives by them, which nothing reads.
+`parameters` (r + 1,) are the family parameters.
 """
 
 import math
 
 import numpy as np
 
-from bayesglmm.compiled.abi import call_family, call_link
-from bayesglmm.compiled.pieces import piece
+from bayesglmm.compiled.abi import call_family, call_link, floats
+from bayesglmm.compiled.pieces import piece, summing
 from bayesglmm.compiled.workspace import CHUNK, Work
 from bayesglmm.marginalize.layout import Header
 
@@ -29,8 +29,10 @@ _RELATIVE_STEP, _LEAST_RELATIVE_STEP = 1e-4, 1e-10
 
 
 @piece
-def row_likelihoods(header, first, n, points, work, parameters, d_parameters):
-    """Write Σ log f of n rows at each of several points into work[2] (points,), ∂ log f/∂η into work[1] (points · n,).
+def row_likelihoods(header, first, n, points, work, parameters):
+    """Write Σ w log f of n rows at each of several points into work[2] (points,), w ∂ log f/∂η into work[1].
+
+    w are the weights of the rows; work[1] is (points · n,).
 
     The η of the points are read from work[0] (points · n,), point by point. As many points as fill a chunk go through
     the link together; work[3] is the workspace of link and family (`Work`).
@@ -48,24 +50,42 @@ def row_likelihoods(header, first, n, points, work, parameters, d_parameters):
                 space[CHUNK * Work.ETA + i] = eta[place + i]
             call_link(header[Header.LINK], filled, address)
             for k in range(batch):
-                sums[point + k] += call_family(
+                call_family(
                     header[Header.FAMILY], count, header[Header.Y] + 8 * row, header[Header.TRIALS] + 8 * row,
-                    address + 8 * k * count, parameters.ctypes.data, d_parameters.ctypes.data,
+                    address + 8 * k * count, parameters.ctypes.data,
                 )  # fmt: skip
+                sums[point + k] += _weighted(
+                    header, row, count, space[CHUNK * Work.LL + k * count :], space[CHUNK * Work.D_ETA + k * count :]
+                )
             for i in range(filled):
                 d_eta[place + i] = space[CHUNK * Work.D_ETA + i]
 
 
+@summing
+def _weighted(header, row, count, ll, d_eta):
+    """Return Σ w log f of `count` rows, and multiply ∂ log f/∂η (count,) by their weights w."""
+    total = 0.0
+    if header[Header.WEIGHTED]:
+        weights = floats(header[Header.WEIGHTS], row + count)[row:]
+        for i in range(count):
+            total += weights[i] * ll[i]
+            d_eta[i] *= weights[i]
+    else:
+        for i in range(count):
+            total += ll[i]
+    return total
+
+
 @piece
-def log_integrand(header, first, n, base, columns, u, work, parameters, d_parameters):
+def log_integrand(header, first, n, base, columns, u, work, parameters):
     """Return h(u); −inf where the density is not defined."""
     _predict(n, base, columns, u, work[0])
-    row_likelihoods(header, first, n, 1, work, parameters, d_parameters)
+    row_likelihoods(header, first, n, 1, work, parameters)
     return _less_half_square(work[2][0], u)
 
 
 @piece
-def _log_integrand_and_slopes(header, first, n, base, columns, u, work, parameters, d_parameters):
+def _log_integrand_and_slopes(header, first, n, base, columns, u, work, parameters):
     """Return h(u), and write ∂ log f/∂η at η, η + δ and η − δ into work[1] (3n,), the η into work[0] (3n,).
 
     δ_i = 1e-4 |a_i| + 1e-10 |η_i|, |a_i| being the prior sd of η_i.
@@ -79,7 +99,7 @@ def _log_integrand_and_slopes(header, first, n, base, columns, u, work, paramete
         step = _RELATIVE_STEP * math.sqrt(variance) + _LEAST_RELATIVE_STEP * abs(eta[i])
         eta[n + i] = eta[i] + step
         eta[2 * n + i] = eta[i] - step
-    row_likelihoods(header, first, n, 3, work, parameters, d_parameters)
+    row_likelihoods(header, first, n, 3, work, parameters)
     return _less_half_square(work[2][0], u)
 
 
@@ -146,14 +166,14 @@ def solve_transposed(lower, right):
 
 
 @piece
-def find_mode(header, first, n, base, columns, u, lower, work, parameters, d_parameters):
+def find_mode(header, first, n, base, columns, u, lower, work, parameters):
     """Move u (q,) to the mode û of h by Newton steps with halving; return h(û) and write R, RRᵀ = −∂²h/∂u² there.
 
     The gradient is Aᵀ ∂ log f/∂η − u, the curvature that of `_curvature`.
     """
     q = u.size
     step, gradient, tried = np.empty(q), np.empty(q), np.empty(q)
-    value = _log_integrand_and_slopes(header, first, n, base, columns, u, work, parameters, d_parameters)
+    value = _log_integrand_and_slopes(header, first, n, base, columns, u, work, parameters)
     for _ in range(_NEWTON_STEPS):
         for c in range(q):
             gradient[c] = -u[c]
@@ -173,9 +193,7 @@ def find_mode(header, first, n, base, columns, u, lower, work, parameters, d_par
         for _halving in range(_HALVINGS):
             for c in range(q):
                 tried[c] = u[c] + length * step[c]
-            tried_value = _log_integrand_and_slopes(
-                header, first, n, base, columns, tried, work, parameters, d_parameters
-            )
+            tried_value = _log_integrand_and_slopes(header, first, n, base, columns, tried, work, parameters)
             if tried_value > value + 1e-4 * length * gain:
                 break
             length *= 0.5

@@ -36,10 +36,10 @@ class Likelihood:
     _family: Any = field(repr=False)
 
     @classmethod
-    def of(cls, model: Model) -> "Likelihood":
-        """Return the likelihood of a model."""
-        link, family = link_call(model.family.link.rows), family_call(model.family.rows)
-        return cls(model, Rows.best(model), link, family)
+    def of(cls, model: Model, rows: Rows | None = None) -> "Likelihood":
+        """Return the likelihood of a model, of the rows of `Rows.best` for None."""
+        link, family = link_call(model.family.link.rows), family_call(model.family)
+        return cls(model, Rows.best(model) if rows is None else rows, link, family)
 
     def eta(self, beta: Array, b: Sequence[Array]) -> Array:
         """Return the linear predictor of the rows, shape (s, n), from β (s, p) and one b (s, m, k) a block."""
@@ -52,19 +52,24 @@ class Likelihood:
 
     def at(self, eta: Array, parameters: Array) -> Array:
         """Return the log likelihood, shape (s,), at linear predictors (s, n) and family parameters (s, r)."""
+        return np.asarray(self.of_rows(eta, parameters).sum(axis=1))
+
+    def of_rows(self, eta: Array, parameters: Array) -> Array:
+        """Return the log likelihood of each row times its weight, shape (s, n), at the arguments of `at`."""
         values, n = np.ascontiguousarray(parameters, dtype=np.float64), self.rows.n
         y, trials = (np.ascontiguousarray(column, dtype=np.float64) for column in (self.rows.y, self.rows.trials))
-        work, slopes = np.zeros((WORK, CHUNK)), np.zeros(max(values.shape[1], 1))
-        space, out, total = work.ctypes.data, slopes.ctypes.data, np.zeros(len(eta))
+        work, result = np.zeros((WORK + values.shape[1], CHUNK)), np.empty((len(eta), n))
+        space = work.ctypes.data
         for start in range(0, n, CHUNK):
             count = min(CHUNK, n - start)
             y_address, trials_address = y[start:].ctypes.data, trials[start:].ctypes.data
             for i in range(len(eta)):
                 work[Work.ETA, :count] = eta[i, start : start + count]
                 self._link(count, space)
-                values_address = values.ctypes.data + i * values.strides[0]
-                total[i] += self._family(count, y_address, trials_address, space, values_address, out)
-        return total
+                self._family(count, y_address, trials_address, space, values.ctypes.data + i * values.strides[0])
+                result[i, start : start + count] = work[Work.LL, :count]
+        weighted = (self.rows.weight != 1.0).any()
+        return result * self.rows.weight if weighted else result
 
     def conditional(self, beta: Array, b: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """Return the log likelihood of each draw given its random effects, shape (s,).

@@ -119,9 +119,9 @@ class Target:
         design, outcome, beta = self.model.design, self.model.design.outcome, values.beta
         assert outcome is not None
         z = np.concatenate([block.z[:, kept] for block, kept in zip(design.blocks, self.kept, strict=True)], axis=1)
-        trials = outcome.trials_or_ones
+        trials, weights = outcome.trials_or_ones, outcome.weights_or_ones
         if not z.shape[1]:
-            constant = self.model.family.constant(outcome.y, trials).sum()
+            constant = (weights * self.model.family.constant(outcome.y, trials)).sum()
             return np.nan_to_num(self._rows.conditional(beta, [], values.parameters) + constant, nan=-np.inf)
         total = np.empty(len(beta))
         with warnings.catch_warnings():
@@ -130,7 +130,7 @@ class Target:
                 eta = linear_predictor(beta[part], design.x, design.offset)
                 parameters = {name: column[part, None] for name, column in values.parameters.items()}
                 index = design.blocks[0].index
-                groups = Groups(self.model.family, outcome.y, trials, z, index, eta, g[part], parameters)
+                groups = Groups(self.model.family, outcome.y, trials, weights, z, index, eta, g[part], parameters)
                 total[part] = over_effects(groups).log.sum(axis=1)
         return np.nan_to_num(total, nan=-np.inf, posinf=-np.inf)
 
@@ -140,7 +140,7 @@ class Target:
         from bayesglmm.logdensity.data_rows import Rows
         from bayesglmm.posterior.log_likelihood import Likelihood
 
-        return replace(Likelihood.of(self.model), rows=replace(Rows.of(self.model), index=(), z=()))
+        return Likelihood.of(self.model, replace(Rows.of(self.model), index=(), z=()))
 
 
 def _partial(omega: Array) -> Array:

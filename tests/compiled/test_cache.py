@@ -392,18 +392,17 @@ def less(value, shift):
 @njit
 def moved(value):
     return less(value, SHIFT)
-def rows(n, y, trials, a, b, da, db, parameters, d_eta, d_parameters):
-    total = 0.0
+def rows(n, y, trials, at, ll, d):
+    mu, d_eta = at[0][0], d[0]
     for i in range(n):
-        d_eta[i] = moved(y[i]) - a[i]
-        total += -0.5 * d_eta[i] * d_eta[i]
-    return total
+        d_eta[i] = moved(y[i]) - mu[i]
+        ll[i] = -0.5 * d_eta[i] * d_eta[i]
 """
 
 
 def at_zero(rows) -> float:
     """The log likelihood of outcomes 1, 2, 3 at η = 0 under a family with given rows and no parameters."""
-    family = replace(bg.families.FAMILIES["gaussian"], name="mine", rows=rows, merge=None, parameters=())
+    family = replace(bg.families.FAMILIES["gaussian"], name="mine", rows=rows, parameters=())
     model = bg.glmm("y ~ 1", {"y": [1.0, 2.0, 3.0]}, family)
     return float(Likelihood.of(model).at(np.zeros((1, 3)), np.zeros((1, 0)))[0])
 
@@ -452,9 +451,13 @@ ACROSS = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import ctypes, numpy as np, family
+from types import SimpleNamespace
 from bayesglmm.compiled.kernels import family_call
-work, out, y = np.zeros((6, 1032)), np.zeros(1), np.ones(1)
-print(family_call(family.rows)(1, *(array.ctypes.data for array in (y, y, work, out, out))))
+from bayesglmm.compiled.workspace import CHUNK, WORK, Work
+work, y = np.zeros((WORK, CHUNK)), np.ones(1)
+mine = SimpleNamespace(rows=family.rows, parameters=())
+family_call(mine)(1, *(array.ctypes.data for array in (y, y, work, y)))
+print(work[Work.LL, 0])
 """
 
 
@@ -468,7 +471,7 @@ def test_a_family_edited_between_two_processes_is_compiled_anew(tmp_path):
 
 
 def test_a_family_or_prior_that_does_not_compile_is_named():
-    def rows(n, y, trials, a, b, da, db, parameters, d_eta, d_parameters):
+    def rows(n, y, trials, at, ll, d):
         return open("file")
 
     with pytest.raises(FamilyError, match=r"rows \(TypingError: .*open.*backend=\"pymc\"") as refused:
@@ -516,7 +519,7 @@ def test_where_nothing_makes_c_functions_the_error_names_the_function(no_c_funct
         mills()
     assert one.value.dependency == "numba"
     with pytest.raises(InterfaceError):  # not the family's fault
-        kernels.family_address(defined(shift=1.0)["rows"])
+        kernels.family_address(SimpleNamespace(rows=defined(shift=1.0)["rows"], parameters=()))
 
 
 def test_likelihoods_need_no_c_functions(no_c_functions):

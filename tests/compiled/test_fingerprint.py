@@ -145,7 +145,7 @@ def test_what_cannot_be_read_is_told_apart_by_which_object_it_is_and_held():
 
 def package_functions():
     for name, family in FAMILIES.items():
-        yield name, adapters.family_rows(family.rows)
+        yield name, adapters.family_rows(family.rows, len(family.parameters))
     for name, link in LINKS.items():
         yield name, adapters.link_rows(link.rows)
     for name, prior in DISTRIBUTIONS.items():
@@ -166,7 +166,7 @@ def test_all_that_the_package_compiles_is_its_own_and_its_sources_are_found(func
 
 def test_a_function_of_anybody_else_is_not_the_packages_own(monkeypatch):
     assert not fingerprint(defined(BASE).rows).ours
-    assert not fingerprint(adapters.family_rows(defined(BASE).rows)).ours
+    assert not fingerprint(adapters.family_rows(defined(BASE).rows, 0)).ours
     assert fingerprint(LINKS["log"].rows).ours
     monkeypatch.setitem(LINKS["log"].rows.__globals__, "exp", defined("def exp(x):\n    return x").exp)
     assert not fingerprint(LINKS["log"].rows).ours

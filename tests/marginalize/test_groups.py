@@ -29,7 +29,7 @@ def one_group(family, y, eta, z, g, trials=None, **parameters) -> Groups:
     eta = np.broadcast_to(np.asarray(eta, dtype=float), (len(g), len(y)))
     z = np.asarray(z, dtype=float).reshape(len(y), -1)
     counted = np.ones(len(y)) if trials is None else np.asarray(trials, dtype=float)
-    return Groups(family, y, counted, z, np.zeros(len(y), dtype=int), eta, g, columns)
+    return Groups(family, y, counted, np.ones(len(y)), z, np.zeros(len(y), dtype=int), eta, g, columns)
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -43,7 +43,9 @@ def test_sum_over_groups_is_the_published_maximum(name: str) -> None:
     eta = design.x @ list(stored["fixef"].values()) + design.offset
     trials = np.ones(design.n) if outcome.trials is None else outcome.trials
     g = np.array([stored["re_cov"]])
-    found = over_effects(Groups(model.family, outcome.y, trials, block.z, block.index, eta[None], g, {}))
+    found = over_effects(
+        Groups(model.family, outcome.y, trials, np.ones(design.n), block.z, block.index, eta[None], g, {})
+    )
     assert found.log.sum() == pytest.approx(stored["logLik"], abs=1e-8, rel=0)
 
 
@@ -163,7 +165,7 @@ def test_order_of_rows_and_of_groups_and_other_draws_change_nothing() -> None:
     y, eta, z = rng.poisson(3, 8).astype(float), rng.normal(size=(5, 8)), rng.normal(size=(8, 2))
     g = np.array([np.array(G[2]) * scale for scale in (0.1, 1, 2, 0.5, 3)])
     family = get_family("poisson")
-    found = over_effects(Groups(family, y, np.ones(8), z, index, eta, g, {})).log
+    found = over_effects(Groups(family, y, np.ones(8), np.ones(8), z, index, eta, g, {})).log
     for group in range(3):
         rows = np.flatnonzero(index == group)
         for draw in range(5):

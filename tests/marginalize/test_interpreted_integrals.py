@@ -36,7 +36,7 @@ def some_groups(name: str, link: str, q: int, rows: int = 2) -> Groups:
     away = {"sqrt": 3.0, "inverse": 8.0, "inverse_squared": 8.0}  # from η = 0, where these links end
     eta = away.get(link, 0.3) + 0.2 * rng.normal(size=(1, n))
     index = np.repeat(np.arange(2), rows)
-    return Groups(family, y, trials, z, index, eta, root @ root.swapaxes(1, 2), parameters)
+    return Groups(family, y, trials, np.ones(n), z, index, eta, root @ root.swapaxes(1, 2), parameters)
 
 
 def run_interpreted(groups: Groups, monkeypatch: pytest.MonkeyPatch) -> groups_module.GroupIntegrals:

@@ -186,6 +186,6 @@ def test_the_compiled_rows_and_the_constant_are_scipys_density(name: str, link: 
     y = drawn(name, mu, link)
     parameters = {parameter.name: np.array([[row.parameters[parameter.name]]]) for parameter in family.parameters}
     eta, g = family.link.link(mu)[None], np.zeros((1, 1, 1))
-    rows = Groups(family, y, counted(name, mu), np.ones((3, 1)), np.arange(3), eta, g, parameters)
+    rows = Groups(family, y, counted(name, mu), np.ones(3), np.ones((3, 1)), np.arange(3), eta, g, parameters)
     expected = row.logpdf(y, mu, row.parameters, counted(name, mu))
     np.testing.assert_allclose(over_effects(rows).log[0], expected, rtol=1e-10, atol=1e-12)

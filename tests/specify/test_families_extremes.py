@@ -26,14 +26,14 @@ SHARE = 40
 def evaluated(family: Family, y: float, n: float, eta: float, parameters: tuple[float, ...]) -> list[float]:
     """The compiled log density of one row with its constant, and its derivatives by η and the logs of parameters."""
     link = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)(link_address(family.link.rows))
-    rows = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, *[ctypes.c_void_p] * 5)(family_address(family.rows))
-    work, own, slopes = np.zeros((WORK, CHUNK)), np.array([*parameters, 0.0]), np.zeros(len(parameters) + 1)
+    rows = ctypes.CFUNCTYPE(None, ctypes.c_int64, *[ctypes.c_void_p] * 4)(family_address(family))
+    work, own = np.zeros((WORK + len(parameters), CHUNK)), np.array([*parameters, 0.0])
     work[Work.ETA, 0] = eta
     outcome, counted = np.array([y]), np.array([n])
     link(1, work.ctypes.data)
-    arrays = (outcome, counted, work, own, slopes)
-    value = rows(1, *(array.ctypes.data for array in arrays)) + float(family.constant(outcome, counted)[0])
-    by_parameters = [slope * p for slope, p in zip(slopes, parameters, strict=False)]
+    rows(1, *(array.ctypes.data for array in (outcome, counted, work, own)))
+    value = float(work[Work.LL, 0]) + float(family.constant(outcome, counted)[0])
+    by_parameters = [float(slope) * p for slope, p in zip(work[WORK:, 0], parameters, strict=True)]
     return [value, float(work[Work.D_ETA, 0]), *by_parameters]
 
 

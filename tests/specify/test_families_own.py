@@ -310,17 +310,14 @@ def test_an_exposure_is_one_under_any_link_that_multiplies() -> None:
 # -- families --------------------------------------------------------------------------------------
 
 
-def lognormal_rows(
-    n: int, y: Any, trials: Any, a: Any, b: Any, da: Any, db: Any, parameters: Any, d_eta: Any, d_parameters: Any
-) -> float:
-    sigma, total, d = parameters[0], 0.0, 0.0
+def lognormal_rows(n: int, y: Any, trials: Any, at: Any, ll: Any, d: Any) -> None:
+    (_, log_mu, _, d_log_mu), (sigma, log_sigma, d_sigma, _) = at
+    d_eta, by_sigma = d
     for i in range(n):
-        r = (math.log(y[i]) - b[i]) / sigma + 0.5 * sigma
-        total += -0.5 * r * r - math.log(sigma)
-        d_eta[i] = r / sigma * db[i]
-        d += (r * r - 1.0) / sigma - r
-    d_parameters[0] += d
-    return total
+        r = (math.log(y[i]) - log_mu[i]) / sigma[i] + 0.5 * sigma[i]
+        ll[i] = -0.5 * r * r - log_sigma[i]
+        d_eta[i] = r / sigma[i] * d_log_mu[i]
+        by_sigma[i] = ((r * r - 1.0) / sigma[i] - r) * d_sigma[i]
 
 
 def lognormal(parameter: str = "sigma") -> Family:

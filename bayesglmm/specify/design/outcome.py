@@ -34,17 +34,25 @@ class Outcome:
         (n,) number of trials of each row, None unless the response has two columns.
     levels
         The labels of a response of text, None for numbers.
+    weights
+        (n,) what the log likelihood of each row is multiplied by, None where every row counts once.
     """
 
     name: str
     y: NDArray[np.float64]
     trials: NDArray[np.float64] | None = None
     levels: tuple[str, ...] | None = None
+    weights: NDArray[np.float64] | None = None
 
     @property
     def trials_or_ones(self) -> NDArray[np.float64]:
         """The trials of each row, (n,); 1 where the response is not of trials."""
         return np.ones(len(self.y)) if self.trials is None else self.trials
+
+    @property
+    def weights_or_ones(self) -> NDArray[np.float64]:
+        """The weight of each row, (n,); 1 where every row counts once."""
+        return np.ones(len(self.y)) if self.weights is None else self.weights
 
     def counted(self) -> "Outcome":
         """Return the outcome with values rounded that are whole numbers up to rounding error.

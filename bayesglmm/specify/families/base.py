@@ -14,6 +14,7 @@ from bayesglmm.errors import FamilyError, ResponseError, listing, suggest
 from bayesglmm.specify.families.links import LINKS, Link, get_link
 
 __all__ = [
+    "EQUAL",
     "LARGE",
     "Array",
     "Cells",
@@ -21,8 +22,11 @@ __all__ = [
     "Merge",
     "Parameter",
     "Pointer",
+    "Pointers",
+    "Predictors",
     "Residual",
     "Rule",
+    "merge_equal",
     "sum_rows",
     "whole",
 ]
@@ -31,6 +35,13 @@ type Array = NDArray[np.float64]
 type Cells = NDArray[np.int64]
 type Pointer = Any
 """An array, or a C pointer to doubles in compiled code."""
+
+type Pointers = tuple[Pointer, ...]
+"""One array a parameter, that of the linear predictor first."""
+
+type Predictors = tuple[tuple[Pointer, Pointer, Pointer, Pointer], ...]
+"""What a kernel reads of each parameter: the four arrays of the link for the mean; then of each parameter beside it the
+value, its logarithm, and their derivatives by what the parameter is predicted by (today the value itself)."""
 
 LARGE = 8192.0
 """The count above which a row's log density is computed relative to its maximum over μ, to avoid cancellation."""
@@ -87,18 +98,37 @@ class Merge:
     Parameters
     ----------
     rows
-        (cell, y, trials) of the n rows → those of the merged rows, at least one a cell; cells are numbered from 0
-        without a gap.
+        (cell, y, trials, weight) of the n rows → those of the merged rows, at least one a cell; cells are numbered
+        from 0 without a gap. A weight multiplies the log likelihood of its row.
+    equal_outcomes
+        Whether rows of a cell are equal in y and trials too.
     under
         link → whether rows may be merged under it; None for every link.
     offset
-        (cell, offset) of the n rows → the offset of each cell (m,); None where rows of different offsets are not
-        merged.
+        (cell, offset, weight) of the n rows → the offset of each cell (m,); None where rows of different offsets are
+        not merged.
     """
 
-    rows: Callable[[Cells, Array, Array], tuple[Cells, Array, Array]]
+    rows: Callable[[Cells, Array, Array, Array], tuple[Cells, Array, Array, Array]]
+    equal_outcomes: bool = False
     under: Callable[[Link], bool] | None = None
-    offset: Callable[[Cells, Array], Array] | None = None
+    offset: Callable[[Cells, Array, Array], Array] | None = None
+
+    @classmethod
+    def of(cls, family: "Family") -> "Merge":
+        """Return how the rows of a family are merged under its link."""
+        merge = family.merge
+        return EQUAL if merge.under is not None and not merge.under(family.link) else merge
+
+
+def merge_equal(cell: Cells, y: Array, trials: Array, weight: Array) -> tuple[Cells, Array, Array, Array]:
+    """Return one row a cell, of the sum of the weights, where the rows of a cell are equal: see `Merge.rows`."""
+    _, first = np.unique(cell, return_index=True)
+    return np.arange(len(first)), y[first], trials[first], np.bincount(cell, weight)
+
+
+EQUAL = Merge(merge_equal, equal_outcomes=True)
+"""Rows equal in all, the outcome among it, are one row of the sum of their weights: right for every family."""
 
 
 @dataclass(frozen=True)
@@ -147,14 +177,16 @@ class Family:
     pymc
         The name of the PyMC distribution.
     rows
-        (n, y, trials, a, b, a′, b′, parameters, d_eta, d_parameters) → the log likelihood of n rows without `constant`;
-        writes ∂/∂η to d_eta (n,) and adds ∂/∂parameters to d_parameters. a, b and their derivatives are those of the
-        link's `rows`, parameters are in order. Scalar Python over `math` and `families.special` that numba compiles.
+        (n, y, trials, at, ll, d): writes the log likelihood of each row without `constant` to ll (n,), and its
+        derivatives to d: by η to d[0] (n,), by each parameter in order to d[1], … `at` is `Predictors`: at[0] are a, b
+        and their derivatives by η as the link's `rows` write them, at[1] is (value, log value, and the derivatives of
+        both, by which the derivative of the log likelihood by the parameter is multiplied), each with an entry a row.
+        Scalar Python over `math` and `families.special` that numba compiles. What depends on a parameter alone is
+        computed anew only where the parameter is not that of the row before.
     constant
         (y, trials) → the terms (n,) of the log likelihood that `rows` leaves out; they depend on nothing else.
     merge
-        How rows with equal predictors and groups are merged, None where they are not. Merged rows have the sum of their
-        trials (1 for a row without), which `rows` must use as a weight.
+        How rows with equal predictors and groups are merged; by default those whose outcomes are equal too.
     effect
         The name of exp(β), by link.
     residual
@@ -175,9 +207,9 @@ class Family:
     distribution: Callable[[Any, Link, Mapping[str, Any], Any], Mapping[str, Any]]
     pymc: str
     notation: str
-    rows: Callable[..., float]
+    rows: Callable[..., None]
     constant: Callable[[Array, Array], Array]
-    merge: Merge | None = None
+    merge: Merge = EQUAL
     effect: Mapping[str, str] = field(default_factory=dict)
     residual: Residual | None = None
 
@@ -235,6 +267,39 @@ class Family:
             raise FamilyError(f"the {self.name} family has no link {link!r}; {suggest(str(link), self.links)}")
         return replace(self, link=get_link(link))
 
+    def log_density(
+        self, y: Array, eta: Array, parameters: Mapping[str, Array | float], trials: Array | None = None
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return the log density of rows and its derivatives, by `rows` and the link's `rows` as plain Python.
+
+        Slow, and the same as compiled: to check a family of your own against the density of another package.
+
+        Parameters
+        ----------
+        y, eta, trials
+            (n,) outcomes, linear predictors, numbers of trials; None for 1 each.
+        parameters
+            By name, a number or (n,) values.
+
+        Returns
+        -------
+        value
+            (n,) log f(y), the constant included.
+        derivatives
+            By η (n,), then by each parameter (n,).
+        """
+        n = len(y)
+        counted = np.ones(n) if trials is None else np.asarray(trials, dtype=float)
+        link = [np.full(n, np.nan) for _ in range(4)]
+        self.link.rows(n, np.asarray(eta, dtype=float), *link)
+        at: list[tuple[Array, ...]] = [(link[0], link[1], link[2], link[3])]
+        for parameter in self.parameters:
+            value = np.broadcast_to(np.asarray(parameters[parameter.name], dtype=float), (n,))
+            at.append((value, np.log(value), np.ones(n), 1 / value))
+        ll, d = np.full(n, np.nan), tuple(np.full(n, np.nan) for _ in at)
+        self.rows(n, np.asarray(y, dtype=float), counted, tuple(at), ll, d)
+        return ll + self.constant(y, counted), d
+
     def check(self, name: str, y: Array, trials: Array | None, levels: tuple[str, ...] | None, rows: Any) -> None:
         """Refuse a response outside the support.
 
@@ -291,10 +356,10 @@ class Family:
             )
 
 
-def sum_rows(cell: Cells, y: Array, trials: Array) -> tuple[Cells, Array, Array]:
-    """Return one row a cell, with the sums of y and trials, which are sufficient: see `Merge.rows`."""
-    total = np.bincount(cell, y)
-    return np.arange(len(total)), total, np.bincount(cell, trials)
+def sum_rows(cell: Cells, y: Array, trials: Array, weight: Array) -> tuple[Cells, Array, Array, Array]:
+    """Return one row a cell, with the weighted sums of y and trials, which are sufficient: see `Merge.rows`."""
+    total = np.bincount(cell, weight * y)
+    return np.arange(len(total)), total, np.bincount(cell, weight * trials), np.ones(len(total))
 
 
 def whole(values: Array) -> NDArray[np.bool_]:

@@ -1,43 +1,29 @@
 """Binary outcomes: V = μ(1 − μ)."""
 
-from bayesglmm.specify.families.base import LARGE, Family, Merge, Pointer, Rule, sum_rows
+from bayesglmm.specify.families.base import LARGE, Family, Merge, Pointer, Pointers, Predictors, Rule, sum_rows
 from bayesglmm.specify.families.links import get_link
 from bayesglmm.specify.families.special import exp, log, log_proportions
 
 __all__ = ["BERNOULLI", "binary_rows"]
 
 
-def binary_rows(
-    n: int,
-    y: Pointer,
-    trials: Pointer,
-    a: Pointer,
-    b: Pointer,
-    da: Pointer,
-    db: Pointer,
-    parameters: Pointer,
-    d_eta: Pointer,
-    d_parameters: Pointer,
-) -> float:
-    """Return the log likelihood of successes among trials: see `Family.rows`."""
-    large, total = 0.0, 0.0
+def binary_rows(n: int, y: Pointer, trials: Pointer, at: Predictors, ll: Pointer, d: Pointers) -> None:
+    """Write the log likelihood of successes among trials: see `Family.rows`."""
+    (log_p, log_q, d_log_p, d_log_q), (d_eta,) = at[0], d
+    large = 0.0
     for i in range(n):
         large += 1.0 if trials[i] > LARGE else 0.0
         failures = trials[i] - y[i]
-        total += (y[i] * a[i] if y[i] > 0.0 else 0.0) + (failures * b[i] if failures > 0.0 else 0.0)
-        d_eta[i] = y[i] * da[i] + failures * db[i]
+        ll[i] = (y[i] * log_p[i] if y[i] > 0.0 else 0.0) + (failures * log_q[i] if failures > 0.0 else 0.0)
+        d_eta[i] = y[i] * d_log_p[i] + failures * d_log_q[i]
     if large == 0.0:
-        return total
-    total = 0.0  # relative to the maximum over μ where trials are many, to avoid cancellation
-    for i in range(n):
+        return
+    for i in range(n):  # relative to the maximum over μ where trials are many, to avoid cancellation
         failures = trials[i] - y[i]
-        if trials[i] <= LARGE or y[i] <= 0.0 or failures <= 0.0:
-            total += (y[i] * a[i] if y[i] > 0.0 else 0.0) + (failures * b[i] if failures > 0.0 else 0.0)
-        else:
+        if trials[i] > LARGE and y[i] > 0.0 and failures > 0.0:
             p, q = y[i] / trials[i], failures / trials[i]
-            delta = exp(a[i]) - p if p <= 0.5 else q - exp(b[i])
-            total += trials[i] * log_proportions(p, q, delta, a[i] - log(p), b[i] - log(q))
-    return total
+            delta = exp(log_p[i]) - p if p <= 0.5 else q - exp(log_q[i])
+            ll[i] = trials[i] * log_proportions(p, q, delta, log_p[i] - log(p), log_q[i] - log(q))
 
 
 BERNOULLI = Family(

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Rule
+from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Pointers, Predictors, Rule
 from bayesglmm.specify.families.links import Link, get_link
-from bayesglmm.specify.families.special import beyond, exp, log, log1p, log_proportions, log_ratio, stirling
+from bayesglmm.specify.families.special import beyond, changes, exp, log, log1p, log_proportions, log_ratio, stirling
 
 __all__ = ["BETA"]
 
@@ -28,34 +28,24 @@ def _complement(eta: Any, link: Link) -> Any:
     return pt.sigmoid(-link.tensor_log_odds(eta))
 
 
-def _rows(
-    n: int,
-    y: Pointer,
-    trials: Pointer,
-    a: Pointer,
-    b: Pointer,
-    da: Pointer,
-    db: Pointer,
-    parameters: Pointer,
-    d_eta: Pointer,
-    d_parameters: Pointer,
-) -> float:
-    phi = parameters[0]
-    remainder, slope = stirling(phi)
-    constant, slope = 0.5 * math.log(phi) + remainder, 0.5 / phi + slope
-    total, d_phi = 0.0, 0.0
+def _rows(n: int, y: Pointer, trials: Pointer, at: Predictors, ll: Pointer, d: Pointers) -> None:
+    (log_p, log_q, d_log_p, _), (phi, log_phi, d_phi, _) = at
+    d_eta, by_phi = d
+    remainder, slope = stirling(phi[0])
     for i in range(n):
-        p, q = exp(a[i]), exp(b[i])
-        log_p, log_q = log(y[i]) - a[i], log1p(-y[i]) - b[i]
+        if changes(phi, i):
+            remainder, slope = stirling(phi[i])
+        p, q = exp(log_p[i]), exp(log_q[i])
+        log_ratio_p, log_ratio_q = log(y[i]) - log_p[i], log1p(-y[i]) - log_q[i]
         delta = beyond(y[i], p, q)
-        distance = log_proportions(p, q, delta, log_p, log_q)
-        (remainder_p, slope_p), (remainder_q, slope_q) = stirling(p * phi), stirling(q * phi)
-        total += constant + 0.5 * (a[i] + b[i]) + phi * distance - remainder_p - remainder_q
-        log_odds = log_ratio(delta / p, log_p) - log_ratio(-delta / q, log_q)
-        d_eta[i] = (phi * (log_odds - slope_p + slope_q) + 0.5 / p - 0.5 / q) * p * da[i]
-        d_phi += slope + distance - p * slope_p - q * slope_q
-    d_parameters[0] += d_phi
-    return total
+        distance = log_proportions(p, q, delta, log_ratio_p, log_ratio_q)
+        (remainder_p, slope_p), (remainder_q, slope_q) = stirling(p * phi[i]), stirling(q * phi[i])
+        ll[i] = (
+            0.5 * log_phi[i] + remainder + 0.5 * (log_p[i] + log_q[i]) + phi[i] * distance - remainder_p - remainder_q
+        )
+        log_odds = log_ratio(delta / p, log_ratio_p) - log_ratio(-delta / q, log_ratio_q)
+        d_eta[i] = (phi[i] * (log_odds - slope_p + slope_q) + 0.5 / p - 0.5 / q) * p * d_log_p[i]
+        by_phi[i] = (0.5 / phi[i] + slope + distance - p * slope_p - q * slope_q) * d_phi[i]
 
 
 BETA = Family(

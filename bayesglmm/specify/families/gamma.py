@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Rule
+from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Pointers, Predictors, Rule
 from bayesglmm.specify.families.links import get_link
-from bayesglmm.specify.families.special import log_ratio_less, stirling
+from bayesglmm.specify.families.special import changes, log_ratio_less, stirling
 
 __all__ = ["GAMMA"]
 
@@ -16,30 +16,18 @@ def _draw(rng: np.random.Generator, mu: Array, shape: Array) -> Array:
     return np.maximum(rng.gamma(shape, mu / shape, mu.shape), np.finfo(float).tiny)
 
 
-def _rows(
-    n: int,
-    y: Pointer,
-    trials: Pointer,
-    a: Pointer,
-    b: Pointer,
-    da: Pointer,
-    db: Pointer,
-    parameters: Pointer,
-    d_eta: Pointer,
-    d_parameters: Pointer,
-) -> float:
-    shape = parameters[0]
-    remainder, slope = stirling(shape)
-    constant, slope = 0.5 * math.log(shape) - remainder, 0.5 / shape - slope
-    total, d_shape = 0.0, 0.0
+def _rows(n: int, y: Pointer, trials: Pointer, at: Predictors, ll: Pointer, d: Pointers) -> None:
+    (mu, log_mu, _, d_log_mu), (shape, log_shape, d_shape, _) = at
+    d_eta, by_shape = d
+    remainder, slope = stirling(shape[0])
     for i in range(n):
-        relative = (y[i] - a[i]) / a[i]
-        distance = log_ratio_less(relative, math.log(y[i]) - b[i])
-        total += constant + shape * distance
-        d_eta[i] = shape * relative * db[i]
-        d_shape += slope + distance
-    d_parameters[0] += d_shape
-    return total
+        if changes(shape, i):
+            remainder, slope = stirling(shape[i])
+        relative = (y[i] - mu[i]) / mu[i]
+        distance = log_ratio_less(relative, math.log(y[i]) - log_mu[i])
+        ll[i] = 0.5 * log_shape[i] - remainder + shape[i] * distance
+        d_eta[i] = shape[i] * relative * d_log_mu[i]
+        by_shape[i] = (0.5 / shape[i] - slope + distance) * d_shape[i]
 
 
 GAMMA = Family(

@@ -4,13 +4,23 @@ import math
 
 import numpy as np
 
-from bayesglmm.specify.families.base import Array, Cells, Family, Merge, Parameter, Pointer, Residual
+from bayesglmm.specify.families.base import (
+    Array,
+    Cells,
+    Family,
+    Merge,
+    Parameter,
+    Pointer,
+    Pointers,
+    Predictors,
+    Residual,
+)
 from bayesglmm.specify.families.links import get_link
 
 __all__ = ["GAUSSIAN"]
 
 
-def _pairs(cell: Cells, y: Array, weight: Array) -> tuple[Cells, Array, Array]:
+def _pairs(cell: Cells, y: Array, trials: Array, weight: Array) -> tuple[Cells, Array, Array, Array]:
     """Return two rows a cell, at mean ± standard deviation with half its weight each; one where its y are equal.
 
     About any μ their weighted sum of squares is Σ (y − μ)² = n ((ȳ − μ)² + s²).
@@ -24,30 +34,17 @@ def _pairs(cell: Cells, y: Array, weight: Array) -> tuple[Cells, Array, Array]:
     two = np.flatnonzero(spread > 0)
     share = np.where(spread > 0, total / 2, total)
     cells = np.concatenate([np.arange(len(total)), two])
-    return cells, np.concatenate([mean - spread, (mean + spread)[two]]), share[cells]
+    return cells, np.concatenate([mean - spread, (mean + spread)[two]]), np.ones(len(cells)), share[cells]
 
 
-def _rows(
-    n: int,
-    y: Pointer,
-    trials: Pointer,
-    a: Pointer,
-    b: Pointer,
-    da: Pointer,
-    db: Pointer,
-    parameters: Pointer,
-    d_eta: Pointer,
-    d_parameters: Pointer,
-) -> float:
-    sigma = parameters[0]
-    squares, weight = 0.0, 0.0
+def _rows(n: int, y: Pointer, trials: Pointer, at: Predictors, ll: Pointer, d: Pointers) -> None:
+    (mu, _, d_mu, _), (sigma, log_sigma, d_sigma, _) = at
+    d_eta, by_sigma = d
     for i in range(n):
-        residual = (y[i] - a[i]) / sigma
-        squares += trials[i] * residual * residual
-        weight += trials[i]
-        d_eta[i] = trials[i] * residual / sigma * da[i]
-    d_parameters[0] += (squares - weight) / sigma
-    return -0.5 * squares - weight * math.log(sigma)
+        residual = (y[i] - mu[i]) / sigma[i]
+        ll[i] = -0.5 * residual * residual - log_sigma[i]
+        d_eta[i] = residual / sigma[i] * d_mu[i]
+        by_sigma[i] = (residual * residual - 1.0) / sigma[i] * d_sigma[i]
 
 
 GAUSSIAN = Family(
@@ -70,7 +67,7 @@ GAUSSIAN = Family(
     pymc="Normal",
     notation="Normal({mu}, σ²)",
     rows=_rows,
-    constant=lambda y, trials: -0.5 * math.log(2 * math.pi) * trials,
+    constant=lambda y, trials: -0.5 * math.log(2 * math.pi) + 0.0 * y,
     merge=Merge(_pairs),
     effect={"log": "ratio of means"},
     residual=Residual(lambda parameters: np.square(parameters["sigma"]), "σ²", under=lambda link: link.additive),

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Rule
+from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Pointers, Predictors, Rule
 from bayesglmm.specify.families.links import get_link
 
 __all__ = ["INVERSE_GAUSSIAN"]
@@ -28,29 +28,15 @@ def _draw(rng: np.random.Generator, mu: Array, shape: Array) -> Array:
     return np.asarray(np.clip(drawn, _LEAST, _MOST))
 
 
-def _rows(
-    n: int,
-    y: Pointer,
-    trials: Pointer,
-    a: Pointer,
-    b: Pointer,
-    da: Pointer,
-    db: Pointer,
-    parameters: Pointer,
-    d_eta: Pointer,
-    d_parameters: Pointer,
-) -> float:
-    shape = parameters[0]
-    half_log = 0.5 * math.log(shape)
-    total, d_shape = 0.0, 0.0
+def _rows(n: int, y: Pointer, trials: Pointer, at: Predictors, ll: Pointer, d: Pointers) -> None:
+    (mu, _, _, d_log_mu), (shape, log_shape, d_shape, _) = at
+    d_eta, by_shape = d
     for i in range(n):
-        relative = (y[i] - a[i]) / a[i]
+        relative = (y[i] - mu[i]) / mu[i]
         distance = 0.5 * relative * relative / y[i]
-        total += half_log - shape * distance
-        d_eta[i] = shape * relative / a[i] * db[i]
-        d_shape += 0.5 / shape - distance
-    d_parameters[0] += d_shape
-    return total
+        ll[i] = 0.5 * log_shape[i] - shape[i] * distance
+        d_eta[i] = shape[i] * relative / mu[i] * d_log_mu[i]
+        by_shape[i] = (0.5 / shape[i] - distance) * d_shape[i]
 
 
 INVERSE_GAUSSIAN = Family(

@@ -1,9 +1,9 @@
 """Overdispersed counts, quadratic variance: V = μ + μ²/φ (glmmTMB's nbinom2, brms' negbinomial)."""
 
-from bayesglmm.specify.families.base import Family, Parameter, Pointer
+from bayesglmm.specify.families.base import Family, Parameter, Pointer, Pointers, Predictors
 from bayesglmm.specify.families.links import get_link
 from bayesglmm.specify.families.poisson import COUNT_RULES, draw_counts, saturated
-from bayesglmm.specify.families.special import overdispersed, stirling
+from bayesglmm.specify.families.special import changes, overdispersed, stirling
 
 __all__ = ["NEGATIVE_BINOMIAL"]
 
@@ -12,28 +12,17 @@ _POISSON = 1e100
 """A size from which a count is Poisson to the last digit."""
 
 
-def _rows(
-    n: int,
-    y: Pointer,
-    trials: Pointer,
-    a: Pointer,
-    b: Pointer,
-    da: Pointer,
-    db: Pointer,
-    parameters: Pointer,
-    d_eta: Pointer,
-    d_parameters: Pointer,
-) -> float:
-    phi = min(parameters[0], _POISSON)
-    remainder, slope = stirling(phi)
-    total, d_phi = 0.0, 0.0
+def _rows(n: int, y: Pointer, trials: Pointer, at: Predictors, ll: Pointer, d: Pointers) -> None:
+    (mu, log_mu, _, d_log_mu), (phi, _, _, d_log_phi) = at
+    d_eta, by_phi = d
+    remainder, slope = stirling(min(phi[0], _POISSON))
     for i in range(n):
-        value, by_mean, by_size, _ = overdispersed(y[i], a[i], b[i], phi, remainder, slope)
-        total += value
-        d_eta[i] = by_mean * db[i]
-        d_phi += by_size
-    d_parameters[0] += d_phi / phi
-    return total
+        size = min(phi[i], _POISSON)
+        if changes(phi, i):
+            remainder, slope = stirling(size)
+        ll[i], by_mean, by_size, _ = overdispersed(y[i], mu[i], log_mu[i], size, remainder, slope)
+        d_eta[i] = by_mean * d_log_mu[i]
+        by_phi[i] = by_size * d_log_phi[i]
 
 
 _PHI = "lognormal(1.4, 2.5)"

@@ -1,6 +1,6 @@
 """Overdispersed counts, linear variance: V = μ(1 + φ) (glmmTMB's nbinom1)."""
 
-from bayesglmm.specify.families.base import Family, Parameter, Pointer
+from bayesglmm.specify.families.base import Family, Parameter, Pointer, Pointers, Predictors
 from bayesglmm.specify.families.links import get_link
 from bayesglmm.specify.families.poisson import COUNT_RULES, draw_counts, saturated
 from bayesglmm.specify.families.special import overdispersed, stirling
@@ -12,29 +12,15 @@ _POISSON, _LEAST = 1e-30, 1e-307
 """The φ below which a count is Poisson to the last digit, and the smallest μ/φ."""
 
 
-def _rows(
-    n: int,
-    y: Pointer,
-    trials: Pointer,
-    a: Pointer,
-    b: Pointer,
-    da: Pointer,
-    db: Pointer,
-    parameters: Pointer,
-    d_eta: Pointer,
-    d_parameters: Pointer,
-) -> float:
-    phi = max(parameters[0], _POISSON)
-    total, d_phi = 0.0, 0.0
+def _rows(n: int, y: Pointer, trials: Pointer, at: Predictors, ll: Pointer, d: Pointers) -> None:
+    (mu, log_mu, _, d_log_mu), (phi, _, d_phi, _) = at
+    d_eta, by_phi = d
     for i in range(n):
-        size = max(a[i] / phi, _LEAST)
+        size = max(mu[i] / max(phi[i], _POISSON), _LEAST)
         remainder, slope = stirling(size) if y[i] > 0.0 else (0.0, 0.0)
-        value, _, by_size, by_both = overdispersed(y[i], a[i], b[i], size, remainder, slope)
-        total += value
-        d_eta[i] = by_both * db[i]
-        d_phi -= by_size * (size / a[i]) if a[i] > 0.0 else 0.0
-    d_parameters[0] += d_phi
-    return total
+        ll[i], _, by_size, by_both = overdispersed(y[i], mu[i], log_mu[i], size, remainder, slope)
+        d_eta[i] = by_both * d_log_mu[i]
+        by_phi[i] = -by_size * (size / mu[i]) * d_phi[i] if mu[i] > 0.0 else 0.0
 
 
 NEGATIVE_BINOMIAL1 = Family(

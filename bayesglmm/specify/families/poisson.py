@@ -5,7 +5,19 @@ import math
 import numpy as np
 from scipy import special
 
-from bayesglmm.specify.families.base import LARGE, Array, Cells, Family, Merge, Pointer, Rule, sum_rows, whole
+from bayesglmm.specify.families.base import (
+    LARGE,
+    Array,
+    Cells,
+    Family,
+    Merge,
+    Pointer,
+    Pointers,
+    Predictors,
+    Rule,
+    sum_rows,
+    whole,
+)
 from bayesglmm.specify.families.links import get_link
 from bayesglmm.specify.families.special import log_ratio_less, stirlings
 
@@ -33,39 +45,25 @@ def draw_counts(rng: np.random.Generator, rate: Array) -> Array:
     return drawn
 
 
-def _sum_exposures(cell: Cells, offset: Array) -> Array:
-    """Return log Σ exp(offset) over the rows of each cell, exact to the bit for a cell of one row."""
+def _sum_exposures(cell: Cells, offset: Array, weight: Array) -> Array:
+    """Return log Σ weight · exp(offset) over the rows of each cell, exact to the bit for one row of weight 1."""
     largest = np.full(cell.max() + 1, -np.inf)
     np.maximum.at(largest, cell, offset)
-    return largest + np.log(np.bincount(cell, np.exp(offset - largest[cell])))
+    return largest + np.log(np.bincount(cell, weight * np.exp(offset - largest[cell])))
 
 
-def _rows(
-    n: int,
-    y: Pointer,
-    trials: Pointer,
-    a: Pointer,
-    b: Pointer,
-    da: Pointer,
-    db: Pointer,
-    parameters: Pointer,
-    d_eta: Pointer,
-    d_parameters: Pointer,
-) -> float:
-    large, total = 0.0, 0.0
+def _rows(n: int, y: Pointer, trials: Pointer, at: Predictors, ll: Pointer, d: Pointers) -> None:
+    (mu, log_mu, d_mu, d_log_mu), (d_eta,) = at[0], d
+    large = 0.0
     for i in range(n):
         large += 1.0 if y[i] > LARGE else 0.0
-        total += (y[i] * b[i] if y[i] > 0.0 else 0.0) - a[i]
-        d_eta[i] = y[i] * db[i] - da[i]
+        ll[i] = (y[i] * log_mu[i] if y[i] > 0.0 else 0.0) - mu[i]
+        d_eta[i] = y[i] * d_log_mu[i] - d_mu[i]
     if large == 0.0:
-        return total
-    total = 0.0  # relative to the maximum over μ where counts are large, to avoid cancellation
-    for i in range(n):
-        if y[i] <= LARGE:
-            total += (y[i] * b[i] if y[i] > 0.0 else 0.0) - a[i]
-        else:
-            total += y[i] * log_ratio_less((a[i] - y[i]) / y[i], b[i] - math.log(y[i]))
-    return total
+        return
+    for i in range(n):  # relative to the maximum over μ where counts are large, to avoid cancellation
+        if y[i] > LARGE:
+            ll[i] = y[i] * log_ratio_less((mu[i] - y[i]) / y[i], log_mu[i] - math.log(y[i]))
 
 
 def saturated(y: Array) -> Array:

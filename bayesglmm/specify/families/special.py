@@ -5,6 +5,7 @@ instructions; a loop that calls the C library takes several times as long.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,9 @@ from scipy import special
 
 __all__ = [
     "beyond",
+    "changes",
     "exp",
+    "gamma_ratio",
     "log",
     "log1p",
     "log1p_less",
@@ -121,6 +124,14 @@ def beyond(y: float, p: float, q: float) -> float:
     return y - p if y <= 0.5 else q - (1.0 - y)
 
 
+def changes(values: Any, i: int) -> bool:
+    """Return whether the value of a row is another than that of the row before; False for the first.
+
+    Where the value is the same for all rows, compiled code has no trace of the question.
+    """
+    return i > 0 and (values[i] < values[i - 1] or values[i] > values[i - 1])
+
+
 def _artanh_ratio(u: float) -> float:
     """Return (artanh(s)/s − 1)/s² at s² = u ≤ 1/9, by its Chebyshev interpolant."""
     return _degree_9(
@@ -195,6 +206,15 @@ def stirling(x: float) -> tuple[float, float]:
     value, by_x = _stirling_series(far)
     value += (far - 0.5) * log_far - (x - 0.5) * log_x - _FAR - log(product)
     return value, by_x + (log_far - log_x) - 0.5 / far + (0.5 / x - slope / product)
+
+
+def gamma_ratio(nu: float) -> tuple[float, float]:
+    """Return log Γ(x + ½) − log Γ(x) − ½ log x at x = ν/2, and twice its derivative by ν; both near −1/(8x)."""
+    x, t = 0.5 * nu, 1.0 / nu
+    (remainder, slope), (remainder_half, slope_half) = stirling(x), stirling(x + 0.5)
+    log1p_t = math.log1p(t)
+    value = x * log_ratio_less(t, log1p_t) + remainder_half - remainder
+    return value, slope_half - slope - log_ratio_less(-1.0 / (nu + 1.0), -log1p_t)
 
 
 def _stirling_series(x: float) -> tuple[float, float]:

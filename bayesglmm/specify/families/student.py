@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer
+from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Pointers, Predictors
 from bayesglmm.specify.families.links import get_link
-from bayesglmm.specify.families.special import log1p, log_ratio_less, stirling
+from bayesglmm.specify.families.special import changes, gamma_ratio, log1p, log_ratio_less
 
 __all__ = ["STUDENT"]
 
@@ -15,37 +15,21 @@ def _variance(nu: Array, sigma: Array) -> Array:
     return np.where(nu > 2, sigma**2 * nu / np.where(nu > 2, nu - 2, 1.0), np.inf)
 
 
-def _rows(
-    n: int,
-    y: Pointer,
-    trials: Pointer,
-    a: Pointer,
-    b: Pointer,
-    da: Pointer,
-    db: Pointer,
-    parameters: Pointer,
-    d_eta: Pointer,
-    d_parameters: Pointer,
-) -> float:
-    sigma, nu = parameters[0], parameters[1]
-    x, t = 0.5 * nu, 1.0 / nu  # log Γ(x + ½) − log Γ(x) − ½ log x, and its derivative, both near −1/(8x)
-    (remainder, slope), (remainder_half, slope_half) = stirling(x), stirling(x + 0.5)
-    constant = x * log_ratio_less(t, math.log1p(t)) + remainder_half - remainder - math.log(sigma)
-    slope = slope_half - slope - log_ratio_less(-1.0 / (nu + 1.0), -math.log1p(t))
-    total, d_sigma, d_nu = 0.0, 0.0, 0.0
+def _rows(n: int, y: Pointer, trials: Pointer, at: Predictors, ll: Pointer, d: Pointers) -> None:
+    (mu, _, d_mu, _), (sigma, log_sigma, d_sigma, _), (nu, _, d_nu, _) = at
+    d_eta, by_sigma, by_nu = d
+    constant, slope = gamma_ratio(nu[0])
     for i in range(n):
-        residual = (y[i] - a[i]) / sigma
-        distance = residual * residual / nu
+        if changes(nu, i):
+            constant, slope = gamma_ratio(nu[i])
+        residual = (y[i] - mu[i]) / sigma[i]
+        distance = residual * residual / nu[i]
         log1p_distance = log1p(distance)
-        weight = (nu + 1.0) / (nu * (1.0 + distance))
-        total += constant - 0.5 * (nu + 1.0) * log1p_distance
-        d_eta[i] = weight * residual / sigma * da[i]
-        d_sigma += (residual * residual - 1.0) / (1.0 + distance) / sigma
         share = distance / (1.0 + distance)
-        d_nu += 0.5 * (slope + log_ratio_less(-share, -log1p_distance) + share / nu)
-    d_parameters[0] += d_sigma
-    d_parameters[1] += d_nu
-    return total
+        ll[i] = constant - log_sigma[i] - 0.5 * (nu[i] + 1.0) * log1p_distance
+        d_eta[i] = (nu[i] + 1.0) / (nu[i] * (1.0 + distance)) * residual / sigma[i] * d_mu[i]
+        by_sigma[i] = (residual * residual - 1.0) / (1.0 + distance) / sigma[i] * d_sigma[i]
+        by_nu[i] = 0.5 * (slope + log_ratio_less(-share, -log1p_distance) + share / nu[i]) * d_nu[i]
 
 
 STUDENT = Family(
