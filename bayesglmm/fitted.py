@@ -29,13 +29,13 @@ from bayesglmm.estimands import (
     slopes,
 )
 from bayesglmm.estimands.coefficients import Coefficients, Method
-from bayesglmm.estimands.comparisons import Comparison
 from bayesglmm.estimands.contrasts import ContrastOption
 from bayesglmm.estimands.estimates import Estimates
 from bayesglmm.estimands.frames import Frame
 from bayesglmm.estimands.group_coefficients import EffectScale, Quantity
 from bayesglmm.estimands.group_means import GroupMeans
 from bayesglmm.estimands.icc import IccScale
+from bayesglmm.estimands.measures import Comparison
 from bayesglmm.estimands.random_effects import RandomEffects
 from bayesglmm.estimands.request import FrameOption, Scale
 from bayesglmm.marginalize import group_likelihood
@@ -109,9 +109,11 @@ class Fit:
         """Return the effects or coefficients of groups: see `bayesglmm.estimands.random_effects`."""
         return random_effects.random_effects(self, factor, quantity=quantity, scale=scale, ci_prob=ci_prob)
 
-    def group_means(self, factor: str | None = None, *, ci_prob: float = 0.95) -> GroupMeans:
+    def group_means(
+        self, factor: str | None = None, *, weights: str | None = None, ci_prob: float = 0.95
+    ) -> GroupMeans:
         """Return the mean response of each group over its own rows: see `bayesglmm.estimands.group_means`."""
-        return group_means.group_means(self, factor, ci_prob=ci_prob)
+        return group_means.group_means(self, factor, weights=weights, ci_prob=ci_prob)
 
     # Estimands
 
@@ -162,12 +164,13 @@ class Fit:
         frame: FrameOption = "population",
         at: Mapping[str, Any] | None = None,
         scale: Scale = "response",
+        weights: str | None = None,
         ci_prob: float = 0.95,
         seed: int | None = None,
     ) -> Estimates:
         """Predict means of rows, or averages over rows by group: see `bayesglmm.estimands.predictions`."""
         return predictions.predictions(
-            self, new_data, by=by, frame=frame, at=at, scale=scale, ci_prob=ci_prob, seed=seed
+            self, new_data, by=by, frame=frame, at=at, scale=scale, weights=weights, ci_prob=ci_prob, seed=seed
         )
 
     def comparisons(
@@ -181,6 +184,7 @@ class Fit:
         new_data: Any = None,
         at: Mapping[str, Any] | None = None,
         scale: Scale = "response",
+        weights: str | None = None,
         ci_prob: float = 0.95,
         seed: int | None = None,
     ) -> Estimates:
@@ -195,6 +199,7 @@ class Fit:
             new_data=new_data,
             at=at,
             scale=scale,
+            weights=weights,
             ci_prob=ci_prob,
             seed=seed,
         )
@@ -208,12 +213,22 @@ class Fit:
         new_data: Any = None,
         at: Mapping[str, Any] | None = None,
         scale: Scale = "response",
+        weights: str | None = None,
         ci_prob: float = 0.95,
         seed: int | None = None,
     ) -> Estimates:
         """Average derivatives with respect to a numeric predictor: see `bayesglmm.estimands.slopes`."""
         return slopes.slopes(
-            self, variables, by=by, frame=frame, new_data=new_data, at=at, scale=scale, ci_prob=ci_prob, seed=seed
+            self,
+            variables,
+            by=by,
+            frame=frame,
+            new_data=new_data,
+            at=at,
+            scale=scale,
+            weights=weights,
+            ci_prob=ci_prob,
+            seed=seed,
         )
 
     def conditional_effects(
@@ -224,12 +239,13 @@ class Fit:
         frame: FrameOption = "population",
         at: Mapping[str, Any] | None = None,
         scale: Scale = "response",
+        weights: str | None = None,
         ci_prob: float = 0.95,
         seed: int | None = None,
     ) -> Estimates:
         """Follow the mean over a predictor, the others held: see `bayesglmm.estimands.conditional_effects`."""
         return conditional_effects.conditional_effects(
-            self, focal, by=by, frame=frame, at=at, scale=scale, ci_prob=ci_prob, seed=seed
+            self, focal, by=by, frame=frame, at=at, scale=scale, weights=weights, ci_prob=ci_prob, seed=seed
         )
 
     # Checks

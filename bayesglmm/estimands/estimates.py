@@ -13,8 +13,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesglmm.common.tables import block, html, plain_table
-from bayesglmm.common.text import plain
-from bayesglmm.errors import OptionError
+from bayesglmm.common.text import named, plain
+from bayesglmm.errors import OptionError, listing
 from bayesglmm.estimands.raw_means import Raw
 from bayesglmm.estimands.request import Request
 from bayesglmm.estimands.wording import Unit
@@ -23,12 +23,16 @@ from bayesglmm.posterior.moments import summarise
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
 
-__all__ = ["Estimates", "Shown", "estimates"]
+__all__ = ["RESERVED", "Estimates", "Shown", "estimates"]
 
 type Array = NDArray[np.float64]
 
 _STATISTICS = ("mean", "median", "sd", "lower", "upper", "probability_positive")
-_RESERVED = frozenset({"frame", "chain", "draw", *_STATISTICS})
+RESERVED = frozenset({"row", "frame", "chain", "draw", *_STATISTICS})
+"""The names that tables and draws use themselves."""
+
+_MOST_DESCRIBED = 8
+"""The most columns that describe a row which a printed table has."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Shown:
         What each contrast is called in a picture, by its name.
     grouped
         Whether the model has random effects, so that the frame matters.
+    described
+        The labels that say more of a row of the data than its number; a forest leaves them out.
     """
 
     shape: Literal["curve", "points", "labels", "forest"]
@@ -73,6 +79,7 @@ class Shown:
     raw: Callable[[], Raw] | None = None
     contrasts: Mapping[str, str] = field(default_factory=dict)
     grouped: bool = True
+    described: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +131,13 @@ class Estimates:
     def _table_shown(self) -> pd.DataFrame:
         """The table as it is printed: a frame says nothing where there are no random effects."""
         whole = self.shown.grouped or self._table["frame"].nunique() > 1
-        return self._table if whole else self._table.drop(columns="frame")
+        return self._table.drop(columns=[*self._unprinted, *([] if whole else ["frame"])])
+
+    @property
+    def _unprinted(self) -> tuple[str, ...]:
+        """The labels for which a printed table has no room: those before the last of many that describe a row."""
+        described = self.shown.described
+        return described[_MOST_DESCRIBED - 1 : -1] if len(described) > _MOST_DESCRIBED else ()
 
     @property
     def flat(self) -> Array:
@@ -174,7 +187,9 @@ class Estimates:
         return block(f"<p>{escape(self._heading())}</p>{table}")
 
     def _heading(self) -> str:
-        return f"{plain(self.estimand)} {100 * self.ci_prob:g}\N{NO-BREAK SPACE}% equal-tailed intervals."
+        rest = listing(map(named, self._unprinted), 6)
+        more = f" Columns that only `.table` has: {rest}." if rest else ""
+        return f"{plain(self.estimand)} {100 * self.ci_prob:g}\N{NO-BREAK SPACE}% equal-tailed intervals.{more}"
 
 
 def estimates(
@@ -250,6 +265,6 @@ def _check_labels(table: pd.DataFrame) -> None:
     OptionError
         Naming them.
     """
-    clashing = [name for name in table if name in _RESERVED or list(table).count(name) > 1]
+    clashing = [name for name in table if name in RESERVED - {"row"} or list(table).count(name) > 1]
     if clashing:
         raise OptionError(f"the table has a column {clashing[0]!r} of its own; rename that of the data before the fit")

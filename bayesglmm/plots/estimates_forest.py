@@ -35,7 +35,7 @@ def draw_forest(estimates: Estimates, names: Mapping[str, str]) -> Picture:
             f"{len(table):,} rows are too many to draw below each other (at most {_MOST_ROWS}); average them with by=…"
         )
     frames = list(dict.fromkeys(table["frame"]))
-    others = [name for name in estimates.labels if name != "frame"]
+    others = [name for name in estimates.labels if name != "frame" and name not in shown.described]
     texts = _shortened([_row_text(row, others, names, shown.contrasts) for row in table.to_dict("records")])
     heights = _heights(texts)
     width = 6.4 + 0.055 * max(0, max(map(len, texts)) - 12)
