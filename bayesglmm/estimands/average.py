@@ -26,6 +26,9 @@ type Index = NDArray[np.int64]
 type RowScale = Literal["response", "link", "log", "logit"]
 """What of a row is averaged: its mean, its linear predictor, the logarithm or the log odds of its mean."""
 
+_NEAR_0, _NEAR_1 = 1e-300, 1 - 1e-6
+"""Beyond these the logarithm or the log odds of a rounded probability have an error above 1e-10."""
+
 
 @dataclass(frozen=True, eq=False)
 class Cells:
@@ -144,8 +147,8 @@ def means(request: Request, rows: FramedDesign, cells: Cells, scale: RowScale | 
 def _on_scale(link: Link, scale: RowScale, eta: Array, v: Array | None) -> Array:
     """Return means (s, r) on a scale, from η and the variance of what is integrated over.
 
-    Logarithms under the log link and log odds under the logit link are the linear predictor of the mean, whose tails
-    keep their digits; under other links a mean is at least 2.2e-308, a probability at most 1 − 1.1e-16.
+    Logarithms under the log link and log odds under the logit link are the linear predictor of the mean. Probabilities
+    near 0 and 1, whose rounded values have too few digits, go through their linear predictor too.
     """
     if scale == "link":
         return eta
@@ -153,10 +156,17 @@ def _on_scale(link: Link, scale: RowScale, eta: Array, v: Array | None) -> Array
         return mean_response(link, eta, v)
     if (scale == "log" and link.multiplicative) or (scale == "logit" and link.log_odds):
         return eta if v is None else link_of_mean(link, eta, v)
-    mean = np.maximum(mean_response(link, eta, v), np.finfo(float).tiny)
-    if scale == "log":
-        return np.log(mean)
-    return np.asarray(special.logit(np.minimum(mean, 1 - np.finfo(float).epsneg)))
+    mean = mean_response(link, eta, v)
+    with np.errstate(divide="ignore"):
+        values = np.asarray(np.log(mean) if scale == "log" else special.logit(mean))
+    far = (mean < _NEAR_0) | (mean > _NEAR_1)
+    if link.range == "unit" and far.any():
+        at = eta[far] if v is None else link_of_mean(link, eta[far], v[far])
+        log_p, log_q, *slopes = np.empty((4, len(at)))
+        with np.errstate(over="ignore", under="ignore"):
+            link.rows(len(at), at, log_p, log_q, *slopes)
+        values[far] = log_p if scale == "log" else log_p - log_q
+    return values
 
 
 def average(request: Request, designs: Sequence[FramedDesign], cells: Cells, value: Callable[[Index], Array]) -> Array:

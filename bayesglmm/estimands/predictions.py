@@ -92,10 +92,10 @@ def predictions(
         parts.append((labels, draws))
     average = "average of the " if by is not None else ""
     over = f" over {rows}" if by is not None else ""
-    if weights == "equal" and request.scale == "response" and not request.model.family.link.additive:
-        over += ", averaged on the response scale and not on that of the link"
     offset = rows.offset_clause(request.model, values)
-    text = f"{average}{request.quantity}{over}{columns_set(values)}{offset}"
+    on_response = weights == "equal" and request.scale == "response" and not request.model.family.link.additive
+    scale_clause = ", averaged on the response scale and not on that of the link" if on_response else ""
+    text = f"{average}{request.quantity}{over}{columns_set(values)}{offset}{scale_clause}"
     described = () if each_row is None else each_row.described
     shown = Shown("forest", f"{average}{request.quantity}", bounds=request.bounds, described=described)
     unit: Unit = "row" if by is None else "average"
