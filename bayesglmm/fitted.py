@@ -34,17 +34,20 @@ from bayesglmm.estimands.estimates import Estimates
 from bayesglmm.estimands.frames import Frame
 from bayesglmm.estimands.group_coefficients import EffectScale, Quantity
 from bayesglmm.estimands.group_means import GroupMeans
+from bayesglmm.estimands.hypothesis import Hypotheses
+from bayesglmm.estimands.hypothesis_judgement import RopeOption
 from bayesglmm.estimands.icc import IccScale
 from bayesglmm.estimands.measures import Comparison
 from bayesglmm.estimands.random_effects import RandomEffects
 from bayesglmm.estimands.request import FrameOption, Scale
+from bayesglmm.estimands.transforms import TransformOption
 from bayesglmm.marginalize import group_likelihood
 from bayesglmm.posterior import storage, summaries
 from bayesglmm.posterior.heading import heading
 from bayesglmm.sample import diagnostics
 from bayesglmm.sample.diagnostics import Check
 from bayesglmm.sample.settings import Sampler
-from bayesglmm.sensitivity import power_scaling, prior_ladder, separation, zero_sd
+from bayesglmm.sensitivity import hypothesis, power_scaling, prior_ladder, separation, zero_sd
 from bayesglmm.sensitivity.power_scaling import PriorSensitivity
 from bayesglmm.sensitivity.prior_ladder import PriorLadder, Widened
 from bayesglmm.sensitivity.separation import Separation
@@ -165,12 +168,22 @@ class Fit:
         at: Mapping[str, Any] | None = None,
         scale: Scale = "response",
         weights: str | None = None,
+        transform: TransformOption = None,
         ci_prob: float = 0.95,
         seed: int | None = None,
     ) -> Estimates:
         """Predict means of rows, or averages over rows by group: see `bayesglmm.estimands.predictions`."""
         return predictions.predictions(
-            self, new_data, by=by, frame=frame, at=at, scale=scale, weights=weights, ci_prob=ci_prob, seed=seed
+            self,
+            new_data,
+            by=by,
+            frame=frame,
+            at=at,
+            scale=scale,
+            weights=weights,
+            transform=transform,
+            ci_prob=ci_prob,
+            seed=seed,
         )
 
     def comparisons(
@@ -185,6 +198,7 @@ class Fit:
         at: Mapping[str, Any] | None = None,
         scale: Scale = "response",
         weights: str | None = None,
+        transform: TransformOption = None,
         ci_prob: float = 0.95,
         seed: int | None = None,
     ) -> Estimates:
@@ -200,6 +214,7 @@ class Fit:
             at=at,
             scale=scale,
             weights=weights,
+            transform=transform,
             ci_prob=ci_prob,
             seed=seed,
         )
@@ -214,6 +229,7 @@ class Fit:
         at: Mapping[str, Any] | None = None,
         scale: Scale = "response",
         weights: str | None = None,
+        transform: TransformOption = None,
         ci_prob: float = 0.95,
         seed: int | None = None,
     ) -> Estimates:
@@ -227,6 +243,7 @@ class Fit:
             at=at,
             scale=scale,
             weights=weights,
+            transform=transform,
             ci_prob=ci_prob,
             seed=seed,
         )
@@ -240,13 +257,34 @@ class Fit:
         at: Mapping[str, Any] | None = None,
         scale: Scale = "response",
         weights: str | None = None,
+        transform: TransformOption = None,
         ci_prob: float = 0.95,
         seed: int | None = None,
     ) -> Estimates:
         """Follow the mean over a predictor, the others held: see `bayesglmm.estimands.conditional_effects`."""
         return conditional_effects.conditional_effects(
-            self, focal, by=by, frame=frame, at=at, scale=scale, weights=weights, ci_prob=ci_prob, seed=seed
+            self,
+            focal,
+            by=by,
+            frame=frame,
+            at=at,
+            scale=scale,
+            weights=weights,
+            transform=transform,
+            ci_prob=ci_prob,
+            seed=seed,
         )
+
+    def hypothesis(
+        self,
+        hypotheses: str | Sequence[str] | Mapping[str, str],
+        *,
+        rope: RopeOption = None,
+        transform: TransformOption = None,
+        ci_prob: float = 0.95,
+    ) -> Hypotheses:
+        """Put hypotheses about parameters to the posterior: see `bayesglmm.sensitivity.hypothesis`."""
+        return hypothesis.hypothesis(self, hypotheses, rope=rope, transform=transform, ci_prob=ci_prob)
 
     # Checks
 

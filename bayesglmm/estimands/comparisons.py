@@ -23,6 +23,7 @@ from bayesglmm.estimands.estimates import Estimates, Shown, estimates
 from bayesglmm.estimands.measures import COMPARISONS, Comparison, Measure, read_measure
 from bayesglmm.estimands.reference_grid import fixed, product
 from bayesglmm.estimands.request import FrameOption, Request, read_request
+from bayesglmm.estimands.transforms import TransformOption
 from bayesglmm.estimands.wording import columns_set
 from bayesglmm.posterior.protocol import Fitted
 
@@ -43,6 +44,7 @@ def comparisons(
     at: Mapping[str, Any] | None = None,
     scale: str = "response",
     weights: str | None = None,
+    transform: TransformOption = None,
     ci_prob: float = 0.95,
     seed: int | None = None,
 ) -> Estimates:
@@ -89,6 +91,9 @@ def comparisons(
     weights
         What each row counts in the averages: see `bayesglmm.estimands.predictions.predictions`. With `"equal"` the
         conditional odds ratios of a logit model, and the differences under `scale="link"`, are those of emmeans.
+    transform
+        A function that is applied to every draw after averaging: `"exp"`, `"log"`, `"percent"` (times 100) or another
+        of `bayesglmm.estimands.transforms.TRANSFORMS`, or a function of arrays.
     ci_prob
         The probability of the equal-tailed intervals.
     seed
@@ -114,7 +119,7 @@ def comparisons(
     """
     request = read_request(fit, frame, scale, ci_prob, seed)
     chosen = choose("comparison", comparison, COMPARISONS)
-    return _several(request, (chosen,), variables, contrasts, by, new_data, at, weights)[0]
+    return _several(request, (chosen,), variables, contrasts, by, new_data, at, weights)[0].transform(transform)
 
 
 def population_effects(fit: Fitted, variables: Mapping[str, Any], several: Sequence[Comparison]) -> list[Estimates]:

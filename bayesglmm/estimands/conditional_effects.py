@@ -17,7 +17,8 @@ from bayesglmm.estimands.raw_means import raw_means
 from bayesglmm.estimands.reference_grid import Setting, product, setting
 from bayesglmm.estimands.reference_values import levels, predictors
 from bayesglmm.estimands.request import FrameOption, Request, read_request
-from bayesglmm.estimands.wording import columns_set
+from bayesglmm.estimands.transforms import TransformOption
+from bayesglmm.estimands.wording import Unit, columns_set
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.specify.formula import render
 from bayesglmm.specify.model import Model
@@ -36,6 +37,7 @@ def conditional_effects(
     at: Mapping[str, Any] | None = None,
     scale: str = "response",
     weights: str | None = None,
+    transform: TransformOption = None,
     ci_prob: float = 0.95,
     seed: int | None = None,
 ) -> Estimates:
@@ -62,6 +64,9 @@ def conditional_effects(
         None to hold the other predictors. Otherwise the mean is averaged over them, and what each row counts:
         `"equal"` for every combination of their levels once, numbers at their means; `"rows"`, `"trials"` or a column
         for the observed rows, see `bayesglmm.estimands.predictions.predictions`.
+    transform
+        A function that is applied to every draw after averaging: `"exp"`, `"log"`, `"percent"` (times 100) or another
+        of `bayesglmm.estimands.transforms.TRANSFORMS`, or a function of arrays.
     ci_prob
         The probability of the equal-tailed intervals.
     seed
@@ -77,7 +82,7 @@ def conditional_effects(
     Raises
     ------
     OptionError
-        For an unknown frame, column, value or weights, `focal` in `by`, an offset that is set in part.
+        For an unknown frame, column, value, weights or transform, `focal` in `by`, an offset that is set in part.
     DataError
         If the frame `"group"` lacks its group.
     """
@@ -101,7 +106,8 @@ def conditional_effects(
     others = f", by {listing(map(named, chosen.groups))}" if chosen.groups else ""
     text = f"{quantity[0].upper()}{quantity[1:]} over {named(focal)}{others}{f'; {note}' if note else ''}."
     parts = [(chosen.points()[[focal, *chosen.groups]], draws)]
-    return estimates(request, parts, text, shown, "point" if rows is None else "average", changed=_set(chosen))
+    unit_of: Unit = "point" if rows is None else "average"
+    return estimates(request, parts, text, shown, unit_of, changed=_set(chosen)).transform(transform)
 
 
 def _held_means(request: Request, chosen: Setting, rate: bool) -> list[Array]:

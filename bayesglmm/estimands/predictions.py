@@ -9,6 +9,7 @@ from bayesglmm.estimands.estimates import Estimates, Shown, estimates
 from bayesglmm.estimands.reference_grid import fixed, product
 from bayesglmm.estimands.request import FrameOption, read_request
 from bayesglmm.estimands.row_labels import row_labels
+from bayesglmm.estimands.transforms import TransformOption
 from bayesglmm.estimands.wording import Unit, columns_set
 from bayesglmm.posterior.protocol import Fitted
 
@@ -24,6 +25,7 @@ def predictions(
     at: Mapping[str, Any] | None = None,
     scale: str = "response",
     weights: str | None = None,
+    transform: TransformOption = None,
     ci_prob: float = 0.95,
     seed: int | None = None,
 ) -> Estimates:
@@ -55,6 +57,9 @@ def predictions(
           and of numbers of two values, counts once, and other numbers are at their means. emmeans averages the linear
           predictor and then inverts the link; here the average is of what `scale` says, so that `scale="link"` has
           the averages of emmeans, and `"response"` those after its `regrid`.
+    transform
+        A function that is applied to every draw after averaging: `"exp"`, `"log"`, `"percent"` (times 100) or another
+        of `bayesglmm.estimands.transforms.TRANSFORMS`, or a function of arrays.
     ci_prob
         The probability of the equal-tailed intervals of the average.
     seed
@@ -70,7 +75,7 @@ def predictions(
     Raises
     ------
     OptionError
-        For an unknown frame, column, value or weights, or weights without an average.
+        For an unknown frame, column, value, weights or transform, or weights without an average.
     DataError
         If new data lack a column or have an unknown level, weights are negative or missing, or all weights of an
         average are 0.
@@ -99,4 +104,5 @@ def predictions(
     described = () if each_row is None else each_row.described
     shown = Shown("forest", f"{average}{request.quantity}", bounds=request.bounds, described=described)
     unit: Unit = "row" if by is None else "average"
-    return estimates(request, parts, f"{text[0].upper()}{text[1:]}.", shown, unit, values)
+    found = estimates(request, parts, f"{text[0].upper()}{text[1:]}.", shown, unit, values)
+    return found.transform(transform)

@@ -20,6 +20,7 @@ from bayesglmm.estimands.frames import NamedFrame, mean_response
 from bayesglmm.estimands.reference_grid import fixed, product
 from bayesglmm.estimands.reference_values import is_factor, levels
 from bayesglmm.estimands.request import FrameOption, Request, read_request
+from bayesglmm.estimands.transforms import TransformOption
 from bayesglmm.estimands.wording import columns_set
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.specify.design import Columns, rows_text
@@ -48,6 +49,7 @@ def slopes(
     at: Mapping[str, Any] | None = None,
     scale: str = "response",
     weights: str | None = None,
+    transform: TransformOption = None,
     ci_prob: float = 0.95,
     seed: int | None = None,
 ) -> Estimates:
@@ -73,6 +75,9 @@ def slopes(
         `"response"` for the mean of the outcome, `"link"` for the linear predictor.
     weights
         What each row counts in the average: see `bayesglmm.estimands.predictions.predictions`.
+    transform
+        A function that is applied to every draw after averaging: `"exp"`, `"log"`, `"percent"` (times 100) or another
+        of `bayesglmm.estimands.transforms.TRANSFORMS`, or a function of arrays.
     ci_prob
         The probability of the equal-tailed intervals.
     seed
@@ -119,7 +124,7 @@ def slopes(
         f"{columns_set(values)}{rows.offset_clause(model, values)}."
     )
     shown = Shown("forest", f"average slope, {request.quantity} per unit of {predictor}", null=0.0)
-    return estimates(request, parts, text, shown, changed=values)
+    return estimates(request, parts, text, shown, changed=values).transform(transform)
 
 
 def _slope(request: Request, frame: NamedFrame, rows: AveragedRows, columns: Columns, name: str) -> Array:

@@ -78,8 +78,10 @@ def _row_text(row: Mapping[Any, Any], others: list[str], names: Mapping[str, str
     """Name a row of a forest: what is compared, then the values of the other labels."""
     compared = [names.get(str(row["variable"]), str(row["variable"]))] if "variable" in row else []
     compared += [contrasts.get(str(row["contrast"]), str(row["contrast"]))] if "contrast" in row else []
-    rest = [f"{names.get(key, key)} = {number(row[key])}" for key in others if key not in ("variable", "contrast")]
-    return ", ".join([part for part in (": ".join(compared),) if part] + rest) or "all rows"
+    stated = [str(row[key]) for key in ("hypothesis", "rows") if key in others]
+    named = ("variable", "contrast", "hypothesis", "rows")
+    rest = [f"{names.get(key, key)} = {number(row[key])}" for key in others if key not in named]
+    return ", ".join([part for part in (": ".join(compared), "; ".join(stated)) if part] + rest) or "all rows"
 
 
 def _heights(texts: list[str]) -> Array:

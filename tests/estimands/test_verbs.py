@@ -685,3 +685,37 @@ def test_printed_rows_have_room_for_eight_columns_and_name_the_others() -> None:
     assert table.splitlines()[0].split()[:9] == ["row", *(f"x{j}" for j in range(7)), "event"]
     assert "Columns that only `.table` has: x7, x8, x9." in " ".join(heading.split())
     assert "x8" not in found._repr_html_().split("<table")[1]
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("predictions", {"by": "trt"}),
+        ("predictions", {}),
+        ("comparisons", {"variables": "trt", "comparison": "log_ratio"}),
+        ("slopes", {"variables": "age", "scale": "link"}),
+        ("conditional_effects", {"focal": "severity", "by": "trt"}),
+    ],
+)
+def test_transforms_are_of_each_draw_after_averaging(binary: Fit, verb: str, options: dict[str, Any]) -> None:
+    plain = getattr(binary, verb)(**options)
+    functions: dict[str, Any] = {"exp": np.exp, "percent": lambda values: 100 * values}
+    for name, function in functions.items():
+        for option in (name, function):
+            found = getattr(binary, verb)(**options, transform=option)
+            np.testing.assert_allclose(found.flat, function(plain.flat), rtol=1e-12)
+            assert list(found.labels) == list(plain.labels)
+        null = plain.shown.null
+        assert getattr(binary, verb)(**options, transform=name).shown.null == (None if null is None else function(null))
+    assert "percent" in getattr(binary, verb)(**options, transform="percent").estimand
+    with pytest.raises(OptionError, match="is not a transform"):
+        getattr(binary, verb)(**options, transform="exponent")
+
+
+def test_rows_of_predictions_are_compared_by_their_number(counts: Fit) -> None:
+    found = counts.predictions(seizure_like().head(3))
+    compared = found.hypothesis("reference")
+    np.testing.assert_allclose(compared.flat, found.flat[:, 1:] - found.flat[:, [0]], rtol=1e-10, atol=1e-12)
+    assert compared.table["hypothesis"].tolist() == ["(row = 1) - (row = 0)", "(row = 2) - (row = 0)"]
+    by_time = found.hypothesis("pairwise", by="time")
+    np.testing.assert_allclose(by_time.flat[:, 0], found.flat[:, 2] - found.flat[:, 1], atol=1e-12)
