@@ -36,7 +36,7 @@ __all__ = ["BayesFactor", "bayes_factors"]
 
 type Array = NDArray[np.float64]
 
-_BUDGETS = (Budget(4e5, 100, 500), Budget(2e6, 100, 4000))
+_BUDGETS = (Budget(4e5, 100, 500), Budget(1e6, 100, 2000))
 """Likelihoods along one combination of coefficients or one parameter: half a second, then some seconds."""
 
 _ACCURATE, _INACCURATE = 0.05, 0.25
@@ -145,7 +145,9 @@ def _over_draws(
     steps = [step_for_count(budget, total, cost or model.design.n) for budget in _BUDGETS]
     for step in dict.fromkeys(steps):
         thinned = Draws(posterior.isel(draw=slice(None, None, step)), model.design)
-        found, error = _averaged(log_ratios(thinned), chains, source, further)
+        with np.errstate(all="ignore"):
+            values = log_ratios(thinned)
+        found, error = _averaged(values, chains, source, further)
         if error <= _ACCURATE:
             break
     return found
@@ -160,6 +162,8 @@ def _of_coefficients(fit: Fitted, kinds: dict[str, Parameter], point: Point) -> 
     if isinstance(prior, str):
         return _none(prior)
     log_prior, error, source = prior
+    if not np.isfinite(log_prior):
+        return _none("the prior density at the point is 0 in double precision")
     draws = Draws(posterior, model.design)
     if not np.ptp(draws.beta @ weights) > 0:
         return _none("the draws are all equal")

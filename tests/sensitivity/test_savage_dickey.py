@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from scipy import integrate, special, stats
+from scipy import integrate, signal, special, stats
 
 import bayesglmm as bg
 from bayesglmm.estimands.hypothesis_names import ParameterNames, parameters
@@ -39,7 +39,7 @@ class Exact:
         self.means = x.mean(axis=0)
         self.x = np.column_stack([np.ones(len(x)), x - self.means])  # the intercept of centred columns
         self.m, self.v = np.array([5.0, 0.0, 0.0]), np.diag([25.0, 4.0, 4.0])
-        node, weight = np.polynomial.legendre.leggauss(32)
+        node, weight = np.polynomial.legendre.leggauss(24)
         self.sigma, self.w_sigma = 0.6 + 1.4 * (node + 1), 1.4 * weight
         self.tau, self.w_tau = 1e-6 + 2.5 * (node + 1), 2.5 * weight
 
@@ -101,13 +101,10 @@ def test_a_slope_at_zero_is_the_evidence_of_the_model_without_it(fit: bg.Fit, ex
     without = exact.log_evidence(exact.x[:, [0, 2]], exact.m[[0, 2]], exact.v[np.ix_([0, 2], [0, 2])])
     equal = np.column_stack([np.ones(len(exact.y)), exact.x[:, 1] + exact.x[:, 2]])  # x = w: one slope, N(0, 2/√2)
     together = exact.log_evidence(equal, exact.m[:2], np.diag([25.0, 2.0]))
-    table = fit.hypothesis(
-        {"x": "x = 0", "same": "exp(2*(x - 0)) = 1", "combined": "x - w = 0", "ratio": "0 = w-x"}
-    ).table
+    table = fit.hypothesis({"x": "x = 0", "same": "exp(2*(x - 0)) = 1", "combined": "x - w = 0"}).table
     close(table, "x", without - whole)
     close(table, "combined", together - whole)
     assert table.loc["x", "bayes_factor"] == table.loc["same", "bayes_factor"]
-    assert table.loc["combined", "bayes_factor"] == pytest.approx(table.loc["ratio", "bayes_factor"])
     assert table.loc["x", "bayes_factor_source"] == "density along a line, exact prior density"
     assert table.loc["combined", "bayes_factor_source"].endswith("exact prior density (a sum of normals)")
 
@@ -151,10 +148,10 @@ def test_priors_that_are_not_normal_are_averaged_over_prior_draws() -> None:
     assert (log, error) == (pytest.approx(stats.laplace(0, 1.5).logpdf(0.6)), 0)
     log, error, _ = prior_at(model, np.array([1.0, 0.0, 0.0]), 1.0)
     mean_x, mean_w = data()[["x", "w"]].mean()
-    grid = np.linspace(-60, 60, 6_001)  # Intercept = α − x̄ β_x − w̄ β_w
+    grid = np.linspace(-60, 60, 96_001)  # Intercept = α − x̄ β_x − w̄ β_w
     of_x = stats.t(3).pdf(grid / mean_x) / abs(mean_x)
     of_w = stats.laplace(0, 0.5).pdf(grid / mean_w) / abs(mean_w)
-    both = np.convolve(of_x, of_w, "same") * (grid[1] - grid[0])
+    both = signal.fftconvolve(of_x, of_w, "same") * (grid[1] - grid[0])
     assert abs(log - np.log(np.trapezoid(stats.cauchy(0, 2).pdf(1 + grid) * both, grid))) < 4 * error + 0.002
 
 
@@ -201,7 +198,7 @@ NONE = {
     "sigma = -1": "sigma is above zero",
     "exp(x) = -1": "no value of the parameters",
     "x - x = 0": "no value of the parameters",
-    "x = 1e3": "far from the draws|0 in double precision",
+    "x = 1e200": "0 in double precision",
 }
 
 
@@ -209,7 +206,7 @@ NONE = {
 def test_where_there_is_none_it_is_said_why(fit: bg.Fit, text: str) -> None:
     row = fit.hypothesis(text).table.iloc[0]
     assert np.isnan(row["bayes_factor"])
-    assert any(part in row["bayes_factor_source"] for part in NONE[text].split("|"))
+    assert NONE[text] in row["bayes_factor_source"]
 
 
 POINTS = {
