@@ -126,8 +126,8 @@ def judge(
     flat = np.column_stack(list(values.values()))
     judged = [Judged(each.relation, each.null) for each in statements.values()]
     if function is not None:
-        judged = [transformed(each, function, flat[:, j]) for j, each in enumerate(judged)]
-        flat = function(flat)
+        before, flat = flat, function(flat)
+        judged = [transformed(each, function, before[:, j]) for j, each in enumerate(judged)]
     ropes = read_ropes(rope, list(statements), [each.null for each in judged])
     judged = [replace(each, rope=region) for each, region in zip(judged, ropes, strict=True)]
     shaped = flat.reshape(*sizes, -1)

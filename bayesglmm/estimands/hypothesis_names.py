@@ -105,8 +105,6 @@ class ParameterNames:
         for factor in dict.fromkeys(part for column in columns for part in factors(column)):
             for spelling in _spellings(factor):
                 self.spellings.setdefault(spelling, set()).add(factor)
-        for factor in {part for column in columns for part in factors(column)}:
-            self.spellings[factor] = {factor}  # as printed, whatever else it may stand for
         self.longest = sorted(self.spellings, key=len, reverse=True)
 
     def read(self, text: str, at: int) -> tuple[str, int] | None:
@@ -162,31 +160,34 @@ class ParameterNames:
             at = _skip(text, at + 1)
 
     def _product(self, text: str, at: int, quote: str = "") -> tuple[list[tuple[str, ...]], int] | None:
-        """Read a product of factors: the factors it may be of, sorted, and where it ends."""
-        parts: list[set[str]] = []
+        """Read a product: the factors it may be of, sorted, as they are written first, and where it ends."""
+        written: list[str] = []
         while True:
             spelling = next((each for each in self.longest if _stands(each, text, at)), None)
             if spelling is None:
                 return None
-            parts.append(self.spellings[spelling])
+            written.append(spelling)
             at += len(spelling)
             times = _TIMES.match(text, at)
             if times is None:
                 if not text.startswith(quote, at):
                     return None
-                return [tuple(sorted(each)) for each in product(*parts)], at + len(quote)
+                possible = product(*(self.spellings[each] for each in written))
+                return [tuple(sorted(each)) for each in (written, *possible)], at + len(quote)
             at = times.end()
 
     def _named(self, head: str, columns: list[list[tuple[str, ...]]]) -> list[str]:
-        """List the parameters of a variable whose columns have these factors."""
-        names = []
+        """List the parameters of a variable whose columns have these factors, those as written if there are any."""
+        names, as_written = [], []
         for each in self.known.values():
             if each.variable != head or len(each.columns) != len(columns):
                 continue
             keys = [tuple(sorted(factors(column))) for column in each.columns]
             if any(all(key in one for key, one in zip(keys, order, strict=True)) for order in permutations(columns)):
                 names.append(each.name)
-        return names
+            if any(all(key == one[0] for key, one in zip(keys, order, strict=True)) for order in permutations(columns)):
+                as_written.append(each.name)
+        return as_written or names
 
     def _bare(self, text: str, at: int) -> tuple[list[str], int] | None:
         """Read a name without brackets: a coefficient, a parameter of the family, the only sd of a block."""

@@ -49,6 +49,9 @@ _BETWEEN = re.compile(r"(?:(?<!\w)(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[^\w`])+|
 """What stands between names: numbers, operators, space."""
 
 
+_MOST_TOKENS = 200
+
+
 class Names(Protocol):
     """Finds names in the text of a hypothesis."""
 
@@ -186,6 +189,8 @@ class _Reader(Reader):
         tokens: list[Token] = []
         at = 0
         while at < len(self.text):
+            if len(tokens) > _MOST_TOKENS:
+                raise self.fail(f"a hypothesis has at most {_MOST_TOKENS} parts; write several, or shorter ones", at)
             if self.text[at] == "`" or _IDENTIFIER.match(self.text, at):
                 found = self.names.read(self.text, at)
                 if found is not None:

@@ -12,7 +12,7 @@ Gelfand & Smith (1990), Journal of the American Statistical Association 85, 398-
 Verdinelli & Wasserman (1995), Journal of the American Statistical Association 90, 614-618.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,11 +36,11 @@ __all__ = ["BayesFactor", "bayes_factors"]
 
 type Array = NDArray[np.float64]
 
-_ALONG_A_LINE = Budget(4e5, 100, 500)
-"""Likelihoods along one combination of coefficients or one parameter."""
+_BUDGETS = (Budget(4e5, 100, 500), Budget(1e6, 100, 2000))
+"""Likelihoods along one combination of coefficients or one parameter: half a second, then some seconds."""
 
-_INACCURATE = 0.25
-"""The relative Monte Carlo error above which no Bayes factor is given, as for sds at zero."""
+_ACCURATE, _INACCURATE = 0.05, 0.25
+"""Relative Monte Carlo errors: above the first more draws are used, above the second no Bayes factor is given."""
 
 _STEPS = 0.25 * np.arange(-29, 30)
 _NODES = 0.02 * np.sinh(_STEPS)
@@ -48,7 +48,16 @@ _WEIGHTS = 0.02 * 0.25 * np.cosh(_STEPS)
 """Quadrature nodes of the logarithm of a family parameter minus its value in the draw, and their weights."""
 
 _CORRELATIONS = np.tanh(np.linspace(-6, 6, 481))
-"""Quadrature nodes of a correlation, evenly spaced in its inverse hyperbolic tangent."""
+_LOG_WEIGHTS = np.log1p(-np.square(_CORRELATIONS)) + np.log(12 / 480)
+"""Quadrature nodes of a correlation, evenly spaced in its inverse hyperbolic tangent, and the logs of their weights."""
+
+_LIKE_ROWS = 500
+"""Rows of a model whose likelihood takes about as long as the density of a correlation."""
+
+_DEEP = 700.0
+"""Log densities are truncated this far below their maximum before interpolation."""
+
+_GIVEN_THE_REST = "density given the rest of each draw, exact prior density"
 
 
 _PRIOR_ALONE = "the draws are from the prior alone: fit the data to compare with it"
@@ -107,29 +116,41 @@ def _none(reason: str) -> BayesFactor:
     return BayesFactor(np.nan, np.nan, reason)
 
 
-def _averaged(log_ratios: Array, chains: int, source: str, further: float = 0.0) -> BayesFactor:
-    """Average ratios (s,), given as logarithms, over draws; `further` is the relative error of what they share."""
+def _averaged(log_ratios: Array, chains: int, source: str, further: float) -> tuple[BayesFactor, float]:
+    """Average ratios (s,), given as logarithms, over draws; return their relative error too.
+
+    `further` is the relative error of what they share.
+    """
     import arviz as az
 
     top = float(log_ratios.max())
     if not np.isfinite(top):
-        return _none("the posterior density at the point is 0 in double precision")
+        return _none("the posterior density at the point is 0 in double precision"), 0.0
     relative = np.exp(log_ratios - top).reshape(chains, -1)
     mean = float(relative.mean())
     own = 0.0 if np.ptp(relative) == 0 else float(az.mcse(relative, method="mean")) / mean
     error, ratio = float(np.hypot(own, further)), float(np.exp(top + np.log(mean)))
     if not error <= _INACCURATE:
-        return _none(
-            f"far from the draws, where it is near {ratio:.1g} with a Monte Carlo error of {error:.0%} of that"
-        )
-    return BayesFactor(ratio, error * ratio, source)
+        near = f"it is near {ratio:.1g} with a Monte Carlo error of {error:.0%} of that"
+        return _none(f"far from the draws, where {near}"), error
+    return BayesFactor(ratio, error * ratio, source), error
 
 
-def _thinned(fit: Fitted) -> Draws:
-    posterior = fit.posterior
-    total = posterior.sizes["chain"] * posterior.sizes["draw"]
-    step = step_for_count(_ALONG_A_LINE, total, fit.model.design.n)
-    return Draws(posterior.isel(draw=slice(None, None, step)), fit.model.design)
+def _over_draws(
+    fit: Fitted, log_ratios: Callable[[Draws], Array], source: str, further: float = 0.0, cost: int | None = None
+) -> BayesFactor:
+    """Average ratios over some draws, and over more where that is not accurate; `cost` is the rows of the model."""
+    posterior, model = fit.posterior, fit.model
+    chains, total = posterior.sizes["chain"], posterior.sizes["chain"] * posterior.sizes["draw"]
+    steps = [step_for_count(budget, total, cost or model.design.n) for budget in _BUDGETS]
+    for step in dict.fromkeys(steps):
+        thinned = Draws(posterior.isel(draw=slice(None, None, step)), model.design)
+        with np.errstate(all="ignore"):
+            values = log_ratios(thinned)
+        found, error = _averaged(values, chains, source, further)
+        if error <= _ACCURATE:
+            break
+    return found
 
 
 def _of_coefficients(fit: Fitted, kinds: dict[str, Parameter], point: Point) -> BayesFactor:
@@ -141,11 +162,16 @@ def _of_coefficients(fit: Fitted, kinds: dict[str, Parameter], point: Point) -> 
     if isinstance(prior, str):
         return _none(prior)
     log_prior, error, source = prior
+    if not np.isfinite(log_prior):
+        return _none("the prior density at the point is 0 in double precision")
     draws = Draws(posterior, model.design)
     if not np.ptp(draws.beta @ weights) > 0:
         return _none("the draws are all equal")
-    values = posterior_at(draws, _thinned(fit), model, weights, point.value)
-    return _averaged(values - log_prior, posterior.sizes["chain"], f"density along a line, {source}", error)
+
+    def log_ratios(thinned: Draws) -> Array:
+        return posterior_at(draws, thinned, model, weights, point.value) - log_prior
+
+    return _over_draws(fit, log_ratios, f"density along a line, {source}", error)
 
 
 def _of_sd(fit: Fitted, parameter: Parameter, point: float, zero: ZeroSd | None) -> BayesFactor:
@@ -163,13 +189,16 @@ def _of_sd(fit: Fitted, parameter: Parameter, point: float, zero: ZeroSd | None)
     model = fit.model
     number = [f"sd_{block.name}" for block in model.design.blocks].index(parameter.variable)
     prior = model.priors.sd[model.design.blocks[number].name][parameter.position].prior
-    conditional = conditional_density(Likelihood.of(model), _thinned(fit), number, parameter.position, prior)
-    log_ratios = np.empty(len(conditional.log_sd))
-    for i, (nodes, values) in enumerate(zip(conditional.log_sd, conditional.log_ratio, strict=True)):
-        at = float(np.clip(np.log(point), nodes[0], nodes[-1]))
-        log_ratios[i] = PchipInterpolator(nodes, np.maximum(values, values.max() - 700))(at)
-    chains = fit.posterior.sizes["chain"]
-    return _averaged(log_ratios, chains, "density given the rest of each draw, exact prior density")
+
+    def log_ratios(thinned: Draws) -> Array:
+        conditional = conditional_density(Likelihood.of(model), thinned, number, parameter.position, prior)
+        found = np.empty(thinned.size)
+        for i, (nodes, values) in enumerate(zip(conditional.log_sd, conditional.log_ratio, strict=True)):
+            at = float(np.clip(np.log(point), nodes[0], nodes[-1]))
+            found[i] = PchipInterpolator(nodes, np.maximum(values, values.max() - _DEEP))(at)
+        return found
+
+    return _over_draws(fit, log_ratios, _GIVEN_THE_REST)
 
 
 def _of_family(fit: Fitted, parameter: Parameter, point: float) -> BayesFactor:
@@ -177,52 +206,51 @@ def _of_family(fit: Fitted, parameter: Parameter, point: float) -> BayesFactor:
 
     if point <= 0:
         return _none(f"{parameter.name} is above zero")
-    model, draws = fit.model, _thinned(fit)
-    likelihood = Likelihood.of(model)
-    eta = likelihood.eta(draws.beta, [draws.b(block) for block in model.design.blocks])
-    every = likelihood.parameters(draws.parameters(model.family), draws.size)
+    model = fit.model
+    likelihood, prior = Likelihood.of(model), model.priors.parameters[parameter.name].prior
     position = [each.name for each in model.family.parameters].index(parameter.name)
-    logs = np.log(every[:, [position]]) + _NODES
-    prior, log_ratios = model.priors.parameters[parameter.name].prior, np.empty(draws.size)
-    with np.errstate(all="ignore"):
-        for i, nodes in enumerate(logs):
-            values = np.tile(every[i], (len(nodes) + 1, 1))
-            values[:, position] = np.exp(np.append(np.log(point), nodes))
-            found = likelihood.at(np.broadcast_to(eta[i], (len(values), eta.shape[1])), values)
-            found = np.nan_to_num(found, nan=-np.inf, posinf=-np.inf)
-            weighted = found[1:] + log_density(prior, np.exp(nodes)) + nodes + np.log(_WEIGHTS)
-            log_ratios[i] = found[0] - np.logaddexp.reduce(weighted)
-    chains = fit.posterior.sizes["chain"]
-    return _averaged(log_ratios, chains, "density given the rest of each draw, exact prior density")
+
+    def log_ratios(thinned: Draws) -> Array:
+        eta = likelihood.eta(thinned.beta, [thinned.b(block) for block in model.design.blocks])
+        every = likelihood.parameters(thinned.parameters(model.family), thinned.size)
+        found = np.empty(thinned.size)
+        with np.errstate(all="ignore"):
+            for i, nodes in enumerate(np.log(every[:, [position]]) + _NODES):
+                values = np.tile(every[i], (len(nodes) + 1, 1))
+                values[:, position] = np.append(point, np.exp(nodes))
+                logs = likelihood.at(np.broadcast_to(eta[i], (len(values), eta.shape[1])), values)
+                logs = np.nan_to_num(logs, nan=-np.inf, posinf=-np.inf)
+                weighted = logs[1:] + log_density(prior, np.exp(nodes)) + nodes + np.log(_WEIGHTS)
+                found[i] = logs[0] - np.logaddexp.reduce(weighted)
+        return found
+
+    return _over_draws(fit, log_ratios, _GIVEN_THE_REST)
 
 
 def _of_correlation(fit: Fitted, parameter: Parameter, point: float) -> BayesFactor:
     """Return the ratio for a correlation, whose density given the rest is |Ω|^(η − 1) N(b; 0, G) as it moves."""
     if not -1 < point < 1:
         return _none("a correlation lies between −1 and 1")
-    model, posterior = fit.model, fit.posterior
+    model = fit.model
     block = next(block for block in model.design.blocks if parameter.variable == f"corr_{block.name}")
-    step = max(1, posterior.sizes["draw"] * posterior.sizes["chain"] // _ALONG_A_LINE.fewest // 5)
-    draws = Draws(posterior.isel(draw=slice(None, None, step)), model.design)
     (eta,) = model.priors.correlation[block.name].prior.numbers()
-    z = draws.b(block) / draws.sd(block)[:, None, :]
-    scatter, groups = np.einsum("smj,smk->sjk", z, z), z.shape[1]
     values = np.append(point, _CORRELATIONS)
-    log_density_of = np.empty((draws.size, len(values)))
-    for i, corr in enumerate(draws.correlations(block)):
-        every = np.tile(corr, (len(values), 1))
-        every[:, parameter.position] = values
-        omega = covariance(np.ones((len(values), block.size)), every)
-        inside = np.linalg.eigvalsh(omega)[:, 0] > 0
-        found = np.full(len(values), -np.inf)
-        _, log_det = np.linalg.slogdet(omega[inside])
-        traces = np.trace(np.linalg.solve(omega[inside], scatter[i][None]), axis1=1, axis2=2)
-        found[inside] = (eta - 1 - groups / 2) * log_det - traces / 2
-        log_density_of[i] = found
-    jacobian = np.log1p(-np.square(_CORRELATIONS)) + np.log(12 / 480)
-    total = np.logaddexp.reduce(log_density_of[:, 1:] + jacobian, axis=1)
     shape = partial_shape(eta, block.size, 0)
     log_prior = (shape - 1) * np.log1p(-(point**2)) - (2 * shape - 1) * np.log(2) - special.betaln(shape, shape)
-    chains = posterior.sizes["chain"]
-    source = "density given the rest of each draw, exact prior density (of a correlation under LKJ)"
-    return _averaged(log_density_of[:, 0] - total - log_prior, chains, source)
+
+    def log_ratios(thinned: Draws) -> Array:
+        z = thinned.b(block) / thinned.sd(block)[:, None, :]
+        scatter, groups = np.einsum("smj,smk->sjk", z, z), z.shape[1]
+        logs = np.full((thinned.size, len(values)), -np.inf)
+        for i, corr in enumerate(thinned.correlations(block)):
+            every = np.tile(corr, (len(values), 1))
+            every[:, parameter.position] = values
+            omega = covariance(np.ones((len(values), block.size)), every)
+            inside = np.linalg.eigvalsh(omega)[:, 0] > 0
+            _, log_det = np.linalg.slogdet(omega[inside])
+            traces = np.trace(np.linalg.solve(omega[inside], scatter[i][None]), axis1=1, axis2=2)
+            logs[i, inside] = (eta - 1 - groups / 2) * log_det - traces / 2
+        total = np.logaddexp.reduce(logs[:, 1:] + _LOG_WEIGHTS, axis=1)
+        return np.asarray(logs[:, 0] - total - log_prior)
+
+    return _over_draws(fit, log_ratios, f"{_GIVEN_THE_REST} (of a correlation under LKJ)", cost=_LIKE_ROWS)
