@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bayesglmm.estimands.coefficients import Coefficients
     from bayesglmm.estimands.estimates import Estimates
     from bayesglmm.estimands.group_means import GroupMeans
+    from bayesglmm.estimands.hypothesis import Hypotheses
     from bayesglmm.estimands.random_effects import RandomEffects
     from bayesglmm.fitted import Fit
     from bayesglmm.fitting import fit, load
@@ -45,6 +46,7 @@ __all__ = [
     "Fit",
     "Formula",
     "GroupMeans",
+    "Hypotheses",
     "ImpliedPriors",
     "Model",
     "PriorLadder",
@@ -80,6 +82,7 @@ _HOME = {
     "Fit": "fitted",
     "Formula": "specify.formula",
     "GroupMeans": "estimands.group_means",
+    "Hypotheses": "estimands.hypothesis",
     "ImpliedPriors": "sensitivity.implied_priors",
     "Model": "specify.model",
     "PriorLadder": "sensitivity.prior_ladder",

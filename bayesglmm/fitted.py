@@ -29,22 +29,25 @@ from bayesglmm.estimands import (
     slopes,
 )
 from bayesglmm.estimands.coefficients import Coefficients, Method
-from bayesglmm.estimands.comparisons import Comparison
 from bayesglmm.estimands.contrasts import ContrastOption
 from bayesglmm.estimands.estimates import Estimates
 from bayesglmm.estimands.frames import Frame
 from bayesglmm.estimands.group_coefficients import EffectScale, Quantity
 from bayesglmm.estimands.group_means import GroupMeans
+from bayesglmm.estimands.hypothesis import Hypotheses
+from bayesglmm.estimands.hypothesis_judgement import RopeOption
 from bayesglmm.estimands.icc import IccScale
+from bayesglmm.estimands.measures import Comparison
 from bayesglmm.estimands.random_effects import RandomEffects
 from bayesglmm.estimands.request import FrameOption, Scale
+from bayesglmm.estimands.transforms import TransformOption
 from bayesglmm.marginalize import group_likelihood
 from bayesglmm.posterior import storage, summaries
 from bayesglmm.posterior.heading import heading
 from bayesglmm.sample import diagnostics
 from bayesglmm.sample.diagnostics import Check
 from bayesglmm.sample.settings import Sampler
-from bayesglmm.sensitivity import power_scaling, prior_ladder, separation, zero_sd
+from bayesglmm.sensitivity import hypothesis, power_scaling, prior_ladder, separation, zero_sd
 from bayesglmm.sensitivity.power_scaling import PriorSensitivity
 from bayesglmm.sensitivity.prior_ladder import PriorLadder, Widened
 from bayesglmm.sensitivity.separation import Separation
@@ -109,9 +112,11 @@ class Fit:
         """Return the effects or coefficients of groups: see `bayesglmm.estimands.random_effects`."""
         return random_effects.random_effects(self, factor, quantity=quantity, scale=scale, ci_prob=ci_prob)
 
-    def group_means(self, factor: str | None = None, *, ci_prob: float = 0.95) -> GroupMeans:
+    def group_means(
+        self, factor: str | None = None, *, weights: str | None = None, ci_prob: float = 0.95
+    ) -> GroupMeans:
         """Return the mean response of each group over its own rows: see `bayesglmm.estimands.group_means`."""
-        return group_means.group_means(self, factor, ci_prob=ci_prob)
+        return group_means.group_means(self, factor, weights=weights, ci_prob=ci_prob)
 
     # Estimands
 
@@ -162,12 +167,23 @@ class Fit:
         frame: FrameOption = "population",
         at: Mapping[str, Any] | None = None,
         scale: Scale = "response",
+        weights: str | None = None,
+        transform: TransformOption = None,
         ci_prob: float = 0.95,
         seed: int | None = None,
     ) -> Estimates:
         """Predict means of rows, or averages over rows by group: see `bayesglmm.estimands.predictions`."""
         return predictions.predictions(
-            self, new_data, by=by, frame=frame, at=at, scale=scale, ci_prob=ci_prob, seed=seed
+            self,
+            new_data,
+            by=by,
+            frame=frame,
+            at=at,
+            scale=scale,
+            weights=weights,
+            transform=transform,
+            ci_prob=ci_prob,
+            seed=seed,
         )
 
     def comparisons(
@@ -181,6 +197,8 @@ class Fit:
         new_data: Any = None,
         at: Mapping[str, Any] | None = None,
         scale: Scale = "response",
+        weights: str | None = None,
+        transform: TransformOption = None,
         ci_prob: float = 0.95,
         seed: int | None = None,
     ) -> Estimates:
@@ -195,6 +213,8 @@ class Fit:
             new_data=new_data,
             at=at,
             scale=scale,
+            weights=weights,
+            transform=transform,
             ci_prob=ci_prob,
             seed=seed,
         )
@@ -208,12 +228,24 @@ class Fit:
         new_data: Any = None,
         at: Mapping[str, Any] | None = None,
         scale: Scale = "response",
+        weights: str | None = None,
+        transform: TransformOption = None,
         ci_prob: float = 0.95,
         seed: int | None = None,
     ) -> Estimates:
         """Average derivatives with respect to a numeric predictor: see `bayesglmm.estimands.slopes`."""
         return slopes.slopes(
-            self, variables, by=by, frame=frame, new_data=new_data, at=at, scale=scale, ci_prob=ci_prob, seed=seed
+            self,
+            variables,
+            by=by,
+            frame=frame,
+            new_data=new_data,
+            at=at,
+            scale=scale,
+            weights=weights,
+            transform=transform,
+            ci_prob=ci_prob,
+            seed=seed,
         )
 
     def conditional_effects(
@@ -224,13 +256,35 @@ class Fit:
         frame: FrameOption = "population",
         at: Mapping[str, Any] | None = None,
         scale: Scale = "response",
+        weights: str | None = None,
+        transform: TransformOption = None,
         ci_prob: float = 0.95,
         seed: int | None = None,
     ) -> Estimates:
         """Follow the mean over a predictor, the others held: see `bayesglmm.estimands.conditional_effects`."""
         return conditional_effects.conditional_effects(
-            self, focal, by=by, frame=frame, at=at, scale=scale, ci_prob=ci_prob, seed=seed
+            self,
+            focal,
+            by=by,
+            frame=frame,
+            at=at,
+            scale=scale,
+            weights=weights,
+            transform=transform,
+            ci_prob=ci_prob,
+            seed=seed,
         )
+
+    def hypothesis(
+        self,
+        hypotheses: str | Sequence[str] | Mapping[str, str],
+        *,
+        rope: RopeOption = None,
+        transform: TransformOption = None,
+        ci_prob: float = 0.95,
+    ) -> Hypotheses:
+        """Put hypotheses about parameters to the posterior: see `bayesglmm.sensitivity.hypothesis`."""
+        return hypothesis.hypothesis(self, hypotheses, rope=rope, transform=transform, ci_prob=ci_prob)
 
     # Checks
 

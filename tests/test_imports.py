@@ -38,6 +38,7 @@ HANDED_UP = {
     "estimands/coefficients.py": {"plots"},
     "estimands/estimates.py": {"plots"},
     "estimands/group_means.py": {"plots"},
+    "estimands/hypothesis.py": {"plots"},
     "estimands/random_effects.py": {"plots"},
     "sensitivity/implied_priors.py": {"plots"},
     "sensitivity/power_scaling/result.py": {"plots"},

@@ -156,6 +156,7 @@ RESULTS = (
     bg.Coefficients,
     bg.Estimates,
     bg.GroupMeans,
+    bg.Hypotheses,
     bg.ImpliedPriors,
     bg.PriorLadder,
     bg.PriorSensitivity,

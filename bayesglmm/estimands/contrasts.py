@@ -15,7 +15,7 @@ from bayesglmm.estimands.reference_values import is_factor, levels, predictors, 
 from bayesglmm.estimands.wording import number
 from bayesglmm.specify.model import Model
 
-__all__ = ["NAMED", "Contrast", "ContrastOption", "read_contrasts", "read_variables"]
+__all__ = ["NAMED", "Contrast", "ContrastOption", "pairs", "read_contrasts", "read_variables"]
 
 type Array = NDArray[np.float64]
 type ContrastOption = str | ArrayLike | Mapping[str, ArrayLike]
@@ -146,11 +146,11 @@ def _some(model: Model, name: str) -> str:
 def _weights(name: str, values: Sequence[Any], contrasts: ContrastOption, sign: str) -> tuple[tuple[str, ...], Array]:
     """Return names and weights of contrasts between values."""
     if isinstance(contrasts, str):
-        pairs = _pairs(len(values), choose("contrasts", contrasts, NAMED))
-        weights = np.zeros((len(pairs), len(values)))
-        for row, (low, high) in enumerate(pairs):
+        compared = pairs(len(values), choose("contrasts", contrasts, NAMED))
+        weights = np.zeros((len(compared), len(values)))
+        for row, (low, high) in enumerate(compared):
             weights[row, low], weights[row, high] = -1.0, 1.0
-        return tuple(f"{number(values[high])} {sign} {number(values[low])}" for low, high in pairs), weights
+        return tuple(f"{number(values[high])} {sign} {number(values[low])}" for low, high in compared), weights
     matrix = list(contrasts.values()) if isinstance(contrasts, Mapping) else contrasts
     try:
         weights = np.atleast_2d(np.asarray(matrix, dtype=np.float64))
@@ -173,7 +173,8 @@ def _weights(name: str, values: Sequence[Any], contrasts: ContrastOption, sign: 
     return tuple(texts), weights
 
 
-def _pairs(count: int, option: str) -> list[tuple[int, int]]:
+def pairs(count: int, option: str) -> list[tuple[int, int]]:
+    """Return which of several values are compared by one of `NAMED`: the earlier, the later."""
     if option == "reference":
         return [(0, j) for j in range(1, count)]
     return list(combinations(range(count), 2)) if option == "pairwise" else [(j, j + 1) for j in range(count - 1)]

@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import sparse
 
 from bayesglmm.common.results import Layout, Result
-from bayesglmm.estimands.average import FramedDesign
-from bayesglmm.estimands.frames import Frame, eta_and_variance, frames_by_block, mean_response, resolve
+from bayesglmm.errors import OptionError
+from bayesglmm.estimands.average import Cells, framed, means
+from bayesglmm.estimands.frames import NamedFrame
 from bayesglmm.estimands.random_effects import blocks_of
-from bayesglmm.posterior.draws import Draws, chunks
-from bayesglmm.posterior.moments import interval, summarise
+from bayesglmm.estimands.request import read_request
+from bayesglmm.estimands.weights import check_cells, read_weighting, row_weights
+from bayesglmm.posterior.moments import summarise
 from bayesglmm.posterior.protocol import Fitted
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ type Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GroupMeans(Result):
-    """Means of groups over their own rows, by trials where outcomes are counts among trials; response scale.
+    """Means of groups over their own rows, weighted as their `estimand` says; response scale.
 
     Parameters
     ----------
@@ -81,7 +82,9 @@ class GroupMeans(Result):
         return Layout((str(self.draws.attrs["estimand"]),), self.table, options=options, width=110)
 
 
-def group_means(fit: Fitted, factor: str | None = None, *, ci_prob: float = 0.95) -> GroupMeans:
+def group_means(
+    fit: Fitted, factor: str | None = None, *, weights: str | None = None, ci_prob: float = 0.95
+) -> GroupMeans:
     """Average the means of the rows of each level of a grouping factor, in the frames `"group"` and `"population"`.
 
     Parameters
@@ -90,6 +93,9 @@ def group_means(fit: Fitted, factor: str | None = None, *, ci_prob: float = 0.95
         The fit.
     factor
         The grouping factor as written; it may be left out where the model has one.
+    weights
+        What each row counts, in raw means too: a column of the model's data, `"trials"` or `"rows"`; None for trials
+        where the response has them, else each row once.
     ci_prob
         The probability of the equal-tailed intervals of the table.
 
@@ -97,42 +103,35 @@ def group_means(fit: Fitted, factor: str | None = None, *, ci_prob: float = 0.95
     ------
     OptionError
         If the model has no random effects or not that factor, the mean has no average over the random effects under
-        the link, or `ci_prob` is no probability.
+        the link, `ci_prob` is no probability, or `weights` are unknown.
+    DataError
+        If weights are negative, or all 0 in a level.
     """
-    interval(ci_prob)
+    if weights == "equal":
+        raise OptionError(
+            "weights='equal' averages over a reference grid, and the mean of a group is over its own rows; use "
+            "predictions(by=…, weights='equal', frame='group')"
+        )
+    request = read_request(fit, ("group", "population"), "response", ci_prob, 0)
     block, design = blocks_of(fit, factor)[0], fit.model.design
     outcome = design.outcome
     assert outcome is not None
-    m, trials = len(block.levels), outcome.trials_or_ones
-    weights = trials / np.bincount(block.index, trials, m)[block.index]
-    average = sparse.csr_array((weights, (np.arange(design.n), block.index)), shape=(design.n, m))
-    raw = average.T @ (outcome.y / trials)
+    labels = pd.DataFrame({block.factor: np.asarray(block.levels, dtype=object)})
+    counts = row_weights(request, design.columns, weights)
+    check_cells(counts, block.index, labels)
+    cells = Cells(block.index, len(labels), counts)
+    raw = np.bincount(block.index, cells.shares * outcome.y / outcome.trials_or_ones, cells.count)
     name = outcome.name if outcome.trials is None else f"successes per trial, {outcome.name}"
-    estimand = f"mean of {name} of each level of {block.factor} over its own rows, response scale"
+    counting = read_weighting(fit.model, weights, design.columns)
+    estimand = f"mean of {name} of each level of {block.factor} over its own rows, {counting}, response scale"
 
-    def draws(frame: Frame) -> xr.DataArray:
+    def draws(frame: NamedFrame) -> xr.DataArray:
         sizes = {dim: fit.posterior.sizes[dim] for dim in ("chain", "draw")}
         coords: dict[str, Any] = {dim: fit.posterior[dim].values for dim in sizes}
         coords["level"] = np.asarray(block.levels)
-        shaped = _averaged(fit, average, frame).reshape(*sizes.values(), m)
-        return xr.DataArray(shaped, coords, ("chain", "draw", "level"), attrs={"frame": frame, "estimand": estimand})
+        averages = means(request, framed(request, frame, design.columns), cells)
+        attrs = {"frame": frame.name, "estimand": estimand}
+        return xr.DataArray(averages.reshape(*sizes.values(), -1), coords, ("chain", "draw", "level"), attrs=attrs)
 
-    return GroupMeans(block.factor, draws("group"), draws("population"), raw, name, ci_prob)
-
-
-def _averaged(fit: Fitted, average: sparse.csr_array, frame: Frame) -> Array:
-    """Return draws of the means of groups, (s, m), from the matrix (n, m) that averages rows.
-
-    Rows that are equal in all that their mean depends on are computed once.
-    """
-    design = fit.model.design
-    draws = Draws(fit.posterior, design)
-    beta, random = draws.beta, resolve(draws, design, frames_by_block(design, frame), np.random.default_rng(0))
-    _, first, distinct = np.unique(FramedDesign(design, random).key, axis=0, return_index=True, return_inverse=True)
-    membership = (np.ones(design.n), (distinct.reshape(-1), np.arange(design.n)))
-    weights = sparse.csr_array(membership, shape=(len(first), design.n)) @ average
-    total = np.zeros((draws.size, average.shape[1]))
-    for part in chunks(draws.size, len(first)):
-        mean = mean_response(fit.model.family.link, *eta_and_variance(beta, design, random, first[part]))
-        total += (weights[part].T @ mean.T).T
-    return total
+    group, population = map(draws, request.frames)
+    return GroupMeans(block.factor, group, population, raw, name, ci_prob)

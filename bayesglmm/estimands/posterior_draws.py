@@ -28,11 +28,11 @@ from bayesglmm.estimands.frames import (
     resolve,
 )
 from bayesglmm.estimands.new_groups import Conditioned, condition
+from bayesglmm.estimands.weights import trials_columns, trials_of
 from bayesglmm.estimands.wording import Scale, Unit, frames_clause, offset_clause, quantity
 from bayesglmm.posterior.draws import Draws, chunks
 from bayesglmm.specify.design import Design, rows_text
-from bayesglmm.specify.design.evaluate import numbers
-from bayesglmm.specify.formula import column_names, render
+from bayesglmm.specify.formula import render
 from bayesglmm.specify.model import Model
 
 __all__ = ["epred", "linpred", "outcomes"]
@@ -227,16 +227,14 @@ def _check_used(design: Design, frames: Mapping[str, Frame], conditioned: Condit
 def _trials(design: Design) -> Array:
     """Return the number of trials of each row, shape (n,)."""
     response, columns = design.formula.response, design.columns
-    assert response.second is not None
-    trees = (response.second,) if response.form == "p" else (response.outcome, response.second)
-    absent = [name for name in column_names(*trees) if name not in columns]
+    absent = [name for name in trials_columns(response) if name not in columns]
     if absent:
         raise DataError(
             f"outcomes of '{response}' are numbers of successes among trials, and the data have no column "
             f"{listing(f"'{name}'" for name in absent)}; add it, or use epred, the probability of a success"
         )
-    trials = np.sum([numbers(tree, columns, columns.n) for tree in trees], axis=0)
+    trials = trials_of(response, columns)
     bad = np.flatnonzero((trials < 0) | (trials != np.floor(trials)))
     if len(bad):
         raise DataError(f"trials are whole numbers, not {trials[bad[0]]:g}, in {rows_text(columns.rows[bad].tolist())}")
-    return np.asarray(trials, dtype=np.float64)
+    return trials

@@ -50,10 +50,14 @@ class Setting:
     shape: Literal["curve", "points", "labels"]
     held: tuple[Held, ...]
 
+    @property
+    def varying(self) -> dict[str, tuple[Any, ...]]:
+        """The columns that vary with their values, the focal column the last."""
+        return {**self.groups, self.focal: tuple(self.values.tolist())}
+
     def points(self) -> pd.DataFrame:
         """Return what varies, a row a point: the first of the groups the slowest, the focal column the fastest."""
-        points = product({**self.groups, self.focal: tuple(self.values.tolist())})
-        return pd.DataFrame(points, dtype=object).infer_objects()
+        return pd.DataFrame(product(self.varying), dtype=object).infer_objects()
 
     def rows(self, model: Model) -> Columns:
         """Return the points as new data, in the order of `points`; an offset's columns are at their means."""

@@ -13,6 +13,7 @@ from bayesglmm.estimands.wording import Scale, Unit
 from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.moments import interval
 from bayesglmm.posterior.protocol import Fitted
+from bayesglmm.specify.formula import column_names
 from bayesglmm.specify.model import Model
 
 __all__ = ["SCALES", "FrameOption", "Request", "Scale", "read_request"]
@@ -56,6 +57,13 @@ class Request:
             name for frame in self.frames for name, each in frame.by_block.items() if each in ("group", "new_group")
         }
         return tuple(dict.fromkeys(block.factor for block in self.model.design.blocks if block.name in blocks))
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """The columns of the grouping factors whose levels are observed ones, for the frame `"group"`."""
+        blocks = {name for frame in self.frames for name, each in frame.by_block.items() if each == "group"}
+        factors = [block.grouping.group.factors for block in self.model.design.blocks if block.name in blocks]
+        return column_names(*(factor for each in factors for factor in each))
 
     @property
     def quantity(self) -> str:

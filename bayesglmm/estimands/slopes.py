@@ -20,7 +20,8 @@ from bayesglmm.estimands.frames import NamedFrame, mean_response
 from bayesglmm.estimands.reference_grid import fixed, product
 from bayesglmm.estimands.reference_values import is_factor, levels
 from bayesglmm.estimands.request import FrameOption, Request, read_request
-from bayesglmm.estimands.wording import columns_set, offset_clause
+from bayesglmm.estimands.transforms import TransformOption
+from bayesglmm.estimands.wording import columns_set
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.specify.design import Columns, rows_text
 from bayesglmm.specify.design.reach import reach
@@ -47,6 +48,8 @@ def slopes(
     new_data: Any = None,
     at: Mapping[str, Any] | None = None,
     scale: str = "response",
+    weights: str | None = None,
+    transform: TransformOption = None,
     ci_prob: float = 0.95,
     seed: int | None = None,
 ) -> Estimates:
@@ -70,6 +73,11 @@ def slopes(
         A predictor that is also a grouping factor varies as a predictor only: rows stay in their groups.
     scale
         `"response"` for the mean of the outcome, `"link"` for the linear predictor.
+    weights
+        What each row counts in the average: see `bayesglmm.estimands.predictions.predictions`.
+    transform
+        A function that is applied to every draw after averaging: `"exp"`, `"log"`, `"percent"` (times 100) or another
+        of `bayesglmm.estimands.transforms.TRANSFORMS`, or a function of arrays.
     ci_prob
         The probability of the equal-tailed intervals.
     seed
@@ -86,9 +94,10 @@ def slopes(
     Raises
     ------
     OptionError
-        For an unknown name, value or frame, or a predictor that is a factor.
+        For an unknown name, value, frame or weights, or a predictor that is a factor.
     DataError
-        If new data lack a column or have an unknown level, or a row lies where the mean has no slope.
+        If new data lack a column or have an unknown level, a row lies where the mean has no slope, or all weights of
+        an average are 0.
     """
     request = read_request(fit, frame, scale, ci_prob, seed)
     model = request.model
@@ -100,7 +109,7 @@ def slopes(
                 f"compare its levels: comparisons({name!r})"
             )
     values = fixed(model, at)
-    rows = read_rows(request, new_data, by, values)
+    rows = read_rows(request, new_data, by, values, weights=weights)
     parts = []
     for name in names:
         for point in product(values):
@@ -112,10 +121,10 @@ def slopes(
     predictor = listing(map(named, names))
     text = (
         f"Derivative of the {request.quantity} with respect to {predictor}, per unit of it, averaged over {rows}"
-        f"{columns_set(values)}{offset_clause(model, values)}."
+        f"{columns_set(values)}{rows.offset_clause(model, values)}."
     )
     shown = Shown("forest", f"average slope, {request.quantity} per unit of {predictor}", null=0.0)
-    return estimates(request, parts, text, shown, changed=values)
+    return estimates(request, parts, text, shown, changed=values).transform(transform)
 
 
 def _slope(request: Request, frame: NamedFrame, rows: AveragedRows, columns: Columns, name: str) -> Array:
@@ -146,7 +155,7 @@ def _slope(request: Request, frame: NamedFrame, rows: AveragedRows, columns: Col
         with np.errstate(over="ignore"):
             return closed.slope(eta, v, d_eta, (v_high - v_low) / width[part])
 
-    return average(request, (below, middle, above), rows.cell, len(rows.labels), value)
+    return average(request, (below, middle, above), rows.cells, value)
 
 
 def _around(model: Model, name: str, columns: Columns) -> tuple[Array, Array, Array]:

@@ -35,7 +35,7 @@ def draw_forest(estimates: Estimates, names: Mapping[str, str]) -> Picture:
             f"{len(table):,} rows are too many to draw below each other (at most {_MOST_ROWS}); average them with by=…"
         )
     frames = list(dict.fromkeys(table["frame"]))
-    others = [name for name in estimates.labels if name != "frame"]
+    others = [name for name in estimates.labels if name != "frame" and name not in shown.described]
     texts = _shortened([_row_text(row, others, names, shown.contrasts) for row in table.to_dict("records")])
     heights = _heights(texts)
     width = 6.4 + 0.055 * max(0, max(map(len, texts)) - 12)
@@ -78,8 +78,10 @@ def _row_text(row: Mapping[Any, Any], others: list[str], names: Mapping[str, str
     """Name a row of a forest: what is compared, then the values of the other labels."""
     compared = [names.get(str(row["variable"]), str(row["variable"]))] if "variable" in row else []
     compared += [contrasts.get(str(row["contrast"]), str(row["contrast"]))] if "contrast" in row else []
-    rest = [f"{names.get(key, key)} = {number(row[key])}" for key in others if key not in ("variable", "contrast")]
-    return ", ".join([part for part in (": ".join(compared),) if part] + rest) or "all rows"
+    stated = [str(row[key]) for key in ("hypothesis", "rows") if key in others]
+    named = ("variable", "contrast", "hypothesis", "rows")
+    rest = [f"{names.get(key, key)} = {number(row[key])}" for key in others if key not in named]
+    return ", ".join([part for part in (": ".join(compared), "; ".join(stated)) if part] + rest) or "all rows"
 
 
 def _heights(texts: list[str]) -> Array:

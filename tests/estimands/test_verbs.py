@@ -98,6 +98,7 @@ def test_comparisons_contrast_averages_with_the_variable_set(binary: Fit, frame:
     for severity, index in data.groupby("severity").indices.items():
         p, q = low[:, index].mean(axis=1), high[:, index].mean(axis=1)
         odds = q / (1 - q) / (p / (1 - p))
+        ending = "_of_means" if frame == "typical" else ""
         expected = {
             "difference": q - p,
             "ratio": q / p,
@@ -106,7 +107,8 @@ def test_comparisons_contrast_averages_with_the_variable_set(binary: Fit, frame:
             "log_odds_ratio": np.log(odds),
         }
         for comparison, values in expected.items():
-            found = binary.comparisons("trt", by="severity", comparison=comparison, frame=frame, seed=5)
+            name = comparison if comparison == "difference" else f"{comparison}{ending}"
+            found = binary.comparisons("trt", by="severity", comparison=name, frame=frame, seed=5)
             np.testing.assert_allclose(draws_of(found, severity=severity), values, rtol=1e-9, atol=1e-12)
         rows = (high - low)[:, index].mean(axis=1)
         np.testing.assert_allclose(q - p, rows, atol=1e-12)
@@ -123,7 +125,7 @@ def test_a_variable_can_be_compared_among_those_who_had_each_of_its_values(binar
 def test_odds_ratio_of_averages_is_not_the_average_of_odds_ratios(binary: Fit) -> None:
     data = scaled()
     low, high = (special.logit(predicted(binary, data.assign(trt=value), "typical")) for value in (0, 1))
-    found = binary.comparisons("trt", comparison="odds_ratio", frame="typical")
+    found = binary.comparisons("trt", comparison="odds_ratio_of_means", frame="typical")
     assert np.abs(found.flat[:, 0] - np.exp(high - low).mean(axis=1)).max() > 0.001
     assert "an odds ratio of averages, not an average of odds ratios" in found.estimand
 
@@ -608,13 +610,17 @@ def test_asthma_odds_ratios_of_the_typical_child_are_those_of_emmeans(asthma_fit
     That is exp(−1.004) and exp(−1.004 + 48 × 0.0041); the posterior sd of their logarithms is 0.36 and 0.27.
     """
     found = asthma_fit.comparisons(
+        {"treat": ["Steroid", "Usual"]}, comparison="odds_ratio", frame=TWO, at={"weeks": [0, 48]}
+    )
+    mild = asthma_fit.comparisons(
         {"treat": ["Steroid", "Usual"]},
         comparison="odds_ratio",
-        frame=TWO,
+        frame="typical",
         at={"weeks": [0, 48], "severity": "Mild"},
     )
     for week, published in ((0, 0.366), (48, 0.446)):
         typical = draws_of(found, weeks=week, frame="typical")
+        np.testing.assert_allclose(typical, draws_of(mild, weeks=week), rtol=1e-10)
         assert np.log(np.median(typical)) == pytest.approx(np.log(published), abs=0.04)
         population = draws_of(found, weeks=week, frame="population")
         assert (np.abs(np.log(population)) < np.abs(np.log(typical))).all()
@@ -634,3 +640,28 @@ def test_the_population_starts_where_the_data_do_and_the_typical_patient_does_no
     for row in table.to_dict("records"):
         covered = row["lower"] < start[row["treatment"]] < row["upper"]
         assert covered == (row["frame"] == "population")
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("predictions", {"by": "trt"}),
+        ("predictions", {}),
+        ("comparisons", {"variables": "trt", "comparison": "log_ratio"}),
+        ("slopes", {"variables": "age", "scale": "link"}),
+        ("conditional_effects", {"focal": "severity", "by": "trt"}),
+    ],
+)
+def test_transforms_are_of_each_draw_after_averaging(binary: Fit, verb: str, options: dict[str, Any]) -> None:
+    plain = getattr(binary, verb)(**options)
+    functions: dict[str, Any] = {"exp": np.exp, "percent": lambda values: 100 * values}
+    for name, function in functions.items():
+        for option in (name, function):
+            found = getattr(binary, verb)(**options, transform=option)
+            np.testing.assert_allclose(found.flat, function(plain.flat), rtol=1e-12)
+            assert list(found.labels) == list(plain.labels)
+        null = plain.shown.null
+        assert getattr(binary, verb)(**options, transform=name).shown.null == (None if null is None else function(null))
+    assert "percent" in getattr(binary, verb)(**options, transform="percent").estimand
+    with pytest.raises(OptionError, match="is not a transform"):
+        getattr(binary, verb)(**options, transform="exponent")

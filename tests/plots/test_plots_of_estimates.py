@@ -127,7 +127,10 @@ def test_comparisons_are_a_forest_of_their_table(binary: Fit) -> None:
     ]
     heights = [called(axes, f"median {frame}")[0].get_ydata() for frame in TWO]
     assert (heights[0] > heights[1]).all()
-    assert axes.get_xlabel() == "odds ratio of averages, probability of event = 1"
+    said = "odds ratio, probability of event = 1 (typical: within rows; population: of averages)"
+    assert axes.get_xlabel().replace("\n", " ") == said
+    alone = binary.comparisons("severity", comparison="odds_ratio").plot().axes[0]
+    assert alone.get_xlabel() == "odds ratio of averages, probability of event = 1"
     assert legend(figure) == ["typical: b = 0 of id", "population: averaged over id"]
 
 
