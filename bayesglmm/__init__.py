@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayesglmm import datasets, errors, plots
+    from bayesglmm.comparison.bayes_factors import BayesFactors, bayes_factors
+    from bayesglmm.comparison.marginal_likelihood import MarginalLikelihood
     from bayesglmm.errors import BayesGLMMError, BayesGLMMWarning
     from bayesglmm.estimands.coefficients import Coefficients
     from bayesglmm.estimands.estimates import Estimates
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from bayesglmm.specify.priors import Priors
 
 __all__ = [
+    "BayesFactors",
     "BayesGLMMError",
     "BayesGLMMWarning",
     "Check",
@@ -46,6 +49,7 @@ __all__ = [
     "Formula",
     "GroupMeans",
     "ImpliedPriors",
+    "MarginalLikelihood",
     "Model",
     "PriorLadder",
     "PriorSensitivity",
@@ -54,6 +58,7 @@ __all__ = [
     "Sampler",
     "Separation",
     "ZeroSd",
+    "bayes_factors",
     "check_separation",
     "datasets",
     "errors",
@@ -69,6 +74,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "BayesFactors": "comparison.bayes_factors",
     "BayesGLMMError": "errors",
     "BayesGLMMWarning": "errors",
     "Check": "sample.diagnostics",
@@ -81,6 +87,7 @@ _HOME = {
     "Formula": "specify.formula",
     "GroupMeans": "estimands.group_means",
     "ImpliedPriors": "sensitivity.implied_priors",
+    "MarginalLikelihood": "comparison.marginal_likelihood",
     "Model": "specify.model",
     "PriorLadder": "sensitivity.prior_ladder",
     "PriorSensitivity": "sensitivity.power_scaling",
@@ -89,6 +96,7 @@ _HOME = {
     "Sampler": "sample.settings",
     "Separation": "sensitivity.separation",
     "ZeroSd": "sensitivity.zero_sd",
+    "bayes_factors": "comparison.bayes_factors",
     "check_separation": "sensitivity.separation",
     "fit": "fitting",
     "from_bambi": "specify.bambi_model",

@@ -152,6 +152,7 @@ if __name__ == "__main__":
 
 
 RESULTS = (
+    bg.BayesFactors,
     bg.Check,
     bg.Coefficients,
     bg.Estimates,
