@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bayesglmm import datasets, errors, plots
     from bayesglmm.comparison.bayes_factors import BayesFactors, bayes_factors
     from bayesglmm.comparison.marginal_likelihood import MarginalLikelihood
+    from bayesglmm.comparison.r_squared import RSquared
     from bayesglmm.errors import BayesGLMMError, BayesGLMMWarning
     from bayesglmm.estimands.coefficients import Coefficients
     from bayesglmm.estimands.estimates import Estimates
@@ -54,6 +55,7 @@ __all__ = [
     "PriorLadder",
     "PriorSensitivity",
     "Priors",
+    "RSquared",
     "RandomEffects",
     "Sampler",
     "Separation",
@@ -92,6 +94,7 @@ _HOME = {
     "PriorLadder": "sensitivity.prior_ladder",
     "PriorSensitivity": "sensitivity.power_scaling",
     "Priors": "specify.priors",
+    "RSquared": "comparison.r_squared",
     "RandomEffects": "estimands.random_effects",
     "Sampler": "sample.settings",
     "Separation": "sensitivity.separation",

@@ -16,8 +16,9 @@ import xarray as xr
 
 from bayesglmm import old_names
 from bayesglmm.common.tables import block, html, plain_table
-from bayesglmm.comparison import marginal_likelihood
+from bayesglmm.comparison import marginal_likelihood, r_squared
 from bayesglmm.comparison.marginal_likelihood import MarginalLikelihood
+from bayesglmm.comparison.r_squared import RSquared
 from bayesglmm.errors import refuse_unknown
 from bayesglmm.estimands import (
     coefficients,
@@ -263,6 +264,12 @@ class Fit:
     def marginal_likelihood(self, *, max_draws: int | None = None, seed: int = 0) -> MarginalLikelihood:
         """Return log p(y) with its Monte Carlo error: see `bayesglmm.comparison.marginal_likelihood`."""
         return marginal_likelihood.marginal_likelihood(self, max_draws=max_draws, seed=seed)
+
+    def r_squared(
+        self, *, frame: FrameOption | None = None, scale: Scale = "response", ci_prob: float = 0.95
+    ) -> RSquared:
+        """Return the share of the outcome's variance that is explained: see `bayesglmm.comparison.r_squared`."""
+        return r_squared.r_squared(self, frame=frame, scale=scale, ci_prob=ci_prob)
 
     # Sensitivity to the prior
 

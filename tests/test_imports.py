@@ -41,6 +41,7 @@ HANDED_UP = {
     "estimands/group_means.py": {"plots"},
     "estimands/random_effects.py": {"plots"},
     "comparison/bayes_factors.py": {"plots"},
+    "comparison/r_squared.py": {"plots"},
     "sensitivity/implied_priors.py": {"plots"},
     "sensitivity/power_scaling/result.py": {"plots"},
     "sensitivity/prior_ladder.py": {"plots"},

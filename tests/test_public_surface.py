@@ -160,6 +160,7 @@ RESULTS = (
     bg.ImpliedPriors,
     bg.PriorLadder,
     bg.PriorSensitivity,
+    bg.RSquared,
     bg.RandomEffects,
     bg.Separation,
     bg.ZeroSd,
