@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bayesglmm.comparison.bayes_factors import BayesFactors, bayes_factors
     from bayesglmm.comparison.marginal_likelihood import MarginalLikelihood
     from bayesglmm.comparison.r_squared import RSquared
+    from bayesglmm.comparison.steps import ModelSteps, model_steps
     from bayesglmm.errors import BayesGLMMError, BayesGLMMWarning
     from bayesglmm.estimands.coefficients import Coefficients
     from bayesglmm.estimands.estimates import Estimates
@@ -52,6 +53,7 @@ __all__ = [
     "ImpliedPriors",
     "MarginalLikelihood",
     "Model",
+    "ModelSteps",
     "PriorLadder",
     "PriorSensitivity",
     "Priors",
@@ -69,6 +71,7 @@ __all__ = [
     "from_bambi",
     "glmm",
     "load",
+    "model_steps",
     "parse",
     "plots",
     "prior_ladder",
@@ -91,6 +94,7 @@ _HOME = {
     "ImpliedPriors": "sensitivity.implied_priors",
     "MarginalLikelihood": "comparison.marginal_likelihood",
     "Model": "specify.model",
+    "ModelSteps": "comparison.steps",
     "PriorLadder": "sensitivity.prior_ladder",
     "PriorSensitivity": "sensitivity.power_scaling",
     "Priors": "specify.priors",
@@ -105,6 +109,7 @@ _HOME = {
     "from_bambi": "specify.bambi_model",
     "glmm": "specify.model",
     "load": "fitting",
+    "model_steps": "comparison.steps",
     "parse": "specify.formula",
     "prior_ladder": "sensitivity.prior_ladder",
 }
