@@ -32,8 +32,11 @@ from bayesglmm.specify.design import Design
 
 __all__ = ["MarginalLikelihood", "marginal_likelihood"]
 
-_BUDGET = Budget(8e8, 400, 4000)
-"""Evaluations of a row: some ten seconds."""
+_BUDGET = Budget(2e8, 300, 4000)
+"""Evaluations of a row: some seconds."""
+
+_LONGEST = 1.5e9
+"""The most evaluations that the fewest draws may take, unless the user gives a number of draws: a minute or so."""
 
 _DRAWS_A_COORDINATE = 8
 """The draws that a proposal needs at least for each of its coordinates: half of them give its covariance."""
@@ -85,8 +88,8 @@ def marginal_likelihood(fit: Fitted, *, max_draws: int | None = None, seed: int 
     fit
         The fit.
     max_draws
-        The largest number of draws to use, evenly spaced, whatever time they take; None for as many as take some ten
-        seconds, 400 to 4,000.
+        The largest number of draws to use, evenly spaced, whatever time they take; None for as many as take some
+        seconds, 300 to 4,000.
     seed
         The seed of the points of the proposal.
 
@@ -144,27 +147,24 @@ def _choose(design: Design, total: int, globals_: int, max_draws: int | None) ->
         If every choice takes too long, or has too many coordinates for the draws.
     """
     pairs = sum(block.size * (block.size - 1) // 2 for block in design.blocks if block.correlated)
-    fewest_coordinates = None
+    slow, fewest_coordinates = False, len(design.coef) + sum(len(block.levels) * block.size for block in design.blocks)
     for integrated in _integrable(design):
         rest = [number for number in range(len(design.blocks)) if number not in integrated]
         columns = sum(design.blocks[number].size for number in integrated)
         cost = 2 * design.n * POINTS.get(columns, 1)
-        if max_draws is None and _BUDGET.fewest * cost > _BUDGET.evaluations:
+        if max_draws is None and _BUDGET.fewest * cost > _LONGEST:
+            slow = True
             continue
         step = step_for_count(_BUDGET, total, cost, max_draws)
         coordinates = globals_ + pairs + sum(len(design.blocks[n].levels) * design.blocks[n].size for n in rest)
         if coordinates * _DRAWS_A_COORDINATE <= total // step:
             return rest, step
-        fewest_coordinates = min(fewest_coordinates or coordinates, coordinates)
-    if fewest_coordinates is None:
-        raise OptionError(
-            "the random effects take too long to integrate out of so many rows for a marginal likelihood; give "
-            "max_draws= to wait for it, or compare the models by fit.loo()"
-        )
+        fewest_coordinates = min(fewest_coordinates, coordinates)
+    wait = "give max_draws= to wait for the integral over the effects, which takes minutes, or " if slow else ""
     raise OptionError(
-        f"{fewest_coordinates} parameters and effects are left when one factor is integrated out, and {total:,} draws "
-        f"are too few for a bridge over them: it takes {_DRAWS_A_COORDINATE * fewest_coordinates:,}; fit again with "
-        "more draws=, or compare the models by fit.loo()"
+        f"there are too few draws for a marginal likelihood: a bridge over {fewest_coordinates} parameters and effects "
+        f"takes {_DRAWS_A_COORDINATE * fewest_coordinates:,} draws at least, of {total:,}; {wait}fit again with more "
+        "draws=, or compare the models by fit.loo()"
     )
 
 
