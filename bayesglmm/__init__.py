@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayesglmm import datasets, errors, plots
+    from bayesglmm.comparison.bayes_factors import BayesFactors, bayes_factors
+    from bayesglmm.comparison.marginal_likelihood import MarginalLikelihood
+    from bayesglmm.comparison.r_squared import RSquared
+    from bayesglmm.comparison.steps import ModelSteps, model_steps
     from bayesglmm.errors import BayesGLMMError, BayesGLMMWarning
     from bayesglmm.estimands.coefficients import Coefficients
     from bayesglmm.estimands.estimates import Estimates
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from bayesglmm.specify.priors import Priors
 
 __all__ = [
+    "BayesFactors",
     "BayesGLMMError",
     "BayesGLMMWarning",
     "Check",
@@ -48,14 +53,18 @@ __all__ = [
     "GroupMeans",
     "Hypotheses",
     "ImpliedPriors",
+    "MarginalLikelihood",
     "Model",
+    "ModelSteps",
     "PriorLadder",
     "PriorSensitivity",
     "Priors",
+    "RSquared",
     "RandomEffects",
     "Sampler",
     "Separation",
     "ZeroSd",
+    "bayes_factors",
     "check_separation",
     "datasets",
     "errors",
@@ -64,6 +73,7 @@ __all__ = [
     "from_bambi",
     "glmm",
     "load",
+    "model_steps",
     "parse",
     "plots",
     "prior_ladder",
@@ -71,6 +81,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "BayesFactors": "comparison.bayes_factors",
     "BayesGLMMError": "errors",
     "BayesGLMMWarning": "errors",
     "Check": "sample.diagnostics",
@@ -84,19 +95,24 @@ _HOME = {
     "GroupMeans": "estimands.group_means",
     "Hypotheses": "estimands.hypothesis",
     "ImpliedPriors": "sensitivity.implied_priors",
+    "MarginalLikelihood": "comparison.marginal_likelihood",
     "Model": "specify.model",
+    "ModelSteps": "comparison.steps",
     "PriorLadder": "sensitivity.prior_ladder",
     "PriorSensitivity": "sensitivity.power_scaling",
     "Priors": "specify.priors",
+    "RSquared": "comparison.r_squared",
     "RandomEffects": "estimands.random_effects",
     "Sampler": "sample.settings",
     "Separation": "sensitivity.separation",
     "ZeroSd": "sensitivity.zero_sd",
+    "bayes_factors": "comparison.bayes_factors",
     "check_separation": "sensitivity.separation",
     "fit": "fitting",
     "from_bambi": "specify.bambi_model",
     "glmm": "specify.model",
     "load": "fitting",
+    "model_steps": "comparison.steps",
     "parse": "specify.formula",
     "prior_ladder": "sensitivity.prior_ladder",
 }

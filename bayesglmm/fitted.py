@@ -1,7 +1,7 @@
 """`Fit`: a model and its draws, with one short method for each computation.
 
-The methods of `Fit`, in order: tables of parameters; estimands of rows and averages; checks; sensitivity to the prior;
-fitting again; keeping and showing.
+The methods of `Fit`, in order: tables of parameters; estimands of rows and averages; checks; comparison;
+sensitivity to the prior; fitting again; keeping and showing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,9 @@ import xarray as xr
 
 from bayesglmm import old_names
 from bayesglmm.common.tables import block, html, plain_table
+from bayesglmm.comparison import marginal_likelihood, r_squared
+from bayesglmm.comparison.marginal_likelihood import MarginalLikelihood
+from bayesglmm.comparison.r_squared import RSquared
 from bayesglmm.errors import refuse_unknown
 from bayesglmm.estimands import (
     coefficients,
@@ -309,6 +312,18 @@ class Fit:
     def group_log_likelihood(self, factor: str | None = None, *, thin: int = 1) -> xr.DataArray:
         """Integrate random effects out of groups' likelihoods: see `bayesglmm.marginalize.group_likelihood`."""
         return group_likelihood.group_log_likelihood(self, factor, thin=thin)
+
+    # Comparison
+
+    def marginal_likelihood(self, *, max_draws: int | None = None, seed: int = 0) -> MarginalLikelihood:
+        """Return log p(y) with its Monte Carlo error: see `bayesglmm.comparison.marginal_likelihood`."""
+        return marginal_likelihood.marginal_likelihood(self, max_draws=max_draws, seed=seed)
+
+    def r_squared(
+        self, *, frame: FrameOption | None = None, scale: Scale = "response", ci_prob: float = 0.95
+    ) -> RSquared:
+        """Return the share of the outcome's variance that is explained: see `bayesglmm.comparison.r_squared`."""
+        return r_squared.r_squared(self, frame=frame, scale=scale, ci_prob=ci_prob)
 
     # Sensitivity to the prior
 

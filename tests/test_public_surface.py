@@ -152,6 +152,7 @@ if __name__ == "__main__":
 
 
 RESULTS = (
+    bg.BayesFactors,
     bg.Check,
     bg.Coefficients,
     bg.Estimates,
@@ -160,6 +161,7 @@ RESULTS = (
     bg.ImpliedPriors,
     bg.PriorLadder,
     bg.PriorSensitivity,
+    bg.RSquared,
     bg.RandomEffects,
     bg.Separation,
     bg.ZeroSd,

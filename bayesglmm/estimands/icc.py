@@ -25,7 +25,16 @@ from bayesglmm.specify.design import Design
 from bayesglmm.specify.families import Family
 from bayesglmm.specify.families.links import LINKS
 
-__all__ = ["SCALES", "IccScale", "icc", "icc_draws", "latent_shares"]
+__all__ = [
+    "SCALES",
+    "IccScale",
+    "icc",
+    "icc_draws",
+    "latent_residual",
+    "latent_shares",
+    "quadratic_variance",
+    "variances_by_factor",
+]
 
 type Array = NDArray[np.float64]
 type IccScale = Literal["latent", "response"]
@@ -105,10 +114,10 @@ def icc_draws(draws: Draws, family: Family, design: Design, scale: IccScale) -> 
     rows, weights = distinct_rows(design)
     weights = weights / weights.sum()
     if scale == "latent":
-        residual = _latent_residual(draws, family)
+        residual = latent_residual(draws, family)
         between = {name: np.zeros(draws.size) for name in factors}
         for part in chunks(draws.size, len(rows)):
-            for name, v in _variances(draws, design, rows[part]).items():
+            for name, v in variances_by_factor(draws, design, rows[part]).items():
                 between[name] += v @ weights[part]
         everything, total = _latent_total(between.values(), residual)
     else:
@@ -134,7 +143,7 @@ def _latent_total(between: Iterable[Array], residual: Array) -> tuple[Array, Arr
     return everything, residual + everything
 
 
-def _variances(draws: Draws, design: Design, rows: NDArray[np.int64]) -> dict[str, Array]:
+def variances_by_factor(draws: Draws, design: Design, rows: NDArray[np.int64]) -> dict[str, Array]:
     """Return zᵀGz of each factor, (s, rows), its blocks added; link scale, squared."""
     variances: dict[str, Array] = {}
     for fitted, block in zip(draws.design.blocks, design.blocks, strict=True):
@@ -152,14 +161,14 @@ def _response(
         raise OptionError(
             f"the mean under the {link.name} link has no average over Gaussian random effects, so no variance"
         )
-    coefficients = _quadratic(family, draws.parameters(family))
+    coefficients = quadratic_variance(family, draws.parameters(family))
     between = {name: np.zeros(draws.size) for name in factors}
     between_all, within = np.zeros(draws.size), np.zeros(draws.size)
     rows, weights = weighted
     for part in chunks(draws.size, len(rows)):
         i, weight = rows[part], weights[part]
         eta = linear_predictor(draws.beta, design.x[i], design.offset[i])
-        by_factor = _variances(draws, design, i)
+        by_factor = variances_by_factor(draws, design, i)
         v = np.sum(list(by_factor.values()), axis=0)
         mean = mean_over_b(link, eta, v)
         covariance_all = shared_covariance(link, eta, v)
@@ -176,8 +185,10 @@ def _response(
     return between, between_all, between_all + within
 
 
-def _quadratic(family: Family, parameters: Mapping[str, Array]) -> tuple[Array, Array, Array]:
-    """Return a, b, c, each (s, 1), of the variance a + bμ + cμ² of one outcome.
+def quadratic_variance(
+    family: Family, parameters: Mapping[str, Array], instead: str = "scale='latent'"
+) -> tuple[Array, Array, Array]:
+    """Return a, b, c, each (s, 1), of the variance a + bμ + cμ² of one outcome; errors say what to use instead.
 
     Raises
     ------
@@ -198,11 +209,11 @@ def _quadratic(family: Family, parameters: Mapping[str, Array]) -> tuple[Array, 
     linear = 2 * (high - low) - square
     constant = middle - linear / 2 - square / 4
     if not np.allclose(constant + 0.1 * linear + 0.01 * square, variance(0.1), rtol=1e-8):
-        raise OptionError(f"the variance of the {family.name} family is not quadratic in the mean; use scale='latent'")
+        raise OptionError(f"the variance of the {family.name} family is not quadratic in the mean; use {instead}")
     return constant, linear, square
 
 
-def _latent_residual(draws: Draws, family: Family) -> Array:
+def latent_residual(draws: Draws, family: Family) -> Array:
     """Return the variance of the residual on the latent scale, (s,) or a number for all draws."""
     residual = family.latent_residual
     if residual is not None:

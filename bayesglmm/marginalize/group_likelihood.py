@@ -19,9 +19,9 @@ from bayesglmm.posterior.draws import Draws, block_diagonal, chunks, linear_pred
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.specify.design import BlockDesign, Design
 
-__all__ = ["group_log_likelihood", "integral_points", "integrated_in_full"]
+__all__ = ["POINTS", "group_log_likelihood", "integral_points", "integrated_in_full"]
 
-_POINTS = {1: 25, 2: 600, 3: 12_000}
+POINTS = {1: 25, 2: 600, 3: 12_000}
 """Approximate number of points of the integral by the number of effects of a group."""
 
 
@@ -35,7 +35,7 @@ def integrated_in_full(design: Design) -> bool:
 
 def integral_points(design: Design) -> int | None:
     """Return the approximate number of points of the integral over a group's effects; None if it is not exact."""
-    return _POINTS.get(sum(block.size for block in design.blocks)) if integrated_in_full(design) else None
+    return POINTS.get(sum(block.size for block in design.blocks)) if integrated_in_full(design) else None
 
 
 def group_log_likelihood(fit: Fitted, factor: str | None = None, *, thin: int = 1) -> xr.DataArray:

@@ -3,11 +3,6 @@
 Both models are integrated over the few parameters θ that are left when the random effects are integrated out of each
 group exactly: the fitted one by bridge sampling between its draws and a multivariate t, the one without an effect by
 importance sampling from a t about its mode.
-
-References
-----------
-Meng & Wong (1996), Statistica Sinica 6, 831-860: the bridge.
-Frühwirth-Schnatter (2004), Econometrics Journal 7, 143-167: its error with dependent draws.
 """
 
 from collections.abc import Callable
@@ -16,32 +11,21 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from bayesglmm.marginalize.group_likelihood import integral_points
 from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.protocol import Fitted, Thinned
+from bayesglmm.sensitivity.bridge import Measured, MultivariateT, bridge
 from bayesglmm.sensitivity.integrated_posterior import Target
 from bayesglmm.sensitivity.thinning import MARGINAL_LIKELIHOOD, step_for_count
 from bayesglmm.specify.model import Model
 
-__all__ = ["Evidence", "Measured"]
+__all__ = ["Evidence"]
 
 type Array = NDArray[np.float64]
 
-_FREEDOM = 5.0
-"""Degrees of freedom of the t proposals."""
-
 _STEP = 1e-3
 """Step of finite differences, in posterior sds of the fitted model."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A number on the log scale, with its Monte Carlo standard error."""
-
-    log: float
-    error: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,66 +79,7 @@ class Evidence:
     @cached_property
     def _fitted(self) -> Measured:
         target = Target(self.model)
-        return _by_bridge(target, target.coordinates(self.draws), self.chains, np.random.default_rng(0))
-
-
-@dataclass(frozen=True, eq=False)
-class _T:
-    """A multivariate t on d coordinates, with 5 degrees of freedom: its mean and the lower root of its scale."""
-
-    mean: Array
-    root: Array
-
-    def draw(self, rng: np.random.Generator, size: int) -> Array:
-        scale = np.sqrt(rng.chisquare(_FREEDOM, size) / _FREEDOM)
-        return np.asarray(self.mean + (rng.standard_normal((size, len(self.mean))) / scale[:, None]) @ self.root.T)
-
-    def log_density(self, x: Array) -> Array:
-        d = len(self.mean)
-        standard = np.linalg.solve(self.root, (x - self.mean).T)
-        constant = (
-            special.gammaln((_FREEDOM + d) / 2) - special.gammaln(_FREEDOM / 2) - d / 2 * np.log(_FREEDOM * np.pi)
-        )
-        constant -= np.log(np.diag(self.root)).sum()
-        return np.asarray(constant - (_FREEDOM + d) / 2 * np.log1p(np.square(standard).sum(axis=0) / _FREEDOM))
-
-    @classmethod
-    def like(cls, x: Array, weights: Array | None = None) -> "_T":
-        """Return the t with the mean and covariance of points (s, d)."""
-        mean = np.average(x, axis=0, weights=weights)
-        scale = np.atleast_2d(np.cov(x.T, aweights=weights)) * (_FREEDOM - 2) / _FREEDOM
-        variances = np.diag(scale)
-        return cls(mean, np.linalg.cholesky(scale + 1e-12 * np.diag(np.where(variances > 0, variances, 1e-12))))
-
-
-def _by_bridge(target: Target, drawn: Array, chains: int, rng: np.random.Generator) -> Measured:
-    """Return the log marginal likelihood from draws of the posterior and as many of a t of the same moments.
-
-    Meng & Wong's optimal bridge: r = mean over the t of l/(s l + (1 − s) r) divided by the mean over the draws of
-    1/(s l + (1 − s) r), with l = target / t and s the share of effective draws, iterated to a fixed point.
-    """
-    import arviz as az
-
-    proposal, size = _T.like(drawn), len(drawn)
-    proposed = proposal.draw(rng, size)
-    log_at_drawn, log_at_proposed = (target(x) - proposal.log_density(x) for x in (drawn, proposed))
-    shift = float(np.median(log_at_drawn))
-    at_drawn, at_proposed = (np.exp(np.minimum(log - shift, 500)) for log in (log_at_drawn, log_at_proposed))
-    effective = min(float(az.ess(log_at_drawn.reshape(chains, -1), method="mean")), float(size))
-    share = effective / (effective + size)
-    ratio = 1.0
-    for _ in range(1000):
-        before = ratio
-        numerator = at_proposed / (share * at_proposed + (1 - share) * ratio)
-        denominator = 1 / (share * at_drawn + (1 - share) * ratio)
-        ratio = float(numerator.mean() / denominator.mean())
-        if abs(ratio / before - 1) < 1e-10:
-            break
-    inflation = size / min(float(az.ess(denominator.reshape(chains, -1), method="mean")), float(size))
-    relative_variance = (
-        numerator.var() / numerator.mean() ** 2 + inflation * denominator.var() / denominator.mean() ** 2
-    )
-    return Measured(shift + float(np.log(ratio)), float(np.sqrt(relative_variance / size)))
+        return bridge(target, target.coordinates(self.draws), self.chains, np.random.default_rng(0))
 
 
 def _by_importance(target: Target, start: Array, size: int, rng: np.random.Generator) -> Measured:
@@ -173,11 +98,11 @@ def _by_importance(target: Target, start: Array, size: int, rng: np.random.Gener
         estimate = Measured(largest + float(np.log(weights.mean())), error)
         if weights.sum() ** 2 / np.square(weights).sum() < 5 * x.shape[1]:
             break
-        proposal = _T.like(x, weights)
+        proposal = MultivariateT.like(x, weights)
     return estimate
 
 
-def _about_mode(target: Target, mean: Array, scale: Array) -> _T:
+def _about_mode(target: Target, mean: Array, scale: Array) -> MultivariateT:
     """Return the t about the mode of a target, with its curvature, from a mean and sds of the fitted posterior."""
     from scipy import optimize
 
@@ -199,7 +124,7 @@ def _about_mode(target: Target, mean: Array, scale: Array) -> _T:
     values, vectors = np.linalg.eigh(curvature)
     root = step[:, None] * vectors / np.sqrt(np.maximum(values, 1e-2 * max(float(values.max()), 1e-8)))
     inverse = scale[:, None] * (root @ root.T) * scale
-    return _T(mean + z * scale, np.linalg.cholesky(inverse + 1e-12 * np.diag(np.diag(inverse))))
+    return MultivariateT(mean + z * scale, np.linalg.cholesky(inverse + 1e-12 * np.diag(np.diag(inverse))))
 
 
 def _curvature(value: Callable[[Array], Array], z: Array, step: Array) -> Array:

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.posterior.draws import Draws
-from bayesglmm.sensitivity.marginal_likelihood import Measured
+from bayesglmm.sensitivity.bridge import Measured
 from bayesglmm.specify.priors import Prior
 from bayesglmm.specify.priors.numeric import log_density
 

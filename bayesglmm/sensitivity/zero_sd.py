@@ -29,7 +29,8 @@ from bayesglmm.errors import OptionError, choose
 from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
-from bayesglmm.sensitivity.marginal_likelihood import Evidence, Measured
+from bayesglmm.sensitivity.bridge import Measured
+from bayesglmm.sensitivity.marginal_likelihood import Evidence
 from bayesglmm.sensitivity.sd_density import conditional_density, density, ratio_at_zero
 from bayesglmm.sensitivity.thinning import DENSITY_AT_ZERO, step_for_count
 from bayesglmm.specify.priors import Prior

@@ -9,7 +9,14 @@ from scipy import stats
 import bayesglmm as bg
 from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.log_prior import log_prior
-from bayesglmm.sensitivity.integrated_posterior import Target, _log_constant, _log_jacobian, _log_rest
+from bayesglmm.sensitivity.integrated_posterior import (
+    Target,
+    _correlations,
+    _log_constant,
+    _log_jacobian,
+    _log_rest,
+    _partial,
+)
 from bayesglmm.sensitivity.power_scaling import integrated_log_likelihood
 
 
@@ -92,7 +99,7 @@ def lkj(z: np.ndarray, eta: float, k: int) -> np.ndarray:
     return (eta - 1) * log_rest.sum(axis=1) + _log_jacobian(log_rest) - _log_constant(eta, k)
 
 
-@pytest.mark.parametrize(("eta", "k"), [(1.0, 2), (2.5, 2), (0.7, 3), (2.0, 3)])
+@pytest.mark.parametrize(("eta", "k"), [(1.0, 2), (2.5, 2), (0.7, 3), (2.0, 3), (1.5, 4)])
 def test_lkj_integrates_to_one_on_the_whole_line(eta, k) -> None:
     z = np.linspace(-25, 25, 4001)
     each = np.zeros((len(z), k * (k - 1) // 2))
@@ -103,3 +110,18 @@ def test_lkj_integrates_to_one_on_the_whole_line(eta, k) -> None:
         moved[:, pair] = z
         total += np.log(np.trapezoid(np.exp(lkj(moved, eta, k) - zero), z))
     assert total == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+def test_partial_correlations_are_those_of_the_matrix_with_their_jacobian(k) -> None:
+    z = np.random.default_rng(k).normal(size=(5, k * (k - 1) // 2))
+    lower = _correlations(np.tanh(z))
+    omega = np.tile(np.eye(k), (5, 1, 1))
+    rows, columns = np.tril_indices(k, -1)
+    omega[:, rows, columns] = omega[:, columns, rows] = lower
+    np.testing.assert_allclose(np.arctanh(_partial(omega)), z, rtol=1e-8)
+    np.testing.assert_allclose(np.linalg.slogdet(omega)[1], _log_rest(z).sum(axis=1), rtol=1e-9)
+    step = 1e-5 * np.eye(z.shape[1])
+    ahead, behind = (np.stack([_correlations(np.tanh(z + sign * one)) for one in step]) for sign in (1, -1))
+    derivatives = np.moveaxis(ahead - behind, 1, 0) / 2e-5
+    np.testing.assert_allclose(np.linalg.slogdet(derivatives)[1], _log_jacobian(_log_rest(z)), rtol=1e-6)

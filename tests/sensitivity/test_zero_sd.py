@@ -7,7 +7,7 @@ from scipy import special, stats
 
 import bayesglmm as bg
 from bayesglmm.errors import OptionError
-from bayesglmm.sensitivity.marginal_likelihood import Measured
+from bayesglmm.sensitivity.bridge import Measured
 from bayesglmm.sensitivity.zero_sd import ZeroSd, _bound, _extremal_index, _near_zero, zero_sd
 from bayesglmm.specify.priors import parse_prior
 
