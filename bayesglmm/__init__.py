@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayesglmm import datasets, errors, plots
+    from bayesglmm.checking.curves import PosteriorCheck
+    from bayesglmm.checking.discrepancy import Discrepancy
+    from bayesglmm.checking.residuals import Residuals
     from bayesglmm.errors import BayesGLMMError, BayesGLMMWarning
     from bayesglmm.estimands.coefficients import Coefficients
     from bayesglmm.estimands.estimates import Estimates
@@ -39,6 +42,7 @@ __all__ = [
     "Check",
     "Coefficients",
     "Design",
+    "Discrepancy",
     "Estimates",
     "Family",
     "Finding",
@@ -47,10 +51,12 @@ __all__ = [
     "GroupMeans",
     "ImpliedPriors",
     "Model",
+    "PosteriorCheck",
     "PriorLadder",
     "PriorSensitivity",
     "Priors",
     "RandomEffects",
+    "Residuals",
     "Sampler",
     "Separation",
     "ZeroSd",
@@ -74,6 +80,7 @@ _HOME = {
     "Check": "sample.diagnostics",
     "Coefficients": "estimands.coefficients",
     "Design": "specify.design",
+    "Discrepancy": "checking.discrepancy",
     "Estimates": "estimands.estimates",
     "Family": "specify.families",
     "Finding": "sample.diagnostics",
@@ -82,10 +89,12 @@ _HOME = {
     "GroupMeans": "estimands.group_means",
     "ImpliedPriors": "sensitivity.implied_priors",
     "Model": "specify.model",
+    "PosteriorCheck": "checking.curves",
     "PriorLadder": "sensitivity.prior_ladder",
     "PriorSensitivity": "sensitivity.power_scaling",
     "Priors": "specify.priors",
     "RandomEffects": "estimands.random_effects",
+    "Residuals": "checking.residuals",
     "Sampler": "sample.settings",
     "Separation": "sensitivity.separation",
     "ZeroSd": "sensitivity.zero_sd",

@@ -23,6 +23,7 @@ ROOMS = (
     "marginalize",
     "estimands",
     "sensitivity",
+    "checking",
     "plots",
     "old_names",
     "fitted",
@@ -33,6 +34,9 @@ ROOMS = (
 """From the bottom up; a module imports from rooms below its own, or from its own."""
 
 HANDED_UP = {
+    "checking/curves.py": {"plots"},
+    "checking/discrepancy.py": {"plots"},
+    "checking/residuals.py": {"plots"},
     "sample/diagnostics.py": {"plots"},
     "specify/model.py": {"estimands", "fitted", "fitting", "logdensity", "sample", "sensitivity"},
     "estimands/coefficients.py": {"plots"},

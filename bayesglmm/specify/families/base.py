@@ -142,6 +142,9 @@ class Family:
         (μ, parameters by name, trials) → the variance of an outcome, arrays that broadcast.
     draw
         (generator, μ, parameters by name, trials) → outcomes of the shape of μ.
+    cdf
+        (y, μ, parameters by name, trials) → P(Y ≤ y), arrays that broadcast; y may lie off the support. None where it
+        is not known: quantile residuals then rank an outcome among simulated ones.
     distribution
         (η, link, parameters by name, trials) → the keyword arguments of the PyMC distribution, as tensors.
     pymc
@@ -177,6 +180,7 @@ class Family:
     notation: str
     rows: Callable[..., float]
     constant: Callable[[Array, Array], Array]
+    cdf: Callable[[Array, Array, Mapping[str, Array], Array], Array] | None = None
     merge: Merge | None = None
     effect: Mapping[str, str] = field(default_factory=dict)
     residual: Residual | None = None

@@ -1,7 +1,10 @@
 """Overdispersed counts, linear variance: V = μ(1 + φ) (glmmTMB's nbinom1)."""
 
+import numpy as np
+
 from bayesglmm.specify.families.base import Family, Parameter, Pointer
 from bayesglmm.specify.families.links import get_link
+from bayesglmm.specify.families.negative_binomial import overdispersed_cdf
 from bayesglmm.specify.families.poisson import COUNT_RULES, draw_counts, saturated
 from bayesglmm.specify.families.special import overdispersed, stirling
 
@@ -49,6 +52,9 @@ NEGATIVE_BINOMIAL1 = Family(
     variance=lambda mu, parameters, trials: mu * (1 + parameters["phi"]),
     draw=lambda rng, mu, parameters, trials: draw_counts(
         rng, parameters["phi"] * rng.gamma(mu / parameters["phi"], 1.0, mu.shape)
+    ),
+    cdf=lambda y, mu, parameters, trials: overdispersed_cdf(
+        np.floor(y), mu, np.maximum(mu / parameters["phi"], _LEAST), parameters["phi"]
     ),
     distribution=lambda eta, link, parameters, trials: {
         "mu": link.tensor(eta),

@@ -9,7 +9,7 @@ from bayesglmm.specify.families.base import LARGE, Array, Cells, Family, Merge, 
 from bayesglmm.specify.families.links import get_link
 from bayesglmm.specify.families.special import log_ratio_less, stirlings
 
-__all__ = ["COUNT_RULES", "POISSON", "draw_counts", "saturated"]
+__all__ = ["COUNT_RULES", "POISSON", "draw_counts", "poisson_cdf", "saturated"]
 
 COUNT_RULES = (
     Rule(
@@ -31,6 +31,11 @@ def draw_counts(rng: np.random.Generator, rate: Array) -> Array:
         mean, noise = rate[large], rng.standard_normal(int(large.sum()))
         drawn[large] = np.rint(mean + np.sqrt(mean) * np.where(np.isfinite(mean), noise, 1.0))
     return drawn
+
+
+def poisson_cdf(y: Array, rate: Array) -> Array:
+    """Return P(Y ≤ y) of Poisson counts, the upper tail of a gamma distribution of the rate."""
+    return np.where(y < 0, 0.0, special.gammaincc(np.maximum(y, 0.0) + 1, rate))
 
 
 def _sum_exposures(cell: Cells, offset: Array) -> Array:
@@ -87,6 +92,7 @@ POISSON = Family(
     rules=COUNT_RULES,
     variance=lambda mu, parameters, trials: mu,
     draw=lambda rng, mu, parameters, trials: draw_counts(rng, mu),
+    cdf=lambda y, mu, parameters, trials: poisson_cdf(np.floor(y), mu),
     distribution=lambda eta, link, parameters, trials: {"mu": link.tensor(eta)},
     pymc="Poisson",
     notation="Poisson({mu})",
