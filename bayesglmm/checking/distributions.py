@@ -13,6 +13,7 @@ from scipy import special
 
 from bayesglmm.checking.curves import Curve, PosteriorCheck, checked, where
 from bayesglmm.checking.envelope import Envelope, envelope
+from bayesglmm.checking.moments import outcome_moments
 from bayesglmm.checking.predictive import Predictive
 from bayesglmm.checking.quantile import pit, pit_by_draw, replicated_scores
 from bayesglmm.errors import OptionError
@@ -100,14 +101,18 @@ def _pooled(counts: Array, last: int) -> Array:
 
 
 def binned(predictive: Predictive, rng: np.random.Generator, ci_prob: float) -> PosteriorCheck:
-    """Compare the mean residual y − μ in bins of μ with that of replicated outcomes, the bins those of each draw.
+    """Compare the mean residual y − μ in bins of μ with that of replicated outcomes.
 
-    Fitted values at posterior means lean on the outcomes, and residuals would rise with them under the model.
+    Given random effects, μ and its bins are those of each draw: fitted values at posterior means lean on the outcomes,
+    and residuals would rise with them under the model. Where effects are redrawn, μ is the mean over them.
     """
     size = predictive.trials if predictive.model.family.outcome_type == "trials" else np.ones(predictive.n)
     bins = min(40, max(5, int(np.sqrt(predictive.n))))
     starts = np.arange(bins) * predictive.n // bins
-    mean = np.concatenate([predictive.mean(part) for part in predictive.parts()], axis=1)
+    if predictive.redraws:
+        mean = np.concatenate([outcome_moments(predictive, part)[0] for part in predictive.parts()], axis=1) / size
+    else:
+        mean = np.concatenate([predictive.mean(part) for part in predictive.parts()], axis=1)
     order = np.argsort(mean, axis=1, kind="stable")
 
     def averages(values: Array) -> Array:

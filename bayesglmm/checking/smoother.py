@@ -60,8 +60,11 @@ class Smoother:
 def _local(x: Array, point: float) -> Array:
     """Return the weights of a local linear fit at a point, (n,)."""
     distance = np.abs(x - point)
-    reach = np.partition(distance, min(len(x) - 1, int(np.ceil(_SPAN * len(x))) - 1))[int(np.ceil(_SPAN * len(x))) - 1]
-    weight = np.clip(1 - (distance / max(reach * 1.0001, 1e-300)) ** 3, 0, None) ** 3
+    nearest = int(np.ceil(_SPAN * len(x))) - 1
+    reach = np.partition(distance, nearest)[nearest] * 1.0001
+    if reach == 0:  # so many rows at this very point
+        return np.asarray((distance == 0) / (distance == 0).sum())
+    weight = (1 - np.minimum(distance / reach, 1) ** 3) ** 3
     weight = weight / weight.sum()
     centre = weight @ x
     spread = weight @ (x - centre) ** 2

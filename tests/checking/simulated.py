@@ -45,7 +45,7 @@ def wrong_link(seed: int) -> pd.DataFrame:
 
 def missing_slope(seed: int) -> pd.DataFrame:
     rng, data, b = frame(seed)
-    slope = rng.normal(0, 0.6, GROUPS)[data["g"]]
+    slope = rng.normal(0, 0.9, GROUPS)[data["g"]]
     return data.assign(y=rng.poisson(np.exp(1 + 0.5 * data["x"] + b + slope * (data["time"] - 0.5))))
 
 

@@ -64,7 +64,7 @@ def test_a_missing_slope_is_found_over_time_and_not_when_it_is_there() -> None:
 def test_two_kinds_of_groups_are_seen_where_effects_are_redrawn_and_not_where_they_are_held() -> None:
     fit = fitted(two_kinds_of_groups(1))
     assert fit.posterior_check("group_statistic", seed=1).p_value < 0.05
-    assert fit.posterior_check("group_statistic", frame="group", seed=1).p_value > 0.3
+    assert fit.posterior_check("group_statistic", frame="group", seed=1).p_value > 0.05
 
 
 def test_a_column_that_was_no_part_of_the_formula_is_checked() -> None:
@@ -96,7 +96,7 @@ def test_tables_hold_what_was_observed() -> None:
     counts = fit.posterior_check("rootogram", seed=1).table
     assert counts["observed"].sum() == len(y)
     assert counts.index[-1].endswith("or more")
-    assert counts.loc["4", "observed"] == (y == 4).sum()
+    assert counts.loc["4–7", "observed"] == ((y >= 4) & (y < 8)).sum()
     assert fit.posterior_check("density", seed=1).table["observed"].sum() == pytest.approx(1)
     means = fit.posterior_check("group_statistic", seed=1).table
     np.testing.assert_allclose(means["observed"], np.sort(y.reshape(-1, 5).mean(axis=1)))
