@@ -1,13 +1,19 @@
 """Dispersion and zeros: the values by other software, faults that are found, true models that are not accused."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from handmade import at, hand_made, seizure_like
 from scipy import stats
-from simulated import fitted, nothing, overdispersion, zero_inflation
 
 from bayesglmm import Fit, glmm
 from bayesglmm.errors import OptionError
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+from planted_faults import fitted, nothing, overdispersion, zero_inflation
 
 
 @pytest.fixture(scope="module")

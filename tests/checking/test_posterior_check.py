@@ -1,15 +1,20 @@
 """Posterior checks: each finds the fault that it is meant for, and lets the true model pass."""
 
 import itertools
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from handmade import hand_made, seizure_fit, seizure_like
-from simulated import fitted, missing_slope, nothing, overdispersion, two_kinds_of_groups, wrong_link
 
 from bayesglmm import Fit, PosteriorCheck, glmm
 from bayesglmm.checking.posterior_check import CHECKS
 from bayesglmm.errors import DataError, OptionError
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+from planted_faults import fitted, missing_slope, nothing, overdispersion, two_kinds, wrong_link
 
 OPTIONS = {"covariate": {"column": "x"}, "time": {"column": "time"}}
 """What kinds need beside their name."""
@@ -62,7 +67,7 @@ def test_a_missing_slope_is_found_over_time_and_not_when_it_is_there() -> None:
 
 
 def test_two_kinds_of_groups_are_seen_where_effects_are_redrawn_and_not_where_they_are_held() -> None:
-    fit = fitted(two_kinds_of_groups(1))
+    fit = fitted(two_kinds(1))
     assert fit.posterior_check("group_statistic", seed=1).p_value < 0.05
     assert fit.posterior_check("group_statistic", frame="group", seed=1).p_value > 0.05
 

@@ -238,7 +238,7 @@ def test_effect_quantiles_are_sorted_in_each_draw_beside_the_band_of_normal_orde
     assert "averaged over the draws" in str(figure.get_label())
     assert "one point in 20" in " ".join(str(figure.get_label()).split())
     assert len(fit.random_effects().plot("quantiles", columns="time").axes) == 1
-    with pytest.raises(OptionError, match="tme"):
+    with pytest.raises(OptionError, match="did you mean 'time'"):
         fit.random_effects().plot("quantiles", columns="tme")
 
 
