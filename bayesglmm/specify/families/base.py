@@ -142,9 +142,6 @@ class Family:
         (μ, parameters by name, trials) → the variance of an outcome, arrays that broadcast.
     draw
         (generator, μ, parameters by name, trials) → outcomes of the shape of μ.
-    cdf
-        (y, μ, parameters by name, trials) → P(Y ≤ y), arrays that broadcast; y may lie off the support. None where it
-        is not known: quantile residuals then rank an outcome among simulated ones.
     distribution
         (η, link, parameters by name, trials) → the keyword arguments of the PyMC distribution, as tensors.
     pymc
@@ -165,6 +162,9 @@ class Family:
         identified beside it, and the latent intraclass correlation has its variance.
     notation
         The distribution in mathematical notation, `{mu}` standing for the mean.
+    cdf
+        (y, μ, parameters by name, trials) → P(Y ≤ y), arrays that broadcast; y may lie off the support. None where it
+        is not known: quantile residuals then rank an outcome among simulated ones.
     """
 
     name: str
@@ -180,10 +180,10 @@ class Family:
     notation: str
     rows: Callable[..., float]
     constant: Callable[[Array, Array], Array]
-    cdf: Callable[[Array, Array, Mapping[str, Array], Array], Array] | None = None
     merge: Merge | None = None
     effect: Mapping[str, str] = field(default_factory=dict)
     residual: Residual | None = None
+    cdf: Callable[[Array, Array, Mapping[str, Array], Array], Array] | None = None
 
     @property
     def ratio(self) -> str | None:

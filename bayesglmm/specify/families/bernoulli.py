@@ -1,7 +1,5 @@
 """Binary outcomes: V = μ(1 − μ)."""
 
-import numpy as np
-
 from bayesglmm.specify.families.base import LARGE, Family, Merge, Pointer, Rule, sum_rows
 from bayesglmm.specify.families.links import get_link
 from bayesglmm.specify.families.special import exp, log, log_proportions
@@ -56,7 +54,7 @@ BERNOULLI = Family(
     ),
     variance=lambda mu, parameters, trials: mu * (1 - mu),
     draw=lambda rng, mu, parameters, trials: (rng.random(mu.shape) < mu).astype(float),
-    cdf=lambda y, mu, parameters, trials: np.where(y < 0, 0.0, np.where(y < 1, 1 - mu, 1.0)),
+    cdf=lambda y, mu, parameters, trials: (y >= 0) * (1 - (y < 1) * mu),
     distribution=lambda eta, link, parameters, trials: {"logit_p": link.tensor_log_odds(eta)},
     pymc="Bernoulli",
     notation="Bernoulli({mu})",
