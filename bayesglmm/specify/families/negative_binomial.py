@@ -1,14 +1,11 @@
 """Overdispersed counts, quadratic variance: V = μ + μ²/φ (glmmTMB's nbinom2, brms' negbinomial)."""
 
-import numpy as np
-from scipy import special
-
-from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer
+from bayesglmm.specify.families.base import Family, Parameter, Pointer
 from bayesglmm.specify.families.links import get_link
-from bayesglmm.specify.families.poisson import COUNT_RULES, draw_counts, poisson_cdf, saturated
+from bayesglmm.specify.families.poisson import COUNT_RULES, draw_counts, overdispersed_cdf, saturated
 from bayesglmm.specify.families.special import overdispersed, stirling
 
-__all__ = ["NEGATIVE_BINOMIAL", "overdispersed_cdf"]
+__all__ = ["NEGATIVE_BINOMIAL"]
 
 
 _POISSON = 1e100
@@ -37,16 +34,6 @@ def _rows(
         d_phi += by_size
     d_parameters[0] += d_phi / phi
     return total
-
-
-def overdispersed_cdf(y: Array, mu: Array, size: Array, odds: Array) -> Array:
-    """Return P(Y ≤ y) of negative binomial counts of mean μ and a size, with odds μ/size; Poisson for huge sizes."""
-    counts, poisson = np.maximum(y, 0.0), size > 1e14 * np.maximum(mu, 1.0)
-    size, counts, odds = np.broadcast_arrays(np.where(poisson, 1.0, size), counts, odds)
-    tail, many = np.empty(odds.shape), odds > 1  # from the smaller argument, which has not been rounded from 1
-    tail[many] = special.betainc(size[many], counts[many] + 1, 1 / (1 + odds[many]))
-    tail[~many] = special.betaincc(counts[~many] + 1, size[~many], odds[~many] / (1 + odds[~many]))
-    return np.where(y < 0, 0.0, np.where(poisson, poisson_cdf(counts, mu), tail))
 
 
 _PHI = "lognormal(1.4, 2.5)"
@@ -78,7 +65,7 @@ NEGATIVE_BINOMIAL = Family(
     draw=lambda rng, mu, parameters, trials: draw_counts(
         rng, mu * rng.gamma(parameters["phi"], 1 / parameters["phi"], mu.shape)
     ),
-    cdf=lambda y, mu, parameters, trials: overdispersed_cdf(np.floor(y), mu, parameters["phi"], mu / parameters["phi"]),
+    cdf=lambda y, mu, parameters, trials: overdispersed_cdf(y, mu, parameters["phi"], mu / parameters["phi"]),
     distribution=lambda eta, link, parameters, trials: {"mu": link.tensor(eta), "alpha": parameters["phi"]},
     pymc="NegativeBinomial",
     notation="NegativeBinomial({mu}, φ)",

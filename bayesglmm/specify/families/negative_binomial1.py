@@ -1,11 +1,8 @@
 """Overdispersed counts, linear variance: V = μ(1 + φ) (glmmTMB's nbinom1)."""
 
-import numpy as np
-
 from bayesglmm.specify.families.base import Family, Parameter, Pointer
 from bayesglmm.specify.families.links import get_link
-from bayesglmm.specify.families.negative_binomial import overdispersed_cdf
-from bayesglmm.specify.families.poisson import COUNT_RULES, draw_counts, saturated
+from bayesglmm.specify.families.poisson import COUNT_RULES, draw_counts, overdispersed_cdf, saturated
 from bayesglmm.specify.families.special import overdispersed, stirling
 
 __all__ = ["NEGATIVE_BINOMIAL1"]
@@ -53,9 +50,7 @@ NEGATIVE_BINOMIAL1 = Family(
     draw=lambda rng, mu, parameters, trials: draw_counts(
         rng, parameters["phi"] * rng.gamma(mu / parameters["phi"], 1.0, mu.shape)
     ),
-    cdf=lambda y, mu, parameters, trials: overdispersed_cdf(
-        np.floor(y), mu, np.maximum(mu / parameters["phi"], _LEAST), parameters["phi"]
-    ),
+    cdf=lambda y, mu, parameters, trials: overdispersed_cdf(y, mu, mu / parameters["phi"], parameters["phi"]),
     distribution=lambda eta, link, parameters, trials: {
         "mu": link.tensor(eta),
         "alpha": link.tensor(eta) / parameters["phi"],
