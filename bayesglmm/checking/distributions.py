@@ -13,7 +13,7 @@ from scipy import special
 
 from bayesglmm.checking.curves import Curve, PosteriorCheck, checked, where
 from bayesglmm.checking.envelope import Envelope, envelope
-from bayesglmm.checking.moments import outcome_moments
+from bayesglmm.checking.moments import outcome_mean
 from bayesglmm.checking.predictive import Predictive
 from bayesglmm.checking.quantile import pit, pit_by_draw, replicated_scores
 from bayesglmm.errors import OptionError
@@ -110,7 +110,7 @@ def binned(predictive: Predictive, rng: np.random.Generator, ci_prob: float) -> 
     bins = min(40, max(5, int(np.sqrt(predictive.n))))
     starts = np.arange(bins) * predictive.n // bins
     if predictive.redraws:
-        mean = np.concatenate([outcome_moments(predictive, part)[0] for part in predictive.parts()], axis=1) / size
+        mean = np.concatenate([outcome_mean(predictive, part) for part in predictive.parts()], axis=1) / size
     else:
         mean = np.concatenate([predictive.mean(part) for part in predictive.parts()], axis=1)
     order = np.argsort(mean, axis=1, kind="stable")

@@ -7,12 +7,17 @@ from bayesglmm.checking.predictive import Predictive
 from bayesglmm.errors import OptionError
 from bayesglmm.estimands.frames import eta_and_variance, mean_response, resolve
 
-__all__ = ["outcome_moments"]
+__all__ = ["outcome_mean", "outcome_moments"]
 
 type Array = NDArray[np.float64]
 
 _REACH, _STEP = 8.0, 0.25
 """The range of the trapezoid over z ~ N(0, 1), on either side of the shift under a log link, and its step."""
+
+
+def outcome_mean(predictive: Predictive, part: slice) -> Array:
+    """Return the mean of some rows' outcomes in each draw, (s, rows): that of `outcome_moments`."""
+    return _size(predictive, part) * mean_response(predictive.model.family.link, *_linear_predictor(predictive, part))
 
 
 def outcome_moments(predictive: Predictive, part: slice) -> tuple[Array, Array]:
@@ -29,7 +34,7 @@ def outcome_moments(predictive: Predictive, part: slice) -> tuple[Array, Array]:
     """
     eta, v = _linear_predictor(predictive, part)
     link, family, trials = predictive.model.family.link, predictive.model.family, predictive.trials[part]
-    size = trials if family.outcome_type == "trials" else np.ones_like(trials)
+    size = _size(predictive, part)
     if v is None:
         mu = mean_response(link, eta, None)
         mean, variance = size * mu, family.variance(mu, predictive.parameters, trials)
@@ -48,6 +53,12 @@ def outcome_moments(predictive: Predictive, part: slice) -> tuple[Array, Array]:
             'use kind="quantile", which needs no variance'
         )
     return mean, np.asarray(variance)
+
+
+def _size(predictive: Predictive, part: slice) -> Array:
+    """Return what a mean is multiplied by to be that of the outcome: the trials, where there are any."""
+    trials = predictive.trials[part]
+    return trials if predictive.model.family.outcome_type == "trials" else np.ones_like(trials)
 
 
 def _linear_predictor(predictive: Predictive, part: slice) -> tuple[Array, Array | None]:

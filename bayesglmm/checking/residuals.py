@@ -20,7 +20,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesglmm.checking.moments import outcome_moments
+from bayesglmm.checking.moments import outcome_mean, outcome_moments
 from bayesglmm.checking.predictive import CheckFrameOption, Predictive
 from bayesglmm.checking.quantile import normal_scores, pit
 from bayesglmm.common.results import Layout, Result
@@ -143,10 +143,10 @@ def residuals(
         raise OptionError(f'loo=True is of quantile residuals, not of kind={kind!r}; use kind="quantile"')
     rng = np.random.default_rng(seed)
     predictive = Predictive.of(fit, frame, rng, max_draws)
+    if loo or which == "deviance":
+        raise OptionError("deviance residuals and loo=True need the log likelihood of rows, which is not there yet")
     if which == "quantile":
         return _quantile(predictive, rng, loo)
-    if which == "deviance":
-        raise OptionError("deviance residuals are not there yet")
     return _of_draws(predictive, which, ci_prob)
 
 
@@ -162,9 +162,12 @@ def _quantile(predictive: Predictive, rng: np.random.Generator, loo: bool) -> Re
 def _of_draws(predictive: Predictive, kind: ResidualKind, ci_prob: float) -> Residuals:
     values, fitted, size = np.empty((predictive.size, predictive.n)), np.empty(predictive.n), _size(predictive)
     for part in predictive.parts():
-        mean, variance = outcome_moments(predictive, part)
-        away = predictive.y[part] - mean
-        values[:, part] = away / np.sqrt(variance) if kind == "pearson" else away / size[part]
+        if kind == "pearson":
+            mean, variance = outcome_moments(predictive, part)
+            values[:, part] = (predictive.y[part] - mean) / np.sqrt(variance)
+        else:
+            mean = outcome_mean(predictive, part)
+            values[:, part] = (predictive.y[part] - mean) / size[part]
         fitted[part] = (mean / size[part]).mean(axis=0)
     table = _table(predictive, fitted)
     low, high = interval(ci_prob)
@@ -198,9 +201,7 @@ def _marginal_fitted(predictive: Predictive) -> Array:
     if not predictive.redraws:
         return predictive.fitted()
     size = _size(predictive)
-    return np.concatenate(
-        [(outcome_moments(predictive, part)[0] / size[part]).mean(axis=0) for part in predictive.parts()]
-    )
+    return np.concatenate([(outcome_mean(predictive, part) / size[part]).mean(axis=0) for part in predictive.parts()])
 
 
 def _size(predictive: Predictive) -> Array:

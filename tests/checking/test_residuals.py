@@ -160,3 +160,8 @@ def test_the_picture_has_a_point_a_row_a_smoother_and_the_frame() -> None:
         shown.plot("sex")
     with pytest.raises(OptionError, match="not a grouping factor"):
         shown.plot(join="trt")
+
+
+def test_response_residuals_need_no_variance() -> None:
+    student = at(hand_made(glmm("age ~ trt + (1 | id)", seizure_like(), "student")), nu=1.5)
+    assert np.isfinite(student.residuals("response").table["residual"]).all()
