@@ -38,7 +38,7 @@ class Curve:
     zero
         Whether 0 is what is expected everywhere.
     scale
-        The scale of both axes or of y.
+        `"linear"`, `"sqrt"` of y, `"log"` of both axes, or `"log_x"`.
     """
 
     style: str

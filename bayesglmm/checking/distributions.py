@@ -107,13 +107,12 @@ def binned(predictive: Predictive, rng: np.random.Generator, ci_prob: float) -> 
     and residuals would rise with them under the model. Where effects are redrawn, μ is the mean over them.
     """
     size = predictive.trials if predictive.model.family.outcome_type == "trials" else np.ones(predictive.n)
-    bins = min(40, max(5, int(np.sqrt(predictive.n))))
-    starts = np.arange(bins) * predictive.n // bins
     if predictive.redraws:
         mean = np.concatenate([outcome_mean(predictive, part) for part in predictive.parts()], axis=1) / size
     else:
         mean = np.concatenate([predictive.mean(part) for part in predictive.parts()], axis=1)
     order = np.argsort(mean, axis=1, kind="stable")
+    starts = _starts(predictive, np.take_along_axis(mean, order, 1).mean(axis=0))
 
     def averages(values: Array) -> Array:
         total = np.add.reduceat(np.take_along_axis(values * size, order, 1), starts, axis=1)
@@ -125,8 +124,21 @@ def binned(predictive: Predictive, rng: np.random.Generator, ci_prob: float) -> 
     inside = envelope(own, drawn, ci_prob)
     reading = f"The mean residual by fitted value {where(centre, inside, ci_prob)}."
     curve = Curve("points", _fitted(predictive), "mean of y − μ in the bin", zero=True)
-    what = f"mean residuals y − μ in {bins} bins of rows by μ, at each draw, averaged over the draws"
+    what = f"mean residuals y − μ in {len(starts)} bins of rows by μ, at each draw, averaged over the draws"
     return checked("binned", predictive, centre, inside, what, reading, curve, ci_prob)
+
+
+def _starts(predictive: Predictive, mean: Array) -> NDArray[np.int64]:
+    """Return the first row of each bin of sorted means (n,): of equal numbers, of probabilities of equal variance.
+
+    Rows whose probability is near 0 or 1 hold so little information that many of them make a bin.
+    """
+    n, most = predictive.n, min(40, max(5, int(np.sqrt(predictive.n))))
+    if predictive.model.family.link.range != "unit" or predictive.model.family.outcome_type == "continuous":
+        return np.arange(most) * n // most
+    variance = np.cumsum(mean * (1 - mean) * predictive.trials.mean())
+    bins = int(np.clip(variance[-1] / 4, 2, most))
+    return np.unique(np.searchsorted(variance, np.arange(bins) * variance[-1] / bins))
 
 
 def pit_ecdf(predictive: Predictive, rng: np.random.Generator, ci_prob: float) -> PosteriorCheck:

@@ -1,5 +1,6 @@
 """Checks of groups: a statistic of each group, and the variance within groups against their mean."""
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,9 @@ STATISTICS: tuple[Statistic, ...] = ("mean", "sd", "max", "min", "zeros")
 _FEWEST = 5
 """The fewest groups that are compared."""
 
+_GRID = 100
+"""At how many values groups are counted, at most."""
+
 _FIFTHS = 5
 """Into how many classes groups are sorted by their mean."""
 
@@ -30,30 +34,48 @@ _FIFTHS = 5
 def group_statistic(
     predictive: Predictive, block: BlockDesign, statistic: Statistic, rng: np.random.Generator, ci_prob: float
 ) -> PosteriorCheck:
-    """Compare a statistic of the groups, sorted, with that of replicated groups, sorted."""
+    """Compare the distribution of a statistic over the groups with that over replicated groups."""
     groups = _Groups(block, 2 if statistic == "sd" else 1)
     values = groups.statistic(_outcomes(predictive, predictive.y[None]), statistic)[0]
     drawn = groups.statistic(_outcomes(predictive, predictive.replicated(rng)), statistic)
-    own, replicated = np.sort(values), np.sort(drawn, axis=1)
+    grid = _grid(values, drawn)
+    own, replicated = _shares(values[None], grid)[0], _shares(drawn, grid)
     inside = envelope(own, replicated, ci_prob)
-    rank = np.arange(1.0, len(own) + 1)
+    inside = replace(inside, lower=np.maximum(inside.lower, 0.0), upper=np.minimum(inside.upper, 1.0))
     table = compare(
-        {"mean over groups": float(own.mean()), "sd between groups": float(own.std())},
-        {"mean over groups": replicated.mean(axis=1), "sd between groups": replicated.std(axis=1)},
+        {"mean over groups": float(values.mean()), "sd between groups": float(values.std())},
+        {"mean over groups": drawn.mean(axis=1), "sd between groups": drawn.std(axis=1)},
         ci_prob,
     )
     text = _text(predictive, statistic)
     spread = table.loc["sd between groups"]
     reading = (
-        f"The sorted {text} of the {len(own):,} levels of {block.factor} {where(rank, inside, ci_prob)}. Its sd "
-        f"between levels is {spread['observed']:.3g}, and {spread['lower']:.3g} to {spread['upper']:.3g} in replicates."
+        f"The distribution of the {text} over the {len(values):,} levels of {block.factor} "
+        f"{where(grid, inside, ci_prob)}. Its sd between levels is {spread['observed']:.3g}, and {spread['lower']:.3g} "
+        f"to {spread['upper']:.3g} in replicates."
     )
-    skew = own[0] >= 0 and own[-1] > 5 * np.median(own)
-    curve = Curve("points", f"rank of the level of {block.factor}", text, scale="sqrt" if skew else "linear")
-    what = f"{text} of each level of {block.factor}, sorted, beside that of replicated levels, sorted"
-    result = checked("group_statistic", predictive, rank, inside, what, reading, curve, ci_prob, table)
-    result.table.insert(0, "level", [block.levels[j] for j in groups.kept[np.argsort(values, kind="stable")]])
-    return result
+    wide = grid[0] > 0 and grid[-1] > 10 * grid[0]
+    axes = (f"{text} of a level of {block.factor}", "share of levels up to it")
+    curve = Curve("line", *axes, scale="log_x" if wide else "linear")
+    what = f"distribution of the {text} over the levels of {block.factor}, and over replicated levels"
+    return checked("group_statistic", predictive, grid, inside, what, reading, curve, ci_prob, table)
+
+
+def _grid(values: Array, drawn: Array) -> Array:
+    """Return values between which groups are counted: those at which neither all nor none of them are expected."""
+    every = np.unique(np.concatenate([values, np.quantile(drawn, np.linspace(0, 1, _GRID))]))
+    share = np.searchsorted(np.sort(drawn, axis=None), every, side="right") / drawn.size
+    m = len(values)
+    kept = every[(share * m >= 1) & ((1 - share) * m >= 1)]
+    if not len(kept):
+        raise OptionError("the statistic is the same for nearly all groups; choose another one")
+    return np.asarray(kept if len(kept) <= _GRID else kept[np.linspace(0, len(kept) - 1, _GRID).astype(int)])
+
+
+def _shares(values: Array, grid: Array) -> Array:
+    """Return the share of groups with a statistic (s, m) up to each value of a grid, (s, g)."""
+    counts = np.stack([np.searchsorted(np.sort(row), grid, side="right") for row in values])
+    return np.asarray(counts / values.shape[1])
 
 
 def mean_variance(

@@ -10,7 +10,7 @@
     "time"             quantile residuals over time within groups                    held
     "zeros"            number of zeros                                               held
     "mean_variance"    variance within groups against their mean                     held
-    "group_statistic"  mean, sd, maximum … of each group, sorted                     redrawn
+    "group_statistic"  distribution over the groups of their mean, sd, maximum …     redrawn
 
 The frames are defaults; any kind takes `frame="group"` or `"population"`. Residuals at held effects are those of each
 draw, which under the model are independent and standard (`bayesglmm.checking.quantile`), and not those at posterior

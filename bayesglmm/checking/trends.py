@@ -27,7 +27,7 @@ def trend(
     """Smooth quantile residuals over the fitted values (`column` is None) or a column."""
     own, drawn = _scores(predictive, rng)
     labels = None
-    rows = own.mean(axis=0)
+    rows = own[0]
     if column is None:
         at_rows = predictive.fitted()
         own, x = _by_fitted(predictive, own)
@@ -63,7 +63,7 @@ def over_time(
         f"The {what} quantile residual over {name} {where(smoother.x, inside, ci_prob)}. "
         f"{_read(table, block.factor, name, ci_prob)}"
     )
-    points = pd.DataFrame({"x": time, "y": own.mean(axis=0), "group": block.index})
+    points = pd.DataFrame({"x": time, "y": own[0], "group": block.index})
     curve = Curve("line" if smoother.curve else "points", name, _RESIDUAL, points=points, zero=True)
     text = f"quantile residuals over {name}, those of a level of {block.factor} joined, {_how(own)}"
     return checked("time", predictive, smoother.x, inside, text, reading, curve, ci_prob, table)
@@ -93,7 +93,11 @@ def _by_fitted(predictive: Predictive, own: Array) -> tuple[Array, Array]:
 
 
 def _how(own: Array) -> str:
-    return "the average over draws of those at each draw" if len(own) > 1 else "beside those of replicated data"
+    return (
+        "the average over draws of those at each draw (points: at the first)"
+        if len(own) > 1
+        else "beside those of replicated data"
+    )
 
 
 def _within(values: Array, time: Array, index: NDArray[np.int64]) -> dict[str, Array]:

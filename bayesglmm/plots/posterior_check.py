@@ -93,6 +93,10 @@ def _axes(axes: Axes, shown: PosteriorCheck) -> None:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter(NullFormatter())
+    elif curve.scale == "log_x":
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     elif curve.scale == "sqrt":
         axes.set_yscale("function", functions=(lambda v: np.sqrt(np.maximum(v, 0.0)), np.square))
         axes.set_ylim(0, None)

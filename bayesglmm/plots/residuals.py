@@ -46,6 +46,8 @@ def draw(shown: Residuals, against: str, join: str | None) -> Picture:
         smoother = Smoother.of(x)
         style = "-" if smoother.curve else "D"
         text = "smoother" if smoother.curve else "mean"
+        if _leans(shown, against):
+            text += ", which rises under the model"
         axes.plot(smoother.x, smoother(y), style, color=COLOURS[1], markersize=5, gid="smoother", label=text)
         if labels is not None:
             axes.set_xticks(np.arange(len(labels)), [label(one, 24) for one in labels])
@@ -71,6 +73,12 @@ def joined(axes: Axes, x: Array, y: Array, group: NDArray[Any]) -> None:
     axes.plot(at, values, color=GREY, linewidth=0.4, alpha=0.6, gid="joined")
 
 
+def _leans(shown: Residuals, against: str) -> bool:
+    """Whether residuals rise with the fitted values though the model holds: groups are pulled toward the others."""
+    held = bool(shown.model.design.blocks) and "group" in str(shown.table.attrs["frame"])
+    return against == "fitted" and held
+
+
 def _numbers(column: Any) -> tuple[Array, list[str] | None]:
     if isinstance(column, pd.Categorical):
         used = column.remove_unused_categories()
@@ -81,8 +89,14 @@ def _numbers(column: Any) -> tuple[Array, list[str] | None]:
 def _caption(shown: Residuals, against: str, join: str | None) -> str:
     lines = "" if join is None else f" Rows of the same {label(join)} are joined."
     what = "fitted values" if against == "fitted" else label(against)
+    leans = (
+        " Groups are pulled toward each other, so that residuals rise with fitted values where groups have few rows."
+        if _leans(shown, against)
+        else ""
+    )
     return (
-        f"{shown.estimand[0].upper()}{shown.estimand[1:]}. Against {what}, a point a row.{lines} The smoother is local "
+        f"{shown.estimand[0].upper()}{shown.estimand[1:]}. Against {what}, a point a row.{lines}{leans} "
+        "The smoother is local "
         "linear, or means where there are few values; whether it is further from 0 than chance, "
         'posterior_check("residuals") and posterior_check("covariate") say.'
     )
