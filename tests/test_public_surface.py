@@ -154,12 +154,15 @@ if __name__ == "__main__":
 RESULTS = (
     bg.Check,
     bg.Coefficients,
+    bg.Discrepancy,
     bg.Estimates,
     bg.GroupMeans,
     bg.ImpliedPriors,
+    bg.PosteriorCheck,
     bg.PriorLadder,
     bg.PriorSensitivity,
     bg.RandomEffects,
+    bg.Residuals,
     bg.Separation,
     bg.ZeroSd,
 )
