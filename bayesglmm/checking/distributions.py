@@ -7,6 +7,8 @@ Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical
 Säilynoja, Bürkner & Vehtari (2022), Statistics and Computing 32, 32: bands of the empirical distribution of PITs.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
@@ -36,15 +38,17 @@ def density(predictive: Predictive, rng: np.random.Generator, ci_prob: float) ->
     import arviz as az
 
     replicated, y = predictive.replicated(rng), predictive.y
-    low, high = np.quantile(replicated, (0.005, 0.995))
-    grid = np.linspace(min(low, y.min()), max(high, y.max()), _GRID)
+    tails = np.quantile(replicated, (0.001, 0.999))  # of heavy tails the ends would take the whole grid
+    low, high = min(tails[0], y.min()), max(tails[1], y.max())
+    grid = np.linspace(low - 0.05 * (high - low), high + 0.05 * (high - low), _GRID)
 
     def curves(values: Array) -> Array:
-        points, heights = az.kde(values)[:2]
+        points, heights = az.kde(values, custom_lims=(grid[0], grid[-1]), bound_correction=False)[:2]
         return np.stack([np.interp(grid, *one, left=0.0, right=0.0) for one in zip(points, heights, strict=True)])
 
     own, drawn = curves(y[None])[0], curves(replicated)
     inside = envelope(own, drawn, ci_prob)
+    inside = replace(inside, lower=np.maximum(inside.lower, 0.0))
     reading = f"The density of the outcomes {where(grid, inside, ci_prob)}."
     curve = Curve("line", _outcome(predictive), "density", drawn[:: max(1, len(drawn) // _LINES)])
     what = f"density of the {predictive.n:,} outcomes and of replicated ones"
