@@ -43,8 +43,12 @@ def density(predictive: Predictive, rng: np.random.Generator, ci_prob: float) ->
     grid = np.linspace(low - 0.05 * (high - low), high + 0.05 * (high - low), _GRID)
 
     def curves(values: Array) -> Array:
-        points, heights = az.kde(values, custom_lims=(grid[0], grid[-1]), bound_correction=False)[:2]
-        return np.stack([np.interp(grid, *one, left=0.0, right=0.0) for one in zip(points, heights, strict=True)])
+        limits = np.minimum(values.min(axis=1), grid[0]), np.maximum(values.max(axis=1), grid[-1])
+        estimates = [
+            az.kde(one, custom_lims=ends, bound_correction=False)[:2]
+            for one, *ends in zip(values, *limits, strict=True)
+        ]
+        return np.stack([np.interp(grid, at, height, left=0.0, right=0.0) for at, height in estimates])
 
     own, drawn = curves(y[None])[0], curves(replicated)
     inside = envelope(own, drawn, ci_prob)
