@@ -20,6 +20,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from bayesglmm.checking.likelihoods import deviance, left_out_weights
 from bayesglmm.checking.moments import outcome_mean, outcome_moments
 from bayesglmm.checking.predictive import CheckFrameOption, Predictive
 from bayesglmm.checking.quantile import normal_scores, pit
@@ -36,6 +37,9 @@ __all__ = ["RESIDUALS", "ResidualKind", "Residuals", "residuals"]
 
 type Array = NDArray[np.float64]
 type ResidualKind = Literal["quantile", "pearson", "deviance", "response"]
+
+_UNRELIABLE = 0.7
+"""Pareto's k above which importance weights are not to be relied on."""
 
 RESIDUALS: tuple[ResidualKind, ...] = ("quantile", "pearson", "deviance", "response")
 """The kinds of residuals."""
@@ -143,20 +147,43 @@ def residuals(
         raise OptionError(f'loo=True is of quantile residuals, not of kind={kind!r}; use kind="quantile"')
     rng = np.random.default_rng(seed)
     predictive = Predictive.of(fit, frame, rng, max_draws)
-    if loo or which == "deviance":
-        raise OptionError("deviance residuals and loo=True need the log likelihood of rows, which is not there yet")
     if which == "quantile":
         return _quantile(predictive, rng, loo)
+    if which == "deviance" and predictive.redraws:
+        raise OptionError(
+            "a deviance is of outcomes given their random effects: averaged over them they are not of the family; "
+            'use frame="group", or kind="quantile" or "pearson"'
+        )
     return _of_draws(predictive, which, ci_prob)
 
 
 def _quantile(predictive: Predictive, rng: np.random.Generator, loo: bool) -> Residuals:
-    table = _table(predictive, _marginal_fitted(predictive))
-    table["residual"] = normal_scores(pit(predictive, rng))
+    table, log_weights = _table(predictive, _marginal_fitted(predictive)), None
+    if loo and predictive.redraws:
+        raise OptionError(
+            'loo=True leaves a row out given the random effects of its group: use frame="group"; with effects redrawn '
+            "a row moves its own distribution little"
+        )
+    if loo:
+        log_weights, pareto_k = left_out_weights(predictive)
+    table["residual"] = normal_scores(pit(predictive, rng, log_weights))
     text = "quantile residuals Φ⁻¹(u), u the randomised probability integral transform, N(0, 1) under the model"
     if predictive.model.family.cdf is None:
         text += f"; u by rank among {predictive.size:,} simulated outcomes, as the family has no distribution function"
+    if loo:
+        table["pareto_k"] = pareto_k
+        unreliable = int((pareto_k > _UNRELIABLE).sum())
+        text += (
+            f", given all other rows (Pareto-smoothed importance sampling; k > {_UNRELIABLE} in {unreliable:,} rows)"
+        )
     return _result(predictive, table, None, "quantile", text)
+
+
+_NAMES = {
+    "pearson": "Pearson residuals (y − μ)/√V",
+    "deviance": "deviance residuals sign(y − μ) √(2 (ℓ(y; y) − ℓ(y; μ)))",
+    "response": "response residuals y − μ",
+}
 
 
 def _of_draws(predictive: Predictive, kind: ResidualKind, ci_prob: float) -> Residuals:
@@ -169,11 +196,13 @@ def _of_draws(predictive: Predictive, kind: ResidualKind, ci_prob: float) -> Res
             mean = outcome_mean(predictive, part)
             values[:, part] = (predictive.y[part] - mean) / size[part]
         fitted[part] = (mean / size[part]).mean(axis=0)
+    if kind == "deviance":
+        values = np.sign(values) * np.sqrt(deviance(predictive))
     table = _table(predictive, fitted)
     low, high = interval(ci_prob)
     table["residual"], table["sd"] = values.mean(axis=0), values.std(axis=0, ddof=1)
     table["lower"], table["upper"] = np.quantile(values, (low, high), axis=0)
-    name = {"pearson": "Pearson residuals (y − μ)/√V", "response": "response residuals y − μ"}[kind]
+    name = _NAMES[kind]
     text = f"{name} in each draw, posterior mean and {100 * ci_prob:g} % interval"
     return _result(predictive, table, values, kind, text)
 

@@ -76,7 +76,7 @@ def joined(axes: Axes, x: Array, y: Array, group: NDArray[Any]) -> None:
 def _leans(shown: Residuals, against: str) -> bool:
     """Whether residuals rise with the fitted values though the model holds: groups are pulled toward the others."""
     held = bool(shown.model.design.blocks) and "group" in str(shown.table.attrs["frame"])
-    return against == "fitted" and held
+    return against == "fitted" and held and "pareto_k" not in shown.table
 
 
 def _numbers(column: Any) -> tuple[Array, list[str] | None]:
