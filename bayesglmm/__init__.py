@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from bayesglmm.comparison.marginal_likelihood import MarginalLikelihood
     from bayesglmm.comparison.r_squared import RSquared
     from bayesglmm.comparison.steps import ModelSteps, model_steps
+    from bayesglmm.checking.curves import PosteriorCheck
+    from bayesglmm.checking.discrepancy import Discrepancy
+    from bayesglmm.checking.residuals import Residuals
     from bayesglmm.errors import BayesGLMMError, BayesGLMMWarning
     from bayesglmm.estimands.coefficients import Coefficients
     from bayesglmm.estimands.estimates import Estimates
@@ -45,6 +48,7 @@ __all__ = [
     "Check",
     "Coefficients",
     "Design",
+    "Discrepancy",
     "Estimates",
     "Family",
     "Finding",
@@ -56,11 +60,13 @@ __all__ = [
     "MarginalLikelihood",
     "Model",
     "ModelSteps",
+    "PosteriorCheck",
     "PriorLadder",
     "PriorSensitivity",
     "Priors",
     "RSquared",
     "RandomEffects",
+    "Residuals",
     "Sampler",
     "Separation",
     "ZeroSd",
@@ -87,6 +93,7 @@ _HOME = {
     "Check": "sample.diagnostics",
     "Coefficients": "estimands.coefficients",
     "Design": "specify.design",
+    "Discrepancy": "checking.discrepancy",
     "Estimates": "estimands.estimates",
     "Family": "specify.families",
     "Finding": "sample.diagnostics",
@@ -98,11 +105,13 @@ _HOME = {
     "MarginalLikelihood": "comparison.marginal_likelihood",
     "Model": "specify.model",
     "ModelSteps": "comparison.steps",
+    "PosteriorCheck": "checking.curves",
     "PriorLadder": "sensitivity.prior_ladder",
     "PriorSensitivity": "sensitivity.power_scaling",
     "Priors": "specify.priors",
     "RSquared": "comparison.r_squared",
     "RandomEffects": "estimands.random_effects",
+    "Residuals": "checking.residuals",
     "Sampler": "sample.settings",
     "Separation": "sensitivity.separation",
     "ZeroSd": "sensitivity.zero_sd",

@@ -24,6 +24,7 @@ ROOMS = (
     "estimands",
     "sensitivity",
     "comparison",
+    "checking",
     "plots",
     "old_names",
     "fitted",
@@ -34,6 +35,9 @@ ROOMS = (
 """From the bottom up; a module imports from rooms below its own, or from its own."""
 
 HANDED_UP = {
+    "checking/curves.py": {"plots"},
+    "checking/discrepancy.py": {"plots"},
+    "checking/residuals.py": {"plots"},
     "sample/diagnostics.py": {"plots"},
     "specify/model.py": {"estimands", "fitted", "fitting", "logdensity", "sample", "sensitivity"},
     "estimands/coefficients.py": {"plots"},

@@ -226,15 +226,17 @@ def test_effect_pairs_of_two_blocks_are_uncorrelated() -> None:
     assert np.abs(points[:, 0] @ points[:, 1]) < 1e-6 * np.square(points).sum()
 
 
-def test_effect_quantiles_hold_medians_against_the_normal_and_say_they_are_shrunken(fit: Fit) -> None:
+def test_effect_quantiles_are_sorted_in_each_draw_beside_the_band_of_normal_order_statistics(fit: Fit) -> None:
     figure = fit.random_effects().plot("quantiles")
     for j, axes in enumerate(figure.axes):
         standard = flat(fit, "b_id")[..., j] / flat(fit, "sd_id")[:, [j]]
-        points = called(axes, "median").get_xydata()
-        np.testing.assert_allclose(points[:, 1], np.sort(np.median(standard, axis=0)))
-        np.testing.assert_allclose(points[:, 0], -points[::-1, 0], atol=1e-12)
-        assert np.all(np.diff(points[:, 0]) > 0)
-    assert "shrunken toward 0" in str(figure.get_label())
+        normal, points = called(axes, "points").get_xydata().T
+        np.testing.assert_allclose(points, np.sort(standard, axis=1).mean(axis=0))
+        assert (np.diff(normal) > 0).all()
+        outside = called(axes, "outside").get_ydata()
+        assert set(outside) < set(points)
+    assert "averaged over the draws" in str(figure.get_label())
+    assert "one point in 20" in " ".join(str(figure.get_label()).split())
     assert len(fit.random_effects().plot("quantiles", columns="time").axes) == 1
     with pytest.raises(OptionError, match="did you mean 'time'"):
         fit.random_effects().plot("quantiles", columns="tme")

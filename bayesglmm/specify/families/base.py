@@ -194,6 +194,9 @@ class Family:
         identified beside it, and the latent intraclass correlation has its variance.
     notation
         The distribution in mathematical notation, `{mu}` standing for the mean.
+    cdf
+        (y, μ, parameters by name, trials) → P(Y ≤ y), arrays that broadcast; y may lie off the support. None where it
+        is not known: quantile residuals then rank an outcome among simulated ones.
     """
 
     name: str
@@ -212,6 +215,7 @@ class Family:
     merge: Merge = EQUAL
     effect: Mapping[str, str] = field(default_factory=dict)
     residual: Residual | None = None
+    cdf: Callable[[Array, Array, Mapping[str, Array], Array], Array] | None = None
 
     @property
     def ratio(self) -> str | None:

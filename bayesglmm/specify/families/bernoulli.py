@@ -40,6 +40,7 @@ BERNOULLI = Family(
     ),
     variance=lambda mu, parameters, trials: mu * (1 - mu),
     draw=lambda rng, mu, parameters, trials: (rng.random(mu.shape) < mu).astype(float),
+    cdf=lambda y, mu, parameters, trials: (y >= 0) * (1 - (y < 1) * mu),
     distribution=lambda eta, link, parameters, trials: {"logit_p": link.tensor_log_odds(eta)},
     pymc="Bernoulli",
     notation="Bernoulli({mu})",

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Pointers, Predictors, Rule
 from bayesglmm.specify.families.links import Link, get_link
@@ -69,6 +70,9 @@ BETA = Family(
     ),
     variance=lambda mu, parameters, trials: mu * (1 - mu) / (1 + parameters["phi"]),
     draw=lambda rng, mu, parameters, trials: _draw(rng, mu, parameters["phi"]),
+    cdf=lambda y, mu, parameters, trials: special.betainc(
+        mu * parameters["phi"], (1 - mu) * parameters["phi"], np.clip(y, 0.0, 1.0)
+    ),
     distribution=lambda eta, link, parameters, trials: {
         "alpha": link.tensor(eta) * parameters["phi"],
         "beta": _complement(eta, link) * parameters["phi"],

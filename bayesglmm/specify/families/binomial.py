@@ -29,6 +29,12 @@ def _constant(y: Array, trials: Array) -> Array:
     return np.where(at_maximum, maximum, np.where((y > 0) & (failures > 0), coefficient, 0.0))
 
 
+def _cdf(y: Array, mu: Array, trials: Array) -> Array:
+    """Return P(Y ≤ y), the upper tail of a beta distribution of μ."""
+    inner = np.clip(y, 0.0, trials - 1)
+    return np.where(y < 0, 0.0, np.where(y >= trials, 1.0, special.betaincc(inner + 1, trials - inner, mu)))
+
+
 BINOMIAL = Family(
     name="binomial",
     link=get_link("logit"),
@@ -49,6 +55,7 @@ BINOMIAL = Family(
     ),
     variance=lambda mu, parameters, trials: trials * mu * (1 - mu),
     draw=lambda rng, mu, parameters, trials: rng.binomial(trials.astype(int), mu).astype(float),
+    cdf=lambda y, mu, parameters, trials: _cdf(np.floor(y), mu, trials),
     distribution=lambda eta, link, parameters, trials: {"logit_p": link.tensor_log_odds(eta), "n": trials},
     pymc="Binomial",
     notation="Binomial(n, {mu})",

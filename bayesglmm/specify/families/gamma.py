@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy import special
 
 from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Pointers, Predictors, Rule
 from bayesglmm.specify.families.links import get_link
@@ -48,6 +49,9 @@ GAMMA = Family(
     ),
     variance=lambda mu, parameters, trials: mu**2 / parameters["shape"],
     draw=lambda rng, mu, parameters, trials: _draw(rng, mu, parameters["shape"]),
+    cdf=lambda y, mu, parameters, trials: special.gammainc(
+        parameters["shape"], parameters["shape"] * (np.maximum(y, 0.0) / mu)
+    ),
     distribution=lambda eta, link, parameters, trials: {
         "alpha": parameters["shape"],
         "beta": parameters["shape"] / link.tensor(eta),

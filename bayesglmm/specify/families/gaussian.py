@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy import special
 
 from bayesglmm.specify.families.base import (
     Array,
@@ -63,6 +64,7 @@ GAUSSIAN = Family(
     rules=(),
     variance=lambda mu, parameters, trials: parameters["sigma"] ** 2 + 0 * mu,
     draw=lambda rng, mu, parameters, trials: rng.normal(mu, parameters["sigma"]),
+    cdf=lambda y, mu, parameters, trials: special.ndtr((y - mu) / parameters["sigma"]),
     distribution=lambda eta, link, parameters, trials: {"mu": link.tensor(eta), "sigma": parameters["sigma"]},
     pymc="Normal",
     notation="Normal({mu}, σ²)",

@@ -8,6 +8,7 @@ Michael, Schucany & Haas (1976), The American Statistician 30, 88-90: draws.
 import math
 
 import numpy as np
+from scipy import special
 
 from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Pointers, Predictors, Rule
 from bayesglmm.specify.families.links import get_link
@@ -39,6 +40,13 @@ def _rows(n: int, y: Pointer, trials: Pointer, at: Predictors, ll: Pointer, d: P
         by_shape[i] = (0.5 / shape[i] - distance) * d_shape[i]
 
 
+def _cdf(y: Array, mu: Array, shape: Array) -> Array:
+    """Return P(Y ≤ y) = Φ(a) + exp(2λ/μ) Φ(−b), a, b = √(λ/y)(y/μ ∓ 1); 2λ/μ − b²/2 = −a²/2 without cancellation."""
+    root = np.sqrt(shape / y)
+    a, b = root * ((y - mu) / mu), root * (y / mu + 1)
+    return np.asarray(special.ndtr(a) + 0.5 * np.exp(-0.5 * a * a) * special.erfcx(b / math.sqrt(2)))
+
+
 INVERSE_GAUSSIAN = Family(
     name="inverse_gaussian",
     link=get_link("log"),
@@ -57,6 +65,7 @@ INVERSE_GAUSSIAN = Family(
     ),
     variance=lambda mu, parameters, trials: mu**3 / parameters["shape"],
     draw=lambda rng, mu, parameters, trials: _draw(rng, mu, parameters["shape"]),
+    cdf=lambda y, mu, parameters, trials: _cdf(np.maximum(y, _LEAST), mu, parameters["shape"]),
     distribution=lambda eta, link, parameters, trials: {"mu": link.tensor(eta), "lam": parameters["shape"]},
     pymc="Wald",
     notation="InverseGaussian(mean {mu}, shape)",

@@ -2,7 +2,7 @@
 
 from bayesglmm.specify.families.base import Family, Parameter, Pointer, Pointers, Predictors
 from bayesglmm.specify.families.links import get_link
-from bayesglmm.specify.families.poisson import COUNT_RULES, draw_counts, saturated
+from bayesglmm.specify.families.poisson import COUNT_RULES, draw_counts, overdispersed_cdf, saturated
 from bayesglmm.specify.families.special import changes, overdispersed, stirling
 
 __all__ = ["NEGATIVE_BINOMIAL"]
@@ -54,6 +54,7 @@ NEGATIVE_BINOMIAL = Family(
     draw=lambda rng, mu, parameters, trials: draw_counts(
         rng, mu * rng.gamma(parameters["phi"], 1 / parameters["phi"], mu.shape)
     ),
+    cdf=lambda y, mu, parameters, trials: overdispersed_cdf(y, mu, parameters["phi"], mu / parameters["phi"]),
     distribution=lambda eta, link, parameters, trials: {"mu": link.tensor(eta), "alpha": parameters["phi"]},
     pymc="NegativeBinomial",
     notation="NegativeBinomial({mu}, φ)",

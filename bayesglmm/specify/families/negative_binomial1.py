@@ -2,7 +2,7 @@
 
 from bayesglmm.specify.families.base import Family, Parameter, Pointer, Pointers, Predictors
 from bayesglmm.specify.families.links import get_link
-from bayesglmm.specify.families.poisson import COUNT_RULES, draw_counts, saturated
+from bayesglmm.specify.families.poisson import COUNT_RULES, draw_counts, overdispersed_cdf, saturated
 from bayesglmm.specify.families.special import overdispersed, stirling
 
 __all__ = ["NEGATIVE_BINOMIAL1"]
@@ -36,6 +36,7 @@ NEGATIVE_BINOMIAL1 = Family(
     draw=lambda rng, mu, parameters, trials: draw_counts(
         rng, parameters["phi"] * rng.gamma(mu / parameters["phi"], 1.0, mu.shape)
     ),
+    cdf=lambda y, mu, parameters, trials: overdispersed_cdf(y, mu, mu / parameters["phi"], parameters["phi"]),
     distribution=lambda eta, link, parameters, trials: {
         "mu": link.tensor(eta),
         "alpha": link.tensor(eta) / parameters["phi"],

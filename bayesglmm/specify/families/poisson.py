@@ -21,7 +21,7 @@ from bayesglmm.specify.families.base import (
 from bayesglmm.specify.families.links import get_link
 from bayesglmm.specify.families.special import log_ratio_less, stirlings
 
-__all__ = ["COUNT_RULES", "POISSON", "draw_counts", "saturated"]
+__all__ = ["COUNT_RULES", "POISSON", "draw_counts", "overdispersed_cdf", "poisson_cdf", "saturated"]
 
 COUNT_RULES = (
     Rule(
@@ -72,6 +72,22 @@ def saturated(y: Array) -> Array:
     return np.where(y > 0, -0.5 * np.log(2 * np.pi * positive) - stirlings(positive), 0.0)
 
 
+def poisson_cdf(y: Array, rate: Array) -> Array:
+    """Return P(Y ≤ y) of Poisson counts, the upper tail of a gamma distribution of the rate."""
+    return np.where(y < 0, 0.0, special.gammaincc(np.maximum(np.floor(y), 0.0) + 1, rate))
+
+
+def overdispersed_cdf(y: Array, mu: Array, size: Array, odds: Array) -> Array:
+    """Return P(Y ≤ y) of negative binomial counts of mean μ and a size, with odds μ/size; Poisson for huge sizes."""
+    counts, poisson = np.maximum(np.floor(y), 0.0), size > 1e14 * np.maximum(mu, 1.0)
+    finite = np.maximum(np.where(poisson, 1.0, size), 1e-307)  # a beta distribution has no parameter of 0
+    size, counts, odds = np.broadcast_arrays(finite, counts, odds)
+    tail, many = np.empty(odds.shape), odds > 1  # from the smaller argument, which has not been rounded from 1
+    tail[many] = special.betainc(size[many], counts[many] + 1, 1 / (1 + odds[many]))
+    tail[~many] = special.betaincc(counts[~many] + 1, size[~many], odds[~many] / (1 + odds[~many]))
+    return np.where(y < 0, 0.0, np.where(poisson, poisson_cdf(counts, mu), tail))
+
+
 def _constant(y: Array, trials: Array) -> Array:
     return np.where(y > LARGE, saturated(y), -special.gammaln(np.minimum(y, LARGE) + 1))
 
@@ -85,6 +101,7 @@ POISSON = Family(
     rules=COUNT_RULES,
     variance=lambda mu, parameters, trials: mu,
     draw=lambda rng, mu, parameters, trials: draw_counts(rng, mu),
+    cdf=lambda y, mu, parameters, trials: poisson_cdf(y, mu),
     distribution=lambda eta, link, parameters, trials: {"mu": link.tensor(eta)},
     pymc="Poisson",
     notation="Poisson({mu})",

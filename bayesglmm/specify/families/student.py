@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy import special
 
 from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Pointers, Predictors
 from bayesglmm.specify.families.links import get_link
@@ -54,6 +55,7 @@ STUDENT = Family(
     rules=(),
     variance=lambda mu, parameters, trials: _variance(parameters["nu"], parameters["sigma"]) + 0 * mu,
     draw=lambda rng, mu, parameters, trials: mu + parameters["sigma"] * rng.standard_t(parameters["nu"], mu.shape),
+    cdf=lambda y, mu, parameters, trials: special.stdtr(parameters["nu"], (y - mu) / parameters["sigma"]),
     distribution=lambda eta, link, parameters, trials: {
         "mu": link.tensor(eta),
         "sigma": parameters["sigma"],
