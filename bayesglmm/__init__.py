@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayesglmm import datasets, errors, plots
+    from bayesglmm.checking.curves import PosteriorCheck
+    from bayesglmm.checking.discrepancy import Discrepancy
+    from bayesglmm.checking.residuals import Residuals
     from bayesglmm.comparison.bayes_factors import BayesFactors, bayes_factors
     from bayesglmm.comparison.marginal_likelihood import MarginalLikelihood
     from bayesglmm.comparison.r_squared import RSquared
     from bayesglmm.comparison.steps import ModelSteps, model_steps
-    from bayesglmm.checking.curves import PosteriorCheck
-    from bayesglmm.checking.discrepancy import Discrepancy
-    from bayesglmm.checking.residuals import Residuals
     from bayesglmm.errors import BayesGLMMError, BayesGLMMWarning
     from bayesglmm.estimands.coefficients import Coefficients
     from bayesglmm.estimands.estimates import Estimates

@@ -4,11 +4,11 @@ import importlib
 import pkgutil
 
 from bayesglmm.errors import FamilyError, listing, suggest
-from bayesglmm.specify.families.base import EQUAL, Family, Merge, Parameter, Residual, Rule
+from bayesglmm.specify.families.base import Family, Merge, Parameter, Residual, Rule
 from bayesglmm.specify.families.elsewhere import instead
 from bayesglmm.specify.families.links import Link
 
-__all__ = ["EQUAL", "FAMILIES", "Family", "Merge", "Parameter", "Residual", "Rule", "get_family"]
+__all__ = ["FAMILIES", "Family", "Merge", "Parameter", "Residual", "Rule", "get_family"]
 
 FAMILIES: dict[str, Family] = {
     value.name: value
