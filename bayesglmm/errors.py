@@ -181,8 +181,8 @@ def refuse_unknown(function: str, given: Iterable[str], known: Sequence[str]) ->
 
 
 _ELSEWHERE = {
-    "weights": "rows have no weights: write successes among trials as p(s, n), an exposure as offset(log(exposure)), "
-    "and repeat rows that stand for several",
+    "weights": "write it in the formula: y | weights(w) ~ …; successes among trials are p(s, n), an exposure is "
+    "offset(log(exposure))",
     "offset": "write it in the formula: offset(log(exposure))",
     "trials": "write it in the formula: p(successes, trials)",
     "random": "write random effects in the formula: (1 | group)",

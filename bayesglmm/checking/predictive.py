@@ -83,13 +83,20 @@ class Predictive:
         Raises
         ------
         OptionError
-            For an unknown frame, a number of draws below 20, or a fit of the prior alone.
+            For an unknown frame, a number of draws below 20, a fit of the prior alone, or rows with weights.
         """
         if fit.draws.attrs.get("prior_only"):
             raise OptionError("these are draws from the prior alone: fit the data to check the model against them")
         if max_draws is not None and max_draws < 20:
             raise OptionError(f"max_draws={max_draws!r} is too few for a distribution; give 20 or more")
         model = fit.model
+        response = model.formula.response
+        if response.weights is not None:
+            raise OptionError(
+                f"the rows of {response} are weighted, and checks replicate rows that are one outcome each: fit the "
+                f"data with a row for each outcome ({response.unweighted} ~ …; the posterior is the same where weights "
+                "are counts) to check the model"
+            )
         named = read_check_frame(model, frame)
         posterior, design = fit.posterior, model.design
         total = posterior.sizes["chain"] * posterior.sizes["draw"]

@@ -144,10 +144,10 @@ def _refuse_frame(frame: NamedFrame) -> None:
 
 
 def row_weights(design: Design) -> Array:
-    """Return the weight of each row in averages over rows, (n,), of sum 1: its trials, where it has some."""
+    """Return the weight of each row in averages over rows, (n,), of sum 1: its weight times its trials."""
     outcome = design.outcome
     assert outcome is not None
-    weights = outcome.trials_or_ones
+    weights = outcome.weights_or_ones * outcome.trials_or_ones
     return np.asarray(weights / weights.sum())
 
 

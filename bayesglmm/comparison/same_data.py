@@ -86,10 +86,10 @@ def _why_rows(first: Outcome, second: Outcome) -> str:
 
 
 def _values(outcome: Outcome) -> NDArray[np.object_]:
-    """Return what was observed in each row, (n, 2): the label or number, and the number of trials."""
+    """Return what was observed in each row, (n, 3): the label or number, the number of trials, the weight."""
     y = (
         outcome.y.astype(object)
         if outcome.levels is None
         else np.asarray(outcome.levels, object)[outcome.y.astype(int)]
     )
-    return np.column_stack([y, outcome.trials_or_ones.astype(object)])
+    return np.column_stack([y, outcome.trials_or_ones.astype(object), outcome.weights_or_ones.astype(object)])

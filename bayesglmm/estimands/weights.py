@@ -14,6 +14,7 @@ from bayesglmm.estimands.request import Request
 from bayesglmm.specify.design import Column, Columns, rows_text
 from bayesglmm.specify.design.evaluate import numbers
 from bayesglmm.specify.formula import Response, column_names
+from bayesglmm.specify.formula.nodes import render
 from bayesglmm.specify.model import Model
 
 __all__ = ["Weighting", "check_cells", "read_weighting", "row_weights", "trials_columns", "trials_of", "weight_columns"]
@@ -31,15 +32,15 @@ class Weighting:
     Parameters
     ----------
     kind
-        `"rows"`, each once; `"trials"`, each by its trials; `"column"`, each by the value of a column; `"equal"`, the
-        cells of a reference grid, each once, in place of rows.
+        `"rows"`, each once; `"trials"`, each by its trials; `"own"`, each by its weight in the model; `"column"`, each
+        by the value of a column; `"equal"`, the cells of a reference grid, each once, in place of rows.
     column
         The column, where there is one.
     reason
         Why rows count once that would by default count by their trials.
     """
 
-    kind: Literal["rows", "trials", "column", "equal"]
+    kind: Literal["rows", "trials", "own", "column", "equal"]
     column: str = ""
     reason: str = ""
 
@@ -50,6 +51,8 @@ class Weighting:
                 return f"each row counting once{self.reason}"
             case "trials":
                 return "each row counting by its trials"
+            case "own":
+                return "each row counting by its weight in the model"
             case "column":
                 return f"each row counting by its {named(self.column)}"
             case "equal":
@@ -104,19 +107,27 @@ def read_weighting(model: Model, option: Any, columns: Collection[str]) -> Weigh
 
 def _default(model: Model, columns: Collection[str]) -> Weighting:
     """Return how rows count where the user has not said: the one place where a model's own weights decide."""
-    needed = trials_columns(model.formula.response)
+    response = model.formula.response
+    needed = (*trials_columns(response), *_own_columns(response))
     if not needed:
         return Weighting("rows")
     if all(name in columns for name in needed):
-        return Weighting("trials")
-    return Weighting("rows", reason=f", for lack of the trials of {plain(model.formula.response)}")
+        return Weighting("trials" if response.weights is None else "own")
+    what = "trials" if response.weights is None else "weights"
+    return Weighting("rows", reason=f", for lack of the {what} of {plain(response)}")
+
+
+def _own_columns(response: Response) -> tuple[str, ...]:
+    """List the columns behind the weights of the model's own rows."""
+    return () if response.weights is None else column_names(response.weights)
 
 
 def weight_columns(model: Model, option: Any) -> tuple[str, ...]:
     """List the columns of new data that weights may be read from, where they are present."""
     if option is None or option == "trials":
         named_trials = ("trials",) if option == "trials" else ()
-        return (*named_trials, *trials_columns(model.formula.response))
+        own = _own_columns(model.formula.response) if option is None else ()
+        return (*named_trials, *trials_columns(model.formula.response), *own)
     return (option,) if isinstance(option, str) else ()
 
 
@@ -150,10 +161,19 @@ def row_weights(request: Request, columns: Columns, option: Any) -> Array:
     match weighting.kind:
         case "trials":
             return _checked("trials", trials_of(request.model.formula.response, columns), columns)
+        case "own":
+            return _own_weights(request.model.formula.response, columns)
         case "column":
             return _checked(weighting.column, columns[weighting.column], columns)
         case _:
             return np.ones(columns.n)
+
+
+def _own_weights(response: Response, columns: Columns) -> Array:
+    """Return the weights of the model, times the trials where it has some."""
+    assert response.weights is not None
+    weights = _checked(render(response.weights), numbers(response.weights, columns, columns.n), columns)
+    return weights if response.second is None else weights * trials_of(response, columns)
 
 
 def _checked(name: str, column: Column | Array, columns: Columns) -> Array:

@@ -213,7 +213,7 @@ def centre_of(model: Model) -> NDArray[np.float64]:
     design = model.design
     columns = design.x[:, 1:] if design.has_intercept else design.x
     centred = design.has_intercept and model.priors.centred
-    return columns.mean(axis=0) if centred else np.zeros(columns.shape[1])
+    return design.means if centred else np.zeros(columns.shape[1])
 
 
 def _numbers(model: Model, rows: Rows, priors: Sequence[Prior]) -> Values:

@@ -66,7 +66,7 @@ def _common(model: Parts) -> Any:
     if priors.intercept is not None:
         intercept = _variable("intercept", [priors.intercept.prior], ())
         if slopes is not None and priors.centred:
-            intercept = intercept - pt.dot(design.x[:, 1:].mean(axis=0), slopes)
+            intercept = intercept - pt.dot(design.means, slopes)
         parts.insert(0, intercept[None])
     beta = pm.Deterministic("beta", pt.concatenate(parts) if parts else pt.zeros(0), dims="coef")
     return pm.Data("offset", design.offset, dims="row") + pm.Data("x", design.x, dims=("row", "coef")) @ beta
@@ -158,7 +158,11 @@ def _observe(model: Parts, eta: Any, parameters: dict[str, Any]) -> None:
         else _counts("y_data", outcome.y)
     )
     arguments = family.distribution(eta, family.link, parameters, trials)
-    getattr(pm, family.pymc)("y", **arguments, observed=y, dims="row")
+    distribution = getattr(pm, family.pymc)
+    if outcome.weights is None:
+        distribution("y", **arguments, observed=y, dims="row")
+    else:
+        pm.Potential("y", outcome.weights * pm.logp(distribution.dist(**arguments), y), dims="row")
 
 
 def _counts(name: str, values: NDArray[np.float64]) -> Any:

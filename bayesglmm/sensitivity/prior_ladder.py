@@ -227,8 +227,9 @@ def _references(model: Model) -> dict[str, float]:
     assert outcome is not None
     if not model.family.link.log_odds or model.family.outcome_type not in ("binary", "trials"):
         return {}
+    w = outcome.weights_or_ones
     try:
-        penalized = firth(design.x, outcome.y, outcome.trials, design.offset)
+        penalized = firth(design.x, w * outcome.y, w * outcome.trials_or_ones, design.offset)
     except DataError:  # the penalized likelihood has no maximum that is found
         return {}
     return {f"beta[{name}]": float(value) for name, value in zip(design.coef, penalized.beta, strict=True)}

@@ -84,7 +84,8 @@ def _plain(factor: Name | Call) -> str:
 
 def size(design: Design) -> str:
     """Say the numbers of rows, groups and dropped rows, and which label is the event."""
-    counts = [_rows(design.n)]
+    weights = None if design.outcome is None else design.outcome.weights
+    counts = [_rows(design.n) + ("" if weights is None else f" of weight {weights.sum():,.6g} in all")]
     groups = {block.factor: len(block.levels) for block in design.blocks}
     counts += [f"{levels:,} levels of {factor}" for factor, levels in groups.items()]
     text = ", ".join(counts)

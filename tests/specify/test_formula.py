@@ -600,12 +600,14 @@ ELSEWHERE = {
     "y ~ log(age.at)": "in backticks: `age.at`",
     "y ~ x.": "in backticks: `x.`",
     "y ~ .x": "in backticks: `.x`",
-    "s | trials(n) ~ x": "a response with trials is written p(s, n)",
-    "s | trials( total ) ~ x + (1 | g)": "a response with trials is written p(s, total)",
+    "s | vint(n) ~ x": "a response with trials is written p(s, n)",
+    "p(s, n) | trials(n) ~ x": "p(…) has the trials; leave out trials(…)",
+    "s | weights(w) + weights(v) ~ x": "weights(…) is given twice",
+    "s | weights ~ x": "weights takes a column: weights(n)",
+    "y | weights(scale(w)) ~ x": "scale() cannot stand in the response",
     "s.u | trials(n) ~ x": "in backticks: `s.u`",
-    "y | weights(w) ~ x": "rows have no weights",
     "y | rate(t) ~ x": "offset(log(t))",
-    "y | mi() ~ x": "nothing stands behind the response",
+    "y | mi() ~ x": "behind the response stand trials(n) or weights(w)",
     "y ~ s(x)": "a natural cubic spline is cr(x, df=4)",
     "y ~ ln(x)": "the natural logarithm is log(x)",
 }
@@ -615,3 +617,20 @@ ELSEWHERE = {
 def test_what_other_packages_write_is_answered_with_what_to_write(text: str, said: str) -> None:
     with pytest.raises(FormulaError, match=re.escape(said)):
         parse(text)
+
+
+ADDITIONS = {
+    "s | trials(n) ~ x": "p(s, n) ~ x",
+    "s | trials( total ) ~ x + (1 | g)": "p(s, total) ~ x + (1 | g)",
+    "y | weights(w) ~ x": "y | weights(w) ~ x",
+    "y|weights(w/2)+trials(n) ~ x": "p(y, n) | weights(w / 2) ~ x",
+    "cbind(s, f) | weights(w) ~ x": "cbind(s, f) | weights(w) ~ x",
+}
+
+
+@pytest.mark.parametrize(("text", "written"), ADDITIONS.items())
+def test_trials_and_weights_stand_behind_the_response(text: str, written: str) -> None:
+    formula = parse(text)
+    assert str(formula) == written
+    assert parse(written) == formula
+    assert set(formula.columns) <= {"s", "n", "total", "x", "g", "y", "w", "f"}

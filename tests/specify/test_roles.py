@@ -515,7 +515,7 @@ def test_a_family_left_out_is_said_where_the_response_looks_like_another_s(respo
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("weights", "rows have no weights"), ("iter", "draws="), ("prior", "priors="), ("drawz", "did you mean 'draws'")],
+    [("weights", "weights\\(w\\) ~"), ("iter", "draws="), ("prior", "priors="), ("drawz", "did you mean 'draws'")],
 )
 def test_an_argument_of_another_package_is_refused_with_what_to_write(name: str, said: str) -> None:
     with pytest.raises(OptionError, match=f"fit has no argument {name}=; .*{said}"):

@@ -80,3 +80,17 @@ def test_what_cannot_be_changed_says_so(text: str) -> None:
 def test_an_offset_that_is_there_is_not_doubled() -> None:
     formula = parse("y ~ x + offset(log(n))")
     assert update(formula, "~ . + offset(log(n))") == formula
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "after"),
+    [
+        ("y | weights(w) ~ x", "~ . + z", "y | weights(w) ~ x + z"),
+        ("y | weights(w) ~ x", "log(y) ~ .", "log(y) | weights(w) ~ x"),
+        ("y | weights(w) ~ x", ". | weights(v) ~ .", "y | weights(v) ~ x"),
+        ("y ~ x", ". | weights(w) ~ .", "y | weights(w) ~ x"),
+        ("p(s, n) | weights(w) ~ x", ". ~ . + z", "p(s, n) | weights(w) ~ x + z"),
+    ],
+)
+def test_weights_stay_until_others_are_given(before: str, change: str, after: str) -> None:
+    assert str(update(parse(before), change)) == after

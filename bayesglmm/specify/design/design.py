@@ -237,6 +237,13 @@ class Design:
                     levels[render(factor)] = reference_level(factor, self.columns)
         return levels
 
+    @property
+    def means(self) -> NDArray[np.float64]:
+        """The means of the population-level columns but the intercept, by the weights of the rows."""
+        columns = self.x[:, 1:] if self.has_intercept else self.x
+        weights = None if self.outcome is None else self.outcome.weights
+        return np.asarray(columns.mean(axis=0) if weights is None else np.average(columns, axis=0, weights=weights))
+
     def counted(self) -> "Design":
         """Return the design with outcomes and trials rounded where they are whole numbers up to rounding error."""
         counted = None if self.outcome is None else self.outcome.counted()

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from bayesglmm.errors import DataError, listing
 from bayesglmm.specify.design.columns import Columns
+from bayesglmm.specify.design.convert import rows_text
 from bayesglmm.specify.design.evaluate import evaluate, is_boolean, numbers
 from bayesglmm.specify.design.levels import factorize, label, relabel
 from bayesglmm.specify.formula import Response
+from bayesglmm.specify.formula.nodes import render
 
 __all__ = ["Outcome", "learn_labels", "read_outcome"]
 
@@ -95,9 +97,25 @@ def read_outcome(response: Response, columns: Columns, labels: tuple[str, ...] |
     Raises
     ------
     DataError
-        For labels in the place of numbers, or an unknown label.
+        For labels in the place of numbers, an unknown label, or weights that are negative or not finite.
     """
-    name = str(response)
+    outcome = _without_weights(response, columns, labels)
+    if response.weights is None:
+        return outcome
+    weights = numbers(response.weights, columns, columns.n)
+    bad = np.flatnonzero(~(weights >= 0) | ~np.isfinite(weights))
+    if len(bad):
+        raise DataError(
+            f"weights({render(response.weights)}) has {weights[bad[0]]:g} in {rows_text(columns.rows[bad].tolist())}; "
+            "weights are finite numbers from 0 up: correct these rows, or leave them out"
+        )
+    if not weights.any():
+        raise DataError(f"weights({render(response.weights)}) is 0 in all rows; give weights above 0")
+    return replace(outcome, weights=weights)
+
+
+def _without_weights(response: Response, columns: Columns, labels: tuple[str, ...] | None) -> Outcome:
+    name = response.unweighted
     column = evaluate(response.outcome, columns, columns.n)
     labelled = isinstance(column, pd.Categorical)
     if labels is None and labelled and not is_boolean(column):

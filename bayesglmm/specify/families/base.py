@@ -118,7 +118,7 @@ class Merge:
     def of(cls, family: "Family") -> "Merge":
         """Return how the rows of a family are merged under its link."""
         merge = family.merge
-        return EQUAL if merge.under is not None and not merge.under(family.link) else merge
+        return EQUAL if merge is None or (merge.under is not None and not merge.under(family.link)) else merge
 
 
 def merge_equal(cell: Cells, y: Array, trials: Array, weight: Array) -> tuple[Cells, Array, Array, Array]:
@@ -186,7 +186,7 @@ class Family:
     constant
         (y, trials) → the terms (n,) of the log likelihood that `rows` leaves out; they depend on nothing else.
     merge
-        How rows with equal predictors and groups are merged; by default those whose outcomes are equal too.
+        How rows with equal predictors and groups are merged; for None those whose outcomes are equal too.
     effect
         The name of exp(β), by link.
     residual
@@ -212,7 +212,7 @@ class Family:
     notation: str
     rows: Callable[..., None]
     constant: Callable[[Array, Array], Array]
-    merge: Merge = EQUAL
+    merge: Merge | None = None
     effect: Mapping[str, str] = field(default_factory=dict)
     residual: Residual | None = None
     cdf: Callable[[Array, Array, Mapping[str, Array], Array], Array] | None = None

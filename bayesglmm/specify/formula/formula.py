@@ -1,5 +1,6 @@
 """`parse(text) -> Formula`: response, common part, offsets and blocks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -26,22 +27,30 @@ class Response:
         The column, or the successes.
     second
         The trials or the failures, None for a plain response.
+    weights
+        What the log likelihood of each row is multiplied by, None where every row counts once.
     """
 
     form: Literal["plain", "p", "cbind"]
     outcome: Node
     second: Node | None = None
+    weights: Node | None = None
 
     @property
     def trees(self) -> tuple[Node, ...]:
-        """Its one or two expressions."""
-        return (self.outcome,) if self.second is None else (self.outcome, self.second)
+        """Its expressions."""
+        return tuple(tree for tree in (self.outcome, self.second, self.weights) if tree is not None)
 
-    def __str__(self) -> str:
-        """Return the response as it is written in a formula."""
+    @property
+    def unweighted(self) -> str:
+        """The response as it is written in a formula, without the weights."""
         if self.second is None:
             return render(self.outcome)
         return f"{self.form}({render(self.outcome)}, {render(self.second)})"
+
+    def __str__(self) -> str:
+        """Return the response as it is written in a formula."""
+        return self.unweighted if self.weights is None else f"{self.unweighted} | weights({render(self.weights)})"
 
 
 @dataclass(frozen=True)
@@ -138,20 +147,23 @@ def parse(text: str | Formula) -> Formula:
         return text
     if not isinstance(text, str):
         raise FormulaError(f"a formula is a string such as 'y ~ x + (1 | g)', not {type(text).__name__}")
-    left, right = Reader(text).sides()
-    response = _response(left, text)
+    left, additions, right = Reader(text).sides()
+    response = _response(left, additions, text)
     common, offsets, bars = _split(right, text)
     formula = Formula(response, common if common is not None else Number("1"), offsets, bars)
     _check(formula, text)
     return formula
 
 
-def _response(tree: Node, text: str) -> Response:
+def _response(tree: Node, additions: Mapping[str, Node], text: str) -> Response:
+    trials, weights = additions.get("trials"), additions.get("weights")
     if isinstance(tree, Call) and tree.function in ("p", "cbind"):
+        if trials is not None:
+            raise FormulaError(f"{tree.function}(…) has the trials; leave out trials(…)", text, tree.at)
         form: Literal["p", "cbind"] = "p" if tree.function == "p" else "cbind"
-        response = Response(form, *tree.args)
+        response = Response(form, tree.args[0], tree.args[1], weights)
     else:
-        response = Response("plain", tree)
+        response = Response("plain" if trials is None else "p", tree, trials, weights)
     if not column_names(response.outcome):
         raise FormulaError("the response names no column; write the outcome before '~'", text, tree.at)
     for part in response.trees:

@@ -1,6 +1,7 @@
 """Recursive descent from tokens to a tree: two small grammars, one for terms and one for arithmetic.
 
-formula    = side "~" terms
+formula    = response ["|" addition ("+" addition)*] "~" terms
+addition   = ("trials" | "weights") "(" arithmetic ")"
 terms      = ["-" | "+"] product (("+" | "-") product)*
 product    = interaction (("*" | "/") interaction)*
 interaction= power (":" power)*
@@ -27,15 +28,17 @@ class Reader(Cursor):
 
     # -- the whole -------------------------------------------------------------------------------
 
-    def sides(self) -> tuple[Node, Node]:
-        """Read the two sides of a formula; a response in two columns comes back as a call."""
+    def sides(self) -> tuple[Node, dict[str, Node], Node]:
+        """Read the response, what stands behind its bar by name, and the terms.
+
+        A response in two columns comes back as a call.
+        """
         if self.at_end():
             raise self.fail("the formula is empty; write response ~ predictors + (1 | group)")
         if self.at_operator("~"):
             raise self.fail("the left-hand side is empty; name the response before '~'")
         left = self._response()
-        if self.at_operator("|"):
-            raise self._addition(render(left))
+        additions = self._additions(render(left)) if self.at_operator("|") else {}
         if not self.at_operator("~"):
             if self.at_end():
                 raise self.fail("there is no '~'; write response ~ predictors")
@@ -46,23 +49,44 @@ class Reader(Cursor):
         right = self.terms()
         if not self.at_end():
             raise self.unexpected("the terms end before")
-        return left, right
+        return left, additions, right
 
-    def _addition(self, outcome: str) -> FormulaError:
-        """Word an error for what other packages write behind a bar after the response."""
-        bar = self.take()
+    def _additions(self, outcome: str) -> dict[str, Node]:
+        """Read `| trials(n) + weights(w)`, in brms' way, behind the response."""
+        additions: dict[str, Node] = {}
+        more = True
+        while more:
+            sign = self.take()
+            name = self.token
+            if name.text not in ("trials", "weights"):
+                raise self._not_an_addition(outcome, sign)
+            if name.text in additions:
+                raise self.fail(f"{name.text}(…) is given twice", name.at)
+            self.take()
+            if not self.at_operator("("):
+                raise self.fail(f"{name.text} takes a column: {name.text}(n)", name.at)
+            self.open_parenthesis()
+            additions[name.text] = self._sum()
+            self.close_parenthesis()
+            more = self.at_operator("+")
+        return additions
+
+    def _not_an_addition(self, outcome: str, sign: Token) -> FormulaError:
+        """Word an error for anything else behind the response."""
         term = self.token.text
         match = re.match(r"\s*\w+\s*\(\s*([^()]*?)\s*\)", self.text[self.token.at :])
         inner = match[1] if match else "…"
         instead = {
-            "trials": f"a response with trials is written p({outcome}, {inner})",
             "vint": f"a response with trials is written p({outcome}, {inner})",
             "rate": f"a rate is written with an offset: {outcome} ~ … + offset(log({inner}))",
-            "weights": f"rows have no weights; successes among trials are written p({outcome}, trials)",
         }
         return self.fail(
-            instead.get(term, "nothing stands behind the response; a bar makes a block of random effects: (1 | group)"),
-            bar.at,
+            instead.get(
+                term,
+                "behind the response stand trials(n) or weights(w); a block of random effects is added on the right: "
+                "(1 | group)",
+            ),
+            sign.at,
         )
 
     def _response(self) -> Node:

@@ -54,10 +54,14 @@ def update(formula: Formula, text: str | Formula) -> Formula:
     if dotted == text and not text.lstrip().startswith("~"):
         return parse(text)
     text = f"`.` {dotted.lstrip()}" if dotted.lstrip().startswith("~") else dotted
-    left, right = Reader(text).sides()
+    left, additions, right = Reader(text).sides()
     if left != _DOT and formula.response.second is not None and _mentions(left):
         raise FormulaError(f"a dot inside a call cannot stand for {formula.response}; write the response anew", text, 0)
-    response = str(formula.response) if left == _DOT else render(_put(left, formula.response.outcome))
+    response = formula.response.unweighted if left == _DOT else render(_put(left, formula.response.outcome))
+    added = [f"{name}({render(tree)})" for name, tree in additions.items()]
+    if formula.response.weights is not None and "weights" not in additions:
+        added.append(f"weights({render(formula.response.weights)})")
+    response += f" | {' + '.join(added)}" if added else ""
     common: Node | None = None
     offsets: list[Node] = []
     bars: list[Bar] = []

@@ -52,33 +52,57 @@ class Scales:
 def scales(design: Design, family: Family) -> Scales:
     """Compute the scales that default priors need."""
     assert design.outcome is not None
-    y = design.outcome.y
+    y, w = design.outcome.y, design.outcome.weights
     link = family.link
-    deviation = _spread(y - design.offset if link.additive else y)
-    level = _level(y, design.offset, family)
+    deviation = _spread(y - design.offset if link.additive else y, w)
+    level = _level(y, design.offset, family, w)
     slopes = design.x[:, 1:] if design.has_intercept else design.x
-    brms_scale, brms_centre = _brms(y, design.offset, family)
+    brms_scale, brms_centre = _brms(y, design.offset, family, w)
     has_scale = family.in_units_of_response
     return Scales(
         response=_unit(link, deviation, level),
         residual=deviation,
         centre=level,
-        slopes=tuple(_spread(column) for column in slopes.T),
+        slopes=tuple(_spread(column, w) for column in slopes.T),
         blocks=tuple(
-            tuple(1.0 if name == "Intercept" else _spread(z) for name, z in zip(block.columns, block.z.T, strict=True))
+            tuple(
+                1.0 if name == "Intercept" else _spread(z, w) for name, z in zip(block.columns, block.z.T, strict=True)
+            )
             for block in design.blocks
         ),
         brms_scale=brms_scale,
         brms_centre=brms_centre,
-        rstanarm_scale=_spread(y) if has_scale else 1.0,
-        rstanarm_centre=float(np.mean(y)) if has_scale and link.additive else 0.0,
+        rstanarm_scale=_spread(y, w) if has_scale else 1.0,
+        rstanarm_centre=_mean(y, w) if has_scale and link.additive else 0.0,
     )
 
 
-def _spread(values: Array) -> float:
+def _mean(values: Array, weights: Array | None) -> float:
+    """Return the mean of rows that each stand for as many as their weight says."""
+    return float(np.mean(values) if weights is None else np.average(values, weights=weights))
+
+
+def _spread(values: Array, weights: Array | None) -> float:
     """Return the sd, or the root mean square of a column that does not vary."""
-    sd = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return sd or float(np.sqrt(np.mean(np.square(values)))) or 1.0
+    total = len(values) if weights is None else float(weights.sum())
+    if weights is None:
+        sd = float(np.std(values, ddof=1)) if total > 1 else 0.0
+    else:
+        squares = float(weights @ np.square(values - np.average(values, weights=weights)))
+        sd = (squares / (total - 1)) ** 0.5 if total > 1 else 0.0
+    return sd or float(np.sqrt(_mean(np.square(values), weights))) or 1.0
+
+
+def _median(values: Array, weights: Array | None) -> float:
+    """Return the median of rows that each stand for as many as their weight says."""
+    if weights is None:
+        return float(np.median(values))
+    order = np.argsort(values)
+    ordered, below = values[order], np.cumsum(weights[order])
+    half = below[-1] / 2
+    upper = int(np.searchsorted(below, half, side="right"))
+    lower = int(np.searchsorted(below, half, side="left"))
+    return float((ordered[lower] + ordered[upper]) / 2)
 
 
 def _unit(link: Link, deviation: float, level: float) -> float:
@@ -91,24 +115,27 @@ def _unit(link: Link, deviation: float, level: float) -> float:
     return deviation / (slope or 1.0) or 1.0
 
 
-def _level(y: Array, offset: Array, family: Family) -> float:
+def _level(y: Array, offset: Array, family: Family, weights: Array | None) -> float:
     """Return the linear predictor of an intercept alone, moved half an observation away from a boundary."""
     link = family.link
     if link.range == "unit":
         return 0.0
     if link.additive:
-        return float(np.mean(y - offset))
+        return _mean(y - offset, weights)
     if link.multiplicative and not family.in_units_of_response:
-        return float(np.log(np.sum(y) or 0.5) - np.logaddexp.reduce(offset))
-    mean = float(np.mean(y))
+        total = np.sum(y) if weights is None else weights @ y
+        with np.errstate(divide="ignore"):
+            log_weights = 0.0 if weights is None else np.log(weights)
+        return float(np.log(total or 0.5) - np.logaddexp.reduce(offset + log_weights))
+    mean = _mean(y, weights)
     if link.range == "positive" and family.in_units_of_response:
-        mean = max(mean, _spread(y) / 10)
+        mean = max(mean, _spread(y, weights) / 10)
     elif link.range == "positive":
-        mean = mean or 0.5 / len(y)
-    return float(link.link(np.array(mean)) - np.mean(offset))
+        mean = mean or 0.5 / (len(y) if weights is None else float(weights.sum()))
+    return float(link.link(np.array(mean)) - _mean(offset, weights))
 
 
-def _brms(y: Array, offset: Array, family: Family) -> tuple[float, float]:
+def _brms(y: Array, offset: Array, family: Family, weights: Array | None) -> tuple[float, float]:
     link = family.link
     if link.range == "unit":
         return 2.5, 0.0
@@ -118,6 +145,6 @@ def _brms(y: Array, offset: Array, family: Family) -> tuple[float, float]:
     if link.range == "positive" and (kept <= 0).any():
         return 2.5, 0.0
     values = link.link(kept)
-    median = float(np.median(values))
-    mad = 1.4826 * float(np.median(np.abs(values - median)))
-    return max(2.5, round(mad, 1)), round(median, 1) - float(np.mean(offset))
+    median = _median(values, weights)
+    mad = 1.4826 * _median(np.abs(values - median), weights)
+    return max(2.5, round(mad, 1)), round(median, 1) - _mean(offset, weights)
