@@ -66,6 +66,7 @@ def fit() -> Fit:
 
 
 def page_of(fit: Fit, folder: Path, **options: Any) -> tuple[Page, str]:
+    options = {"checks": False, **options}
     path = write_report(fit, options.pop("figures", {}), folder / "report.html", **options)
     text = path.read_text(encoding="utf-8")
     return Page(text), text
@@ -299,3 +300,21 @@ def test_the_population_figure_has_no_raw_means_where_none_compare() -> None:
     fit = hand_made(glmm("age ~ time + offset(weeks) + (1 | id)", seizure_like(), "gaussian"), draws=50)
     figure = draw_figures(fit, Wanted(("population",), "time"))["population"]
     assert not [one for axes in figure.axes for one in axes.get_children() if "raw" in str(one.get_gid())]
+
+
+def test_checks_stand_before_the_figures_and_are_numbered_with_them(fit: Fit, tmp_path: Path) -> None:
+    png = fit.random_effects().plot().png(dpi=50)
+    page, text = page_of(fit, tmp_path, figures={"effects": png}, checks=True)
+    assert "Checks" in page.texts
+    assert len([tag for tag, _ in page.tags if tag == "img"]) == 4
+    assert re.findall(r"<b>Figure (\d)\.</b>", text) == ["1", "2", "3", "4"]
+    assert " ".join(fit.dispersion(seed=1).reading.split()) in page.text
+    assert "redrawn" in page.text
+
+
+def test_a_check_that_cannot_be_made_says_why(tmp_path: Path) -> None:
+    data = {"y": [1, 2, 0, 3, 1, 4], "x": [0.0, 1, 2, 0, 1, 2], "w": [1, 2, 1, 3, 1, 1]}
+    model = glmm("y | weights(w) ~ x", data, "poisson")
+    page, _ = page_of(model.fit(seed=1, draws=30, tune=50, chains=1, progress=False), tmp_path, checks=True)
+    assert "Not available: the rows of y | weights(w) are weighted" in page.text
+    assert not [tag for tag, _ in page.tags if tag == "img"]

@@ -1,7 +1,7 @@
 """`write_report(fit, figures, path, …)`: one HTML file, self-contained, the verdict on the sampling first."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from bayesglmm.common.files import write_file
 from bayesglmm.errors import OptionError, StorageError
+from bayesglmm.faces.report.checks import ReportedCheck, reported_checks
 from bayesglmm.faces.report.markup import prose, shown
 from bayesglmm.faces.report.reading import how_to_read
 from bayesglmm.faces.report.tables import (
@@ -45,6 +46,8 @@ def write_report(
     description: str = "",
     undrawn: Mapping[str, str] | None = None,
     captions: Mapping[str, str] | None = None,
+    *,
+    checks: bool = True,
 ) -> Path:
     """Write the report of a fit.
 
@@ -65,6 +68,8 @@ def write_report(
         Reasons why figures could not be drawn, by name.
     captions
         Captions by name, of figures given as bytes.
+    checks
+        Whether to show posterior checks, which take a second or two.
 
     Returns
     -------
@@ -82,6 +87,7 @@ def write_report(
     check = fit.check()
     template = Template((files(__package__) / "page.html").read_text(encoding="utf-8"))
     covariance = covariance_table(fit)
+    checked = tuple(reported_checks(fit)) if checks else ()
     text = template.substitute(
         title=prose(title or str(fit.model.formula)),
         style=(files(__package__) / "page.css").read_text(encoding="utf-8"),
@@ -93,8 +99,9 @@ def write_report(
         parameters=parameter_table(fit) + coefficient_table(fit),
         reading="".join(f"<p>{shown(sentence)}</p>" for sentence in how_to_read(fit.model)),
         covariance=_section("Random-effects covariance", covariance) if covariance else "",
+        checks=_checks(checked),
         sensitivity=_sensitivity(fit),
-        figures=_figures(figures, captions or {}, undrawn or {}),
+        figures=_figures(figures, captions or {}, undrawn or {}, 1 + sum(1 for each in checked if each.png)),
         settings=settings_table(_settings(fit)),
         footer="Written by bayesglmm. All intervals are equal-tailed posterior intervals.",
     )
@@ -166,12 +173,26 @@ def _data(fit: Fit) -> str:
     return f"{size(fit.model.design)}; {text}."
 
 
-def _figures(figures: Mapping[str, Figure | bytes], captions: Mapping[str, str], undrawn: Mapping[str, str]) -> str:
+def _checks(checks: Sequence[ReportedCheck]) -> str:
+    """Return the section on posterior checks, each a sentence and a figure."""
+    parts, number = [], 0
+    for each in checks:
+        number += bool(each.png)
+        name = f"{each.name[0].upper()}{each.name[1:]}"
+        parts.append(f"<h3>{shown(name)}</h3><p>{shown(each.reading)}</p>")
+        parts.append(_figure(number, each.name, each.png, each.caption) if each.png else "")
+    return _section("Checks", "\n".join(parts)) if checks else ""
+
+
+def _figures(
+    figures: Mapping[str, Figure | bytes], captions: Mapping[str, str], undrawn: Mapping[str, str], first: int
+) -> str:
+    """Return the section of figures, numbered from `first` on."""
     if not figures and not undrawn:
         return ""
     drawn = [
         _figure(number, name, figure, captions.get(name, ""))
-        for number, (name, figure) in enumerate(figures.items(), start=1)
+        for number, (name, figure) in enumerate(figures.items(), start=first)
     ]
     failed = [f"<p><b>{shown(name)}</b> could not be drawn: {prose(reason)}.</p>" for name, reason in undrawn.items()]
     return _section("Figures", "\n".join([*drawn, *failed]))
