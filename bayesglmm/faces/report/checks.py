@@ -41,8 +41,7 @@ def reported_checks(fit: Fit) -> Iterator[ReportedCheck]:
     for name, check in _checks(fit).items():
         try:
             result = check()
-            picture = result.plot()
-            yield ReportedCheck(name, result.reading, picture.png(), str(picture.get_label()))
+            yield ReportedCheck(name, result.reading, result.plot().png(), result.estimand)
         except BayesGLMMError as error:
             yield ReportedCheck(name, f"Not available: {error}.")
 
