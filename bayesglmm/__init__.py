@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bayesglmm.checking.discrepancy import Discrepancy
     from bayesglmm.checking.residuals import Residuals
     from bayesglmm.comparison.bayes_factors import BayesFactors, bayes_factors
+    from bayesglmm.comparison.compare import ElpdComparison, compare
+    from bayesglmm.comparison.loo import Elpd
     from bayesglmm.comparison.marginal_likelihood import MarginalLikelihood
     from bayesglmm.comparison.r_squared import RSquared
     from bayesglmm.comparison.steps import ModelSteps, model_steps
@@ -49,6 +51,8 @@ __all__ = [
     "Coefficients",
     "Design",
     "Discrepancy",
+    "Elpd",
+    "ElpdComparison",
     "Estimates",
     "Family",
     "Finding",
@@ -72,6 +76,7 @@ __all__ = [
     "ZeroSd",
     "bayes_factors",
     "check_separation",
+    "compare",
     "datasets",
     "errors",
     "families",
@@ -94,6 +99,8 @@ _HOME = {
     "Coefficients": "estimands.coefficients",
     "Design": "specify.design",
     "Discrepancy": "checking.discrepancy",
+    "Elpd": "comparison.loo",
+    "ElpdComparison": "comparison.compare",
     "Estimates": "estimands.estimates",
     "Family": "specify.families",
     "Finding": "sample.diagnostics",
@@ -117,6 +124,7 @@ _HOME = {
     "ZeroSd": "sensitivity.zero_sd",
     "bayes_factors": "comparison.bayes_factors",
     "check_separation": "sensitivity.separation",
+    "compare": "comparison.compare",
     "fit": "fitting",
     "from_bambi": "specify.bambi_model",
     "glmm": "specify.model",

@@ -21,7 +21,8 @@ from bayesglmm.checking.posterior_check import CheckKind, PosteriorCheck, Statis
 from bayesglmm.checking.predictive import CheckFrameOption
 from bayesglmm.checking.residuals import ResidualKind, Residuals
 from bayesglmm.common.tables import block, html, plain_table
-from bayesglmm.comparison import marginal_likelihood, r_squared
+from bayesglmm.comparison import kfold, loo, marginal_likelihood, r_squared
+from bayesglmm.comparison.loo import Elpd
 from bayesglmm.comparison.marginal_likelihood import MarginalLikelihood
 from bayesglmm.comparison.r_squared import RSquared
 from bayesglmm.errors import refuse_unknown
@@ -50,7 +51,7 @@ from bayesglmm.estimands.random_effects import RandomEffects
 from bayesglmm.estimands.request import FrameOption, Scale
 from bayesglmm.estimands.transforms import TransformOption
 from bayesglmm.marginalize import group_likelihood
-from bayesglmm.posterior import storage, summaries
+from bayesglmm.posterior import for_arviz, storage, summaries
 from bayesglmm.posterior.heading import heading
 from bayesglmm.sample import diagnostics
 from bayesglmm.sample.diagnostics import Check
@@ -374,6 +375,28 @@ class Fit:
         )
 
     # Comparison
+
+    def loo(self, unit: str = "row", *, exact: bool | None = None) -> Elpd:
+        """Return the expected log predictive density, rows or groups left out: see `bayesglmm.comparison.loo`."""
+        return loo.loo(self, self._refit, unit, exact=exact)
+
+    def kfold(self, k: int = 10, *, by: str | None = None, seed: int = 0) -> Elpd:
+        """Fit without each of k parts of the rows or groups: see `bayesglmm.comparison.kfold`."""
+        return kfold.kfold(self, self._refit, k, by=by, seed=seed)
+
+    def _refit(self, model: Model) -> "Fit":
+        """Sample another model with the settings of this fit."""
+        return model.fit(progress=False, **asdict(self._settings({})))
+
+    @cached_property
+    def arviz(self) -> xr.DataTree:
+        """The draws with the groups `log_likelihood` and `posterior_predictive`, for ArviZ's functions.
+
+        The log likelihood of each row and its replicates are given the random effects of each draw: see
+        `bayesglmm.posterior.for_arviz`. They are computed when first asked for, and not saved.
+        """
+        frame: Frame = "group" if self.model.design.blocks else "population"
+        return for_arviz.for_arviz(self, self.outcomes(frame=frame, seed=0))
 
     def marginal_likelihood(self, *, max_draws: int | None = None, seed: int = 0) -> MarginalLikelihood:
         """Return log p(y) with its Monte Carlo error: see `bayesglmm.comparison.marginal_likelihood`."""

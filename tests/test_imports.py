@@ -42,6 +42,8 @@ HANDED_UP = {
     "specify/model.py": {"estimands", "fitted", "fitting", "logdensity", "sample", "sensitivity"},
     "estimands/coefficients.py": {"plots"},
     "estimands/estimates.py": {"plots"},
+    "comparison/compare.py": {"plots"},
+    "comparison/loo.py": {"plots"},
     "estimands/group_means.py": {"plots"},
     "estimands/hypothesis.py": {"plots"},
     "estimands/random_effects.py": {"plots"},

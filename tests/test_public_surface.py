@@ -156,6 +156,8 @@ RESULTS = (
     bg.Check,
     bg.Coefficients,
     bg.Discrepancy,
+    bg.Elpd,
+    bg.ElpdComparison,
     bg.Estimates,
     bg.GroupMeans,
     bg.Hypotheses,

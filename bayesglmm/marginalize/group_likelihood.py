@@ -76,14 +76,16 @@ def group_log_likelihood(fit: Fitted, factor: str | None = None, *, thin: int = 
     beta, parameters = draws.beta, draws.parameters(model.family)
     g = block_diagonal([draws.covariance(block) for block in blocks])
     others = [(draws.b(block), block) for block in design.blocks if block not in blocks]
-    values = np.empty((draws.size, len(first.levels)))
-    for part in chunks(design.n, draws.size):
-        eta = linear_predictor(beta[part], design.x, design.offset)
+    rows = np.flatnonzero(weights)  # a group of which no row counts has the likelihood 1
+    levels, index = np.unique(first.index[rows], return_inverse=True)
+    values = np.zeros((draws.size, len(first.levels)))
+    for part in chunks(len(rows), draws.size):
+        eta = linear_predictor(beta[part], design.x[rows], design.offset[rows])
         for b, block in others:
-            eta += random_part(b[part], block.z, block.index)
+            eta += random_part(b[part], block.z[rows], block.index[rows])
         in_part = {name: column[part] for name, column in parameters.items()}
-        groups = Groups(model.family, outcome.y, trials, weights, z, first.index, eta, g[part], in_part)
-        values[part] = over_effects(groups).log
+        columns = (outcome.y[rows], trials[rows], weights[rows], z[rows])
+        values[part, levels] = over_effects(Groups(model.family, *columns, index, eta, g[part], in_part)).log
     lead = {dim: posterior[dim].values for dim in ("chain", "draw")}
     shape = (*(len(labels) for labels in lead.values()), -1)
     attrs = {

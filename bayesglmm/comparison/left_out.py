@@ -1,0 +1,73 @@
+"""Predictive densities of outcomes that were left out of a fit: refits, and what they say of the rows left out.
+
+A row is left out by the weight 0: design, groups and priors stay those of the whole data, except that the intercept's
+prior is centred at the means of the rows that remain.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from bayesglmm.marginalize.group_likelihood import group_log_likelihood
+from bayesglmm.posterior.pointwise import log_likelihood
+from bayesglmm.posterior.protocol import Fitted
+from bayesglmm.specify.model import Model
+
+__all__ = ["Refit", "log_predictive", "with_weights"]
+
+type Array = NDArray[np.float64]
+
+type Refit = Callable[[Model], Fitted]
+"""Samples a model with the settings of the fit."""
+
+
+def with_weights(model: Model, weights: Array) -> Model:
+    """Return the model with other weights of its rows, (n,), and the same priors."""
+    outcome = model.design.outcome
+    assert outcome is not None
+    return replace(model, design=replace(model.design, outcome=replace(outcome, weights=weights)))
+
+
+def log_predictive(fit: Fitted, refit: Refit, left_out: NDArray[np.bool_], factor: str | None) -> Array:
+    """Return the log predictive density of units that are left out together, by a refit without them.
+
+    Parameters
+    ----------
+    fit
+        The fit of all rows.
+    refit
+        Samples the model of the others.
+    left_out
+        (n,) the rows left out.
+    factor
+        For None the units are the rows left out, given the random effects of their groups; else the levels of this
+        factor that are left out whole, their random effects integrated out over N(0, G).
+
+    Returns
+    -------
+    numpy.ndarray
+        One value a unit left out, in the order of the rows, or of the levels.
+    """
+    outcome = fit.model.design.outcome
+    assert outcome is not None
+    weights = outcome.weights_or_ones
+    others = refit(with_weights(fit.model, np.where(left_out, 0.0, weights)))
+    scored = _Scored(with_weights(fit.model, np.where(left_out, weights, 0.0)), others)
+    if factor is None:
+        values = log_likelihood(scored).values[..., left_out]
+    else:
+        by_level = group_log_likelihood(scored, factor)
+        index = next(block.index for block in fit.model.design.blocks if block.factor == factor)
+        values = by_level.values[..., np.unique(index[left_out])]
+    flat = values.reshape(-1, values.shape[-1])
+    return np.asarray(special.logsumexp(flat, axis=0) - np.log(len(flat)))
+
+
+class _Scored:
+    """The draws of a refit, with the model of the rows left out."""
+
+    def __init__(self, model: Model, refit: Fitted) -> None:
+        self.model, self.draws, self.posterior = model, refit.draws, refit.posterior
