@@ -140,6 +140,11 @@ def _refuse_units(elpds: Mapping[str, Elpd]) -> None:
                 f"'{names[0]}' and '{name}' are of different units left out ({first.unit}, {other.unit}), or of other "
                 "rows; compute both in one way, on the same data"
             )
+        if np.isnan(first.p_loo) != np.isnan(other.p_loo):
+            raise OptionError(
+                f"of '{names[0]}' and '{name}' one is of folds and one of units left out singly, which differ by more "
+                "than the models do; compute both in one way"
+            )
 
 
 def stacking_weights(values: Array) -> Array:

@@ -125,7 +125,10 @@ class Elpd(Result):
 def describe_unit(fit: Fitted, unit: str) -> str:
     """Say what is predicted where units are left out."""
     if unit != "row":
-        return f"Log predictive density of each {unit} left out whole, its random effects integrated out over N(0, G)."
+        others = dict.fromkeys(block.factor for block in fit.model.design.blocks if block.factor != unit)
+        held = f", those of {listing(others)} at their draws" if others else ""
+        whole = f"Log predictive density of each {unit} left out whole"
+        return f"{whole}, its random effects integrated out over N(0, G){held}."
     if fit.model.design.blocks:
         return "Log predictive density of each row left out, given the random effects of its groups: of a further row."
     return "Log predictive density of each row left out."

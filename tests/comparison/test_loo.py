@@ -49,6 +49,7 @@ def test_the_log_likelihood_of_rows_is_scipys_log_density(family: str) -> None:
             np.testing.assert_allclose(values[chain, draw], expected, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of ArviZ, that counts are drawn as densities
 def test_arviz_reads_the_draws(small: Fit) -> None:
     tree = small.arviz
     assert tree["posterior_predictive"]["y"].dtype.kind == "i"
@@ -140,6 +141,8 @@ def test_what_cannot_be_compared_is_refused(small: Fit) -> None:
         bg.compare({"a": small.loo(exact=False)})
     with pytest.raises(OptionError, match="different units"):
         bg.compare({"rows": small.loo(exact=False), "groups": small.loo("g")})
+    with pytest.raises(OptionError, match="one is of folds"):
+        bg.compare({"folds": small.kfold(2), "left out": small.loo(exact=False)})
     with pytest.raises(OptionError, match="neither 'row' nor a grouping factor"):
         small.loo("centre")
     assert isinstance(small.loo(exact=False).pareto_k, xr.DataArray)
