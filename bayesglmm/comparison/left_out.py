@@ -4,6 +4,7 @@ A row is left out by the weight 0: design, groups and priors stay those of the w
 prior is centred at the means of the rows that remain.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from bayesglmm.errors import BayesGLMMWarning
 from bayesglmm.marginalize.group_likelihood import group_log_likelihood
 from bayesglmm.posterior.pointwise import log_likelihood
 from bayesglmm.posterior.protocol import Fitted
+from bayesglmm.sample import diagnostics
+from bayesglmm.specify.design import rows_text
 from bayesglmm.specify.model import Model
 
 __all__ = ["Refit", "log_predictive", "with_weights"]
@@ -50,11 +54,25 @@ def log_predictive(fit: Fitted, refit: Refit, left_out: NDArray[np.bool_], facto
     -------
     numpy.ndarray
         One value a unit left out, in the order of the rows, or of the levels.
+
+    Warns
+    -----
+    BayesGLMMWarning
+        If the refit fails its checks.
     """
     outcome = fit.model.design.outcome
     assert outcome is not None
     weights = outcome.weights_or_ones
     others = refit(with_weights(fit.model, np.where(left_out, 0.0, weights)))
+    check = diagnostics.check(others.draws)
+    if not check.ok:
+        rows = rows_text(fit.model.design.columns.rows[left_out].tolist())
+        warnings.warn(
+            f"a fit without {rows} failed its checks, and what it "
+            f"predicts of them is not to be relied on: {check.figures}",
+            BayesGLMMWarning,
+            stacklevel=2,
+        )
     scored = _Scored(with_weights(fit.model, np.where(left_out, weights, 0.0)), others)
     if factor is None:
         values = log_likelihood(scored).values[..., left_out]

@@ -19,7 +19,7 @@ from bayesglmm.specify.families import FAMILIES
 
 pytestmark = pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto:UserWarning")
 
-SETTINGS = {"seed": 1, "progress": False, "draws": 400, "chains": 2}
+SETTINGS = {"seed": 1, "progress": False}
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +146,11 @@ def test_what_cannot_be_compared_is_refused(small: Fit) -> None:
     with pytest.raises(OptionError, match="neither 'row' nor a grouping factor"):
         small.loo("centre")
     assert isinstance(small.loo(exact=False).pareto_k, xr.DataArray)
+
+
+def test_a_refit_that_did_not_mix_is_said(small: Fit) -> None:
+    def stuck(model: bg.Model) -> Fit:
+        return hand_made(model, draws=200, chains=2, broken=True)
+
+    with pytest.warns(bg.BayesGLMMWarning, match=r"a fit without row 3 .*failed its checks"):
+        log_predictive(small, stuck, np.arange(40) == 3, None)
