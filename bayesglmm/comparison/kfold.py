@@ -6,6 +6,7 @@ import xarray as xr
 from bayesglmm.comparison.left_out import Refit, log_predictive
 from bayesglmm.comparison.loo import Elpd, describe_unit, read_unit
 from bayesglmm.errors import OptionError
+from bayesglmm.estimands.random_effects import blocks_of
 from bayesglmm.posterior.protocol import Fitted
 
 __all__ = ["kfold"]
@@ -38,7 +39,7 @@ def kfold(fit: Fitted, refit: Refit, k: int = 10, *, by: str | None = None, seed
         For an impossible k, an unknown factor, draws of the prior alone, or groups that cannot be integrated out.
     """
     unit, design = read_unit(fit, by or "row"), fit.model.design
-    block = None if unit == "row" else next(block for block in design.blocks if block.factor == unit)
+    block = None if unit == "row" else blocks_of(fit, unit)[0]
     units = design.n if block is None else len(block.levels)
     if not isinstance(k, int) or isinstance(k, bool) or not 2 <= k <= units:
         raise OptionError(f"k={k!r}: give a whole number of parts from 2 to {units}, the number of units")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from bayesglmm.errors import BayesGLMMWarning
+from bayesglmm.estimands.random_effects import blocks_of
 from bayesglmm.marginalize.group_likelihood import group_log_likelihood
 from bayesglmm.posterior.pointwise import log_likelihood
 from bayesglmm.posterior.protocol import Fitted
@@ -78,7 +79,7 @@ def log_predictive(fit: Fitted, refit: Refit, left_out: NDArray[np.bool_], facto
         values = log_likelihood(scored).values[..., left_out]
     else:
         by_level = group_log_likelihood(scored, factor)
-        index = next(block.index for block in fit.model.design.blocks if block.factor == factor)
+        index = blocks_of(fit, factor)[0].index
         values = by_level.values[..., np.unique(index[left_out])]
     flat = values.reshape(-1, values.shape[-1])
     return np.asarray(special.logsumexp(flat, axis=0) - np.log(len(flat)))

@@ -20,6 +20,7 @@ from bayesglmm.common.names import find
 from bayesglmm.common.results import Layout, Result
 from bayesglmm.comparison.left_out import Refit, log_predictive
 from bayesglmm.errors import OptionError, listing, suggest
+from bayesglmm.estimands.random_effects import blocks_of
 from bayesglmm.marginalize.group_likelihood import group_log_likelihood
 from bayesglmm.posterior.pointwise import log_likelihood
 from bayesglmm.posterior.protocol import Fitted
@@ -212,5 +213,5 @@ def _rows(fit: Fitted, unit: str, position: int) -> NDArray[np.bool_]:
     """Return the rows (n,) of a unit."""
     if unit == "row":
         return np.asarray(np.arange(fit.model.design.n) == position, dtype=np.bool_)
-    index = next(block.index for block in fit.model.design.blocks if block.factor == unit)
+    index = blocks_of(fit, unit)[0].index
     return np.asarray(index == position, dtype=np.bool_)
