@@ -16,7 +16,7 @@ from bayesglmm.errors import BayesGLMMWarning
 from bayesglmm.estimands.random_effects import blocks_of
 from bayesglmm.marginalize.group_likelihood import group_log_likelihood
 from bayesglmm.posterior.pointwise import log_likelihood
-from bayesglmm.posterior.protocol import Fitted
+from bayesglmm.posterior.protocol import Fitted, Thinned
 from bayesglmm.sample import diagnostics
 from bayesglmm.specify.design import rows_text
 from bayesglmm.specify.model import Model
@@ -74,7 +74,7 @@ def log_predictive(fit: Fitted, refit: Refit, left_out: NDArray[np.bool_], facto
             BayesGLMMWarning,
             stacklevel=2,
         )
-    scored = _Scored(with_weights(fit.model, np.where(left_out, weights, 0.0)), others)
+    scored = Thinned(with_weights(fit.model, np.where(left_out, weights, 0.0)), others.draws, 1)
     if factor is None:
         values = log_likelihood(scored).values[..., left_out]
     else:
@@ -83,10 +83,3 @@ def log_predictive(fit: Fitted, refit: Refit, left_out: NDArray[np.bool_], facto
         values = by_level.values[..., np.unique(index[left_out])]
     flat = values.reshape(-1, values.shape[-1])
     return np.asarray(special.logsumexp(flat, axis=0) - np.log(len(flat)))
-
-
-class _Scored:
-    """The draws of a refit, with the model of the rows left out."""
-
-    def __init__(self, model: Model, refit: Fitted) -> None:
-        self.model, self.draws, self.posterior = model, refit.draws, refit.posterior
