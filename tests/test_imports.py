@@ -21,6 +21,7 @@ ROOMS = (
     "sample",
     "posterior",
     "marginalize",
+    "likelihood",
     "estimands",
     "sensitivity",
     "comparison",

@@ -1,0 +1,167 @@
+"""`ascend(objective, start)`: the maximum of a log likelihood, and minus its Hessian there.
+
+A trust region with SR1 updates (`trust_region`) in coordinates in which the Hessian at the start is about the identity,
+then the Hessian by differences of the gradient, until Newton's step gains nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesglmm.logdensity.trust_region import descend
+
+__all__ = ["Ascent", "approach", "ascend", "information"]
+
+type Array = NDArray[np.float64]
+type Function = Callable[[Array], tuple[float, Array]]
+
+_ROUNDS, _EVALUATIONS = 6, 200
+_DECREMENT = 1e-10
+"""The gain still expected at which the trust region stops."""
+
+_NEAR, _FLATTEST = 0.05, 0.01
+"""Of `approach`: the gain at which it stops, and the least curvature that units are taken from."""
+
+_LAST_GAIN = 1e-8
+"""The gain still expected, by the Hessian, at which the search has converged: 1e-4 standard errors from the maximum,
+before a last step by Newton."""
+
+_ROUGH_STEP, _STEP = 1e-4, 1e-2
+"""Steps of differences of the gradient, in standard errors: of the search, and of the Hessian at its end."""
+
+_LEAST_CURVATURE = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class Ascent:
+    """Where a search ended.
+
+    Parameters
+    ----------
+    x
+        (d,) the last point.
+    value, gradient
+        The function there.
+    information
+        (d, d) minus its Hessian there.
+    gain
+        What the function could still gain by its second-order expansion; NaN where that has no maximum.
+    evaluations
+        The number of evaluations.
+    converged
+        Whether the gain is negligible.
+    """
+
+    x: Array
+    value: float
+    gradient: Array
+    information: Array
+    gain: float
+    evaluations: int
+    converged: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    t: Array
+    value: float
+    slope: Array
+    noise: float
+
+
+class _Scaled:
+    """Minus a function of x = middle + scale t, with its gradient by t."""
+
+    def __init__(self, function: Function, middle: Array, scale: Array) -> None:
+        self.function, self.middle, self.scale, self.evaluations = function, middle, scale, 0
+
+    def place(self, t: Array) -> _Place:
+        self.evaluations += 1
+        with np.errstate(all="ignore"):
+            value, gradient = self.function(self.middle + self.scale @ t)
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            return _Place(t, np.inf, np.zeros(len(t)), 0.0)
+        return _Place(t, -value, -(self.scale.T @ gradient), 1e-13 * abs(value))
+
+    def moved(self, place: _Place, step: Array) -> _Place:
+        return self.place(place.t + step)
+
+    def rough_hessian(self, place: _Place) -> Array:
+        """Return the Hessian by t by one-sided differences."""
+        steps = _ROUGH_STEP * np.eye(len(place.t))
+        slopes = np.array([self.place(place.t + step).slope for step in steps]).reshape(steps.shape)
+        hessian: Array = (slopes - place.slope) / _ROUGH_STEP
+        return np.nan_to_num((hessian + hessian.T) / 2)
+
+
+def ascend(function: Function, start: Array, scale: Array) -> Ascent:
+    """Maximise a smooth function.
+
+    Parameters
+    ----------
+    function
+        From x (d,) the value, −inf where it is not defined, and the gradient (d,).
+    start
+        (d,) where to begin; the function is finite there.
+    scale
+        (d, d) columns of natural units: about a root of the inverse of minus the Hessian.
+    """
+    x, evaluations = start, 0
+    for _ in range(_ROUNDS):
+        scaled = _Scaled(function, x, scale)
+        place = scaled.place(np.zeros(len(x)))
+        hessian = scaled.rough_hessian(place)
+        place, _ = descend(scaled.moved, scaled.rough_hessian, place, hessian, decrement=_DECREMENT, most=_EVALUATIONS)
+        x = x + scale @ place.t
+        matrix = information(function, x, scale)
+        evaluations += scaled.evaluations + 4 * len(x) + 1
+        values, vectors = np.linalg.eigh(scale.T @ matrix @ scale)
+        definite = bool(values.min(initial=np.inf) > _LEAST_CURVATURE)
+        along = vectors.T @ place.slope
+        gain = float(np.square(along) @ (1 / values)) / 2 if definite else np.nan
+        if gain < _LAST_GAIN:
+            break
+        scale = scale @ (vectors / np.sqrt(np.maximum(np.abs(values), _LEAST_CURVATURE)))
+    value, gradient = function(x)
+    if gain < _LAST_GAIN:
+        further = x - scale @ (vectors @ (along / values))
+        further_value, further_gradient = function(further)
+        if further_value >= value - place.noise:
+            x, value, gradient = further, further_value, further_gradient
+    return Ascent(x, value, gradient, matrix, gain, evaluations, gain < _LAST_GAIN)
+
+
+def approach(function: Function, start: Array, scale: Array) -> tuple[Array, Array]:
+    """Return a point (d,) near the maximum, to a fraction of a standard error, and natural units (d, d) there.
+
+    The arguments are those of `ascend`. Where the function rises without end, the point is where it gains little.
+    """
+    scaled = _Scaled(function, start, scale)
+    place = scaled.place(np.zeros(len(start)))
+    hessian = scaled.rough_hessian(place)
+    place, _ = descend(scaled.moved, scaled.rough_hessian, place, hessian, decrement=_NEAR, most=_EVALUATIONS)
+    values, vectors = np.linalg.eigh(scaled.rough_hessian(place))
+    return start + scale @ place.t, scale @ (vectors / np.sqrt(np.maximum(np.abs(values), _FLATTEST)))
+
+
+def information(function: Function, x: Array, scale: Array) -> Array:
+    """Return minus the Hessian (d, d) by differences of the gradient, of fourth order.
+
+    Parameters
+    ----------
+    function
+        As in `ascend`.
+    x
+        (d,) the point.
+    scale
+        (d, d) along whose columns the differences are taken.
+    """
+    d, columns = len(x), []
+    for step in (_STEP * scale).T:
+        up, down, up2, down2 = (function(x + times * step)[1] for times in (1, -1, 2, -2))
+        columns.append(-(8 * (up - down) - (up2 - down2)) / (12 * _STEP))
+    inverse = np.linalg.inv(scale)
+    matrix = np.array(columns).reshape(d, d).T @ inverse
+    return np.asarray((matrix + matrix.T) / 2)

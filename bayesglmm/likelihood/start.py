@@ -1,0 +1,66 @@
+"""`start(objective)`: where the search for the maximum begins, and the units of its first steps."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesglmm.likelihood.coordinates import Parts
+from bayesglmm.likelihood.objective import Objective
+from bayesglmm.likelihood.search import approach
+from bayesglmm.specify.families.base import Parameter
+
+__all__ = ["start"]
+
+type Array = NDArray[np.float64]
+
+_PARAMETER, _PARAMETER_UNIT = 3.0, 0.3
+"""A family parameter that is not in units of the response at the start, and the unit of its logarithm."""
+
+_SD, _SD_UNIT = 0.7, 0.3
+"""Standard deviations of random effects at the start, and their unit in first steps, in units of η."""
+
+
+def start(objective: Objective) -> tuple[Array, Array]:
+    """Return θ (d,) near the maximum without random effects, these with moderate sds, and natural units (d, d).
+
+    Parameters
+    ----------
+    objective
+        The log likelihood.
+    """
+    data, coordinates, p = objective.data, objective.coordinates, objective.coordinates.coefficients
+    without, root = _without_effects(objective)
+    roots, units = [], []
+    for z, size, (rows, _) in zip(data.z, coordinates.sizes, coordinates.entries, strict=True):
+        length = data.unit / np.sqrt(np.average(np.square(z), axis=0, weights=data.weight))
+        roots.append(np.diag(_SD * length).reshape(size, size))
+        units.append(_SD_UNIT * length[rows])
+    theta = coordinates.join(Parts(without[:p], tuple(roots), np.exp(without[p:])))
+    scale = np.zeros((len(theta), len(theta)))
+    others = np.r_[np.arange(p), np.arange(coordinates.first_parameter, len(theta))]
+    scale[np.ix_(others, others)] = root
+    within = np.arange(p, coordinates.first_parameter)
+    scale[within, within] = np.concatenate([*units, np.zeros(0)])
+    return theta, scale
+
+
+def _without_effects(objective: Objective) -> tuple[Array, Array]:
+    """Return coefficients and logarithms of family parameters near the maximum without effects, and units (·, ·)."""
+    data = objective.data
+    beta = data.start_coefficients()
+    parameters = np.array([_at_start(parameter, data.spread) for parameter in data.family.parameters])
+    weight = objective.rows.with_weight(data.offset + data.x @ beta, parameters)[2]
+    sure = np.maximum(weight, 0.1 * np.abs(weight).mean() + 1e-300)
+    scale = np.diag(np.full(len(beta) + len(parameters), _PARAMETER_UNIT))
+    scale[: len(beta), : len(beta)] = np.linalg.inv(np.linalg.qr(np.sqrt(sure)[:, None] * data.x)[1])
+    p = len(beta)
+
+    def function(x: Array) -> tuple[float, Array]:
+        at = Parts(x[:p], (), np.exp(x[p:]))
+        value, by_parts = objective.without_effects(at)
+        return value, np.concatenate([by_parts.beta, by_parts.parameters * at.parameters])
+
+    return approach(function, np.concatenate([beta, np.log(parameters)]), scale)
+
+
+def _at_start(parameter: Parameter, spread: float) -> float:
+    return spread if parameter.in_units_of_response else _PARAMETER
