@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from bayesglmm.errors import OptionError, choose, listing
 from bayesglmm.estimands.frames import NamedFrame, RandomPart, eta_and_variance, mean_response, read_frame, resolve
 from bayesglmm.posterior.draws import Draws, chunks
+from bayesglmm.posterior.inference import said
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.sensitivity.thinning import Budget, step_for_count
 from bayesglmm.specify.model import Model
@@ -165,7 +166,7 @@ class Predictive:
             )
         if redrawn:
             texts.append(f"random effects of {listing(redrawn)} redrawn from N(0, G), one a level in each draw")
-        return f"frame {self.frame.name}: {'; '.join(texts)}"
+        return said(f"frame {self.frame.name}: {'; '.join(texts)}", self.posterior)
 
     def parts(self) -> Iterator[slice]:
         """Cut the rows into slices small enough for arrays over all draws."""

@@ -29,6 +29,7 @@ from bayesglmm.estimands.icc import latent_residual, quadratic_variance
 from bayesglmm.estimands.request import FrameOption, Request, read_request
 from bayesglmm.marginalize.covariance import shared_covariance
 from bayesglmm.posterior.draws import chunks, linear_predictor, variance_over_b
+from bayesglmm.posterior.inference import said
 from bayesglmm.posterior.moments import summarise
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.posterior.summaries import NO_GROUPS
@@ -128,7 +129,7 @@ def r_squared(
     sizes = {dim: request.posterior.sizes[dim] for dim in ("chain", "draw")}
     coords: dict[str, Any] = {dim: request.posterior[dim].values for dim in sizes} | {"frame": names}
     shaped = np.stack(values, axis=-1).reshape(*sizes.values(), -1)
-    attrs = {"estimand": _estimand(request), "scale": request.scale}
+    attrs = {"estimand": said(_estimand(request), request.posterior), "scale": request.scale}
     return RSquared(xr.DataArray(shaped, coords, ("chain", "draw", "frame"), "r_squared", attrs), ci_prob)
 
 

@@ -23,6 +23,7 @@ from bayesglmm.errors import OptionError, choose, listing
 from bayesglmm.estimands.frames import distinct_rows
 from bayesglmm.marginalize.mean import link_of_mean
 from bayesglmm.posterior.draws import Draws, chunks, linear_predictor, variance_over_b
+from bayesglmm.posterior.inference import said
 from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.posterior.summaries import NO_GROUPS
@@ -280,7 +281,7 @@ def _attrs(fit: Fitted, quantity: str, exponentiated: bool, method: Method) -> d
     design, link = fit.model.design, fit.model.family.link
     factors = listing(dict.fromkeys(block.factor for block in design.blocks))
     attrs: dict[Hashable, object] = {
-        "quantity": quantity,
+        "quantity": said(quantity, fit.posterior),
         "conditional": "typical (b = 0)" if factors else NO_GROUPS,
         "link": link.name,
     }

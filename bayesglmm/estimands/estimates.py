@@ -29,6 +29,7 @@ from bayesglmm.estimands.request import Request
 from bayesglmm.estimands.shown import Shown
 from bayesglmm.estimands.transforms import TransformOption, read_transform
 from bayesglmm.estimands.wording import Unit
+from bayesglmm.posterior.inference import said
 from bayesglmm.posterior.moments import summarise
 
 if TYPE_CHECKING:
@@ -319,7 +320,7 @@ def estimates(
         values.append(np.stack(draws_by_frame, axis=2).reshape(len(draws_by_frame[0]), -1))
     table, flat = pd.concat(tables, ignore_index=True), np.concatenate(values, axis=1)
     clause = request.frames_clause(unit, changed)
-    sentence = f"{estimand} {clause[0].upper()}{clause[1:]}."
+    sentence = said(f"{estimand} {clause[0].upper()}{clause[1:]}.", request.posterior)
     sizes = {dim: request.posterior.sizes[dim] for dim in ("chain", "draw")}
     coords: dict[str, Any] = {dim: request.posterior[dim].values for dim in sizes}
     coords |= {name: ("row", table[name].to_numpy()) for name in map(str, table)}

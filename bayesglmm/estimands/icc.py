@@ -19,6 +19,7 @@ from bayesglmm.estimands.frames import distinct_rows
 from bayesglmm.marginalize.covariance import shared_covariance
 from bayesglmm.marginalize.mean import mean_over_b
 from bayesglmm.posterior.draws import Draws, chunks, linear_predictor, variance_over_b
+from bayesglmm.posterior.inference import said
 from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.specify.design import Design
@@ -91,6 +92,7 @@ def icc(fit: Fitted, new_data: object = None, *, scale: str = "latent", ci_prob:
     table.index = pd.Index(list(shares), name="source")
     table.columns.name = f"share of variance, {chosen} scale"
     table.attrs = _attrs(model.family, chosen, new_data is None, ci_prob)
+    table.attrs["estimand"] = said(str(table.attrs["estimand"]), fit.posterior)
     return table
 
 

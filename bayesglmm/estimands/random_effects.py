@@ -24,6 +24,7 @@ from bayesglmm.estimands.group_coefficients import (
 )
 from bayesglmm.estimands.ranks import BEST, rank_probabilities, rank_table
 from bayesglmm.posterior.draws import Draws, block_diagonal
+from bayesglmm.posterior.inference import said
 from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.specify.design import BlockDesign
@@ -295,6 +296,7 @@ def random_effects(
     coords |= {"level": np.asarray(blocks[0].levels), "column": columns}
     shaped = values.reshape(*sizes.values(), *values.shape[1:])
     attrs = attributes(blocks[0].factor, quantity, scale, family.link, meaning)
+    attrs["estimand"] = said(str(attrs["estimand"]), posterior)
     array = xr.DataArray(shaped, coords, ("chain", "draw", "level", "column"), quantity, attrs)
     return RandomEffects(blocks[0].factor, array, centre, covariance, transforms, meaning, family.link.scale, ci_prob)
 

@@ -1,26 +1,20 @@
 """`with_lazy_groups(fit, …)`: draws with the groups that ArviZ's functions on likelihoods and predictions read."""
 
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
-from typing import Any
+from functools import partial
 
 import numpy as np
 import xarray as xr
-from numpy.typing import DTypeLike, NDArray
-from xarray.core.indexing import ExplicitIndexer, IndexingSupport, LazilyIndexedArray, explicit_indexing_adapter
 
 from bayesglmm.posterior.log_prior import log_prior, terms
 from bayesglmm.posterior.pointwise import log_likelihood
 from bayesglmm.posterior.protocol import Fitted
-from bayesglmm.sample.progress import status
+from bayesglmm.posterior.when_read import when_read
 
 __all__ = ["LAZY_GROUPS", "with_lazy_groups", "without_lazy_groups"]
 
 LAZY_GROUPS = ("log_likelihood", "log_prior", "posterior_predictive")
 """The groups that are computed when they are first read, and not saved."""
-
-_SLOW = 2e7
-"""How many values take a second or two."""
 
 
 def with_lazy_groups(fit: Fitted, replicates: Callable[[], xr.DataArray]) -> xr.DataTree:
@@ -51,10 +45,10 @@ def with_lazy_groups(fit: Fitted, replicates: Callable[[], xr.DataArray]) -> xr.
         of_rows = {**of_draws, "row": fit.model.design.columns.rows}
         given = "given the random effects of the row's groups"
         density = {"y": partial(log_likelihood, fit)}
-        groups["log_likelihood"] = _lazy(density, of_rows, np.float64, f"log likelihood, {given}")
-        groups["posterior_predictive"] = _lazy({"y": replicates}, of_rows, counts, f"replicated outcomes, {given}")
+        groups["log_likelihood"] = when_read(density, of_rows, np.float64, f"log likelihood, {given}")
+        groups["posterior_predictive"] = when_read({"y": replicates}, of_rows, counts, f"replicated outcomes, {given}")
         of_terms = {name: partial(_log_prior, fit, name) for name in terms(fit.model)}
-        groups["log_prior"] = _lazy(of_terms, of_draws, np.float64, "log prior density of a class of parameters")
+        groups["log_prior"] = when_read(of_terms, of_draws, np.float64, "log prior density of a class of parameters")
     return _tree(groups, fit.draws)
 
 
@@ -75,47 +69,3 @@ def _tree(groups: Mapping[str, xr.Dataset], draws: xr.DataTree) -> xr.DataTree:
 
 def _log_prior(fit: Fitted, name: str) -> xr.DataArray:
     return log_prior(fit.model, fit.posterior)[name]
-
-
-def _lazy(
-    compute: Mapping[str, Callable[[], xr.DataArray]],
-    coords: Mapping[str, NDArray[Any]],
-    dtype: DTypeLike,
-    about: str,
-) -> xr.Dataset:
-    """Return variables, with dims those of the coordinates, that are computed when first read."""
-    shape, attrs = tuple(len(labels) for labels in coords.values()), {"about": f"{about}; computed when first read"}
-    arrays = {name: LazilyIndexedArray(_WhenRead(one, shape, np.dtype(dtype), about)) for name, one in compute.items()}
-    return xr.Dataset({name: (tuple(coords), array, attrs) for name, array in arrays.items()}, coords=dict(coords))
-
-
-class _WhenRead(xr.backends.BackendArray):
-    """An array that is computed, whole, when one of its values is first read; copies share it.
-
-    Parameters
-    ----------
-    compute
-        Returns the values.
-    shape, dtype
-        Theirs.
-    text
-        What they are, shown while many of them are computed.
-    """
-
-    def __init__(
-        self, compute: Callable[[], xr.DataArray], shape: tuple[int, ...], dtype: np.dtype[Any], text: str
-    ) -> None:
-        self.compute, self.shape, self.dtype, self.text = compute, shape, dtype, text
-
-    @cached_property
-    def values(self) -> NDArray[Any]:
-        with status(self.text, shown=int(np.prod(self.shape)) > _SLOW):
-            return np.ascontiguousarray(self.compute().values, dtype=self.dtype).reshape(self.shape)
-
-    def __getitem__(self, key: ExplicitIndexer) -> NDArray[Any]:
-        return np.asarray(
-            explicit_indexing_adapter(key, self.shape, IndexingSupport.BASIC, lambda index: self.values[index])
-        )
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_WhenRead":
-        return self

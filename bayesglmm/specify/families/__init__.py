@@ -41,7 +41,7 @@ def get_family(family: str | Family, link: str | Link | None = None) -> Family:
 
 
 def _pickled(family: Family) -> Any:
-    """Return how a family is pickled: one of the package by its name and its link's, since their functions have none."""
+    """Return how a family is pickled: one of the package by its name and its link's, as functions have none."""
     if FAMILIES.get(family.name) is not None and LINKS.get(family.link.name) is family.link:
         ours = FAMILIES[family.name].with_link(family.link.name)
         if ours == family:
