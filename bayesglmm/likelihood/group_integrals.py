@@ -18,16 +18,20 @@ Kristensen, Nielsen, Berg, Skaug & Bell (2016), Journal of Statistical Software 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 
+from bayesglmm.likelihood.coordinates import Parts
 from bayesglmm.likelihood.data import Data
 from bayesglmm.likelihood.hermite import product_rule
+from bayesglmm.likelihood.integrated import Effects, Integrated, undefined
 from bayesglmm.likelihood.modes import Modes, find_modes
 from bayesglmm.likelihood.rows import RowLikelihood, Slopes
 
-__all__ = ["GroupIntegrals", "Integrated"]
+__all__ = ["GroupIntegrals"]
 
 type Array = NDArray[np.float64]
 
@@ -35,91 +39,73 @@ _CELLS = 2**19
 """The most rows times points whose log likelihood is in memory at a time."""
 
 
-@dataclass(frozen=True, eq=False)
-class Integrated:
-    """A log likelihood with the effects integrated out, and its derivatives.
-
-    Parameters
-    ----------
-    value
-        The log likelihood, −inf where it is not defined.
-    by_eta
-        (n,) derivatives by the linear predictor at b = 0.
-    by_root
-        (q, q) derivatives by L.
-    by_parameters
-        (r,) derivatives by the family parameters.
-    modes
-        The conditional modes û (m, q) in units of L, b = L û.
-    spread
-        (m, q, q) R, lower triangular, RRᵀ = −∂²h/∂u².
-    clipped
-        The number of groups whose observed curvature is not positive definite, so that negative weights of rows
-        counted as 0.
-    """
-
-    value: float
-    by_eta: Array
-    by_root: Array
-    by_parameters: Array
-    modes: Array
-    spread: Array
-    clipped: int
-
-
 class GroupIntegrals:
-    """The integrals of groups that are independent given the parameters.
+    """The integrals of groups that are independent given the parameters: every block is on one factor.
 
     Parameters
     ----------
     data
-        Rows in the order of their groups.
-    z
-        (n, q) the columns of all effects of a group.
-    index
-        (n,) the group of each row, 0 … m − 1, ascending; each group has a row.
+        The data.
     nodes
         The points of the rule a dimension.
     """
 
-    def __init__(self, data: Data, z: Array, index: NDArray[np.int64], nodes: int) -> None:
-        self.rows, self.z, self.index = RowLikelihood(data), z, index
-        self.starts = np.flatnonzero(np.diff(index, prepend=-1))
-        self.m, self.q = len(self.starts), z.shape[1]
+    def __init__(self, data: Data, nodes: int) -> None:
+        order = np.argsort(data.index[0], kind="stable")
+        self.data = data.take(order)
+        self.rows, self.z = RowLikelihood(self.data), np.concatenate(self.data.z, axis=1)
+        _, self.index = np.unique(self.data.index[0], return_inverse=True)  # levels without rows are left out
+        self.starts = np.flatnonzero(np.diff(self.index, prepend=-1))
+        self.m, self.q = len(self.starts), self.z.shape[1]
         self.points, log_weights = product_rule(nodes, self.q)
         self.log_weights = log_weights + np.square(self.points).sum(axis=1) / 2
 
-    def at(self, base: Array, root: Array, parameters: Array, start: Array) -> Integrated:
-        """Return the log likelihood and its derivatives.
+    @property
+    def start(self) -> Array:
+        """Where the search for the modes begins at first, (m, q)."""
+        return np.zeros((self.m, self.q))
 
-        Parameters
-        ----------
-        base
-            (n,) the linear predictor at b = 0.
-        root
-            (q, q) L.
-        parameters
-            (r,) family parameters.
-        start
-            (m, q) where the search for the modes begins.
-        """
-        columns = self.z @ root
-        modes = find_modes(self.rows, base, columns, self.index, self.starts, parameters, start)
+    def at(self, parts: Parts, start: Array) -> Integrated:
+        """Return the log likelihood and its derivatives; the search for the modes begins at u (m, q)."""
+        columns, modes = self._modes(parts, start)
         if modes is None:
-            return self._undefined(base, parameters)
+            return undefined(parts, start)
         back = np.swapaxes(np.linalg.inv(modes.spread), 1, 2)
-        sums = self._sum(modes, columns, back, parameters)
+        sums = self._sum(modes, columns, back, parts.parameters)
         if sums is None:
-            return self._undefined(base, parameters)
+            return undefined(parts, start)
         diagonals = np.diagonal(modes.spread, axis1=1, axis2=2)
         value = float((modes.value + sums.log - np.log(diagonals).sum(axis=1)).sum())
         by_eta, by_columns, by_parameters = self._back(modes, columns, back, sums)
-        return Integrated(value, by_eta, self.z.T @ by_columns, by_parameters, modes.u, modes.spread, modes.clipped)
+        by_roots = tuple(self.z[:, block].T @ by_columns[:, block] for block in self._places)
+        return Integrated(value, Parts(self.data.x.T @ by_eta, by_roots, by_parameters), modes.u, modes.clipped)
 
-    def _undefined(self, base: Array, parameters: Array) -> Integrated:
-        m, q = self.m, self.q
-        zeros = np.zeros_like(base), np.zeros((q, q)), np.zeros_like(parameters), np.zeros((m, q))
-        return Integrated(-np.inf, *zeros, np.broadcast_to(np.eye(q), (m, q, q)), 0)
+    def effects(self, parts: Parts, start: Array) -> Effects:
+        """Return the modes and sds of the effects; of a level without rows those of the prior."""
+        _, modes = self._modes(parts, start)
+        if modes is None:
+            raise FloatingPointError("the likelihood is not defined here")
+        root = block_diag(*parts.roots)
+        back = root @ np.swapaxes(np.linalg.inv(modes.spread), 1, 2)
+        b, sds = modes.u @ root.T, np.sqrt(np.square(back).sum(axis=2))
+        of_prior = np.sqrt(np.square(root).sum(axis=1))
+        by_block: tuple[list[Array], list[Array]] = [], []
+        for levels, index, place in zip(self.data.levels, self.data.index, self._places, strict=True):
+            for values, default, out in ((b, 0.0, by_block[0]), (sds, of_prior[place], by_block[1])):
+                each = np.zeros((levels, place.stop - place.start)) + default
+                each[index[self.starts]] = values[:, place]
+                out.append(each)
+        return Effects(tuple(by_block[0]), tuple(by_block[1]), np.zeros(0), np.zeros((0, 0)))
+
+    @property
+    def _places(self) -> list[slice]:
+        """The columns of each block."""
+        ends = np.cumsum([0, *(z.shape[1] for z in self.data.z)]).tolist()
+        return [slice(start, end) for start, end in pairwise(ends)]
+
+    def _modes(self, parts: Parts, start: Array) -> tuple[Array, Modes | None]:
+        columns, base = self.z @ block_diag(*parts.roots), self.data.offset + self.data.x @ parts.beta
+        return columns, find_modes(self.rows, base, columns, self.index, self.starts, parts.parameters, start)
 
     def _groups(self, values: Array) -> Array:
         """Return sums over the rows of each group of values (n, …), (m, …)."""

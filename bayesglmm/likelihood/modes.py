@@ -91,7 +91,7 @@ def find_modes(
         expected = np.where(number == 0, 0.0, _ARMIJO * length * gain) - 1e-12 * (1 + np.abs(found))
         better = found > value + expected
         gradient = np.add.reduceat(columns * slope[:, None], starts, axis=0) - tried
-        hessian = _curvature(columns, np.maximum(weight, 0.0), starts)
+        hessian, _, _ = _definite(columns, weight, index, starts)
         fresh = _solve(hessian, gradient)
         u, value = np.where(better[:, None], tried, u), np.where(better, found, value)
         step = np.where(better[:, None], fresh, step)
@@ -116,22 +116,29 @@ def _at_mode(
     u: Array,
 ) -> Modes | None:
     eta = base + (columns * u[index]).sum(axis=1)
-    of_rows, slope, curvatures = rows.curvatures(eta, parameters)
+    of_rows, slope, _, curvatures = rows.curvatures(eta, parameters)
     value = np.add.reduceat(of_rows, starts) - np.square(u).sum(axis=1) / 2
     if not np.isfinite(value).all():
         return None
-    counted, clipped = np.ones(len(eta)), 0
-    hessian = _curvature(columns, curvatures.weight, starts)
-    if (curvatures.weight < 0).any():
-        indefinite = np.linalg.eigvalsh(hessian)[:, 0] < _LEAST_CURVATURE
-        clipped = int(indefinite.sum())
-        counted = np.where(indefinite[index] & (curvatures.weight < 0), 0.0, 1.0)
-        hessian = _curvature(columns, curvatures.weight * counted, starts)
+    hessian, counted, clipped = _definite(columns, curvatures.weight, index, starts)
     try:
         spread = np.linalg.cholesky(hessian)
     except np.linalg.LinAlgError:
         return None
     return Modes(u, value, eta, slope, curvatures, counted, spread, clipped)
+
+
+def _definite(columns: Array, weight: Array, index: Integers, starts: Integers) -> tuple[Array, Array, int]:
+    """Return I + AᵀWA of each group (m, q, q), 1 for each row in it (n,), and the number of groups with rows left out.
+
+    Rows of negative weight are left out where it is not positive definite.
+    """
+    hessian = _curvature(columns, weight, starts)
+    if not (weight < 0).any():
+        return hessian, np.ones(len(weight)), 0
+    indefinite = np.linalg.eigvalsh(hessian)[:, 0] < _LEAST_CURVATURE
+    counted = np.where(indefinite[index] & (weight < 0), 0.0, 1.0)
+    return _curvature(columns, weight * counted, starts), counted, int(indefinite.sum())
 
 
 def _curvature(columns: Array, weight: Array, starts: Integers) -> Array:

@@ -1,22 +1,22 @@
 """`Objective`: the log likelihood of a model as a function of θ, with its gradient."""
 
-from itertools import pairwise
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import block_diag
 
+from bayesglmm.errors import OptionError
 from bayesglmm.likelihood.coordinates import Coordinates, Parts
 from bayesglmm.likelihood.data import Data
-from bayesglmm.likelihood.group_integrals import GroupIntegrals, Integrated
+from bayesglmm.likelihood.group_integrals import GroupIntegrals
+from bayesglmm.likelihood.integrated import Effects
+from bayesglmm.likelihood.joint_integral import JointIntegral
 from bayesglmm.likelihood.rows import RowLikelihood
+from bayesglmm.marginalize.group_likelihood import integrated_in_full
+from bayesglmm.marginalize.groups import MOST_EFFECTS
 from bayesglmm.specify.model import Model
 
-__all__ = ["Method", "Objective"]
+__all__ = ["Objective", "check_quadrature"]
 
 type Array = NDArray[np.float64]
-type Method = Literal["glm", "quadrature", "laplace"]
 
 
 class Objective:
@@ -31,20 +31,26 @@ class Objective:
         The model; its priors are not read.
     nodes
         The points of the quadrature a dimension; 1 for Laplace's approximation.
+    restricted
+        Whether the coefficients are integrated out too, under a flat prior; θ is then without them.
+
+    Raises
+    ------
+    OptionError
+        For several points where groups are not independent, have more than three effects, or the likelihood is
+        restricted.
     """
 
-    def __init__(self, model: Model, nodes: int = 1) -> None:
-        self.model, self.nodes = model, nodes
-        self.coordinates = Coordinates.of(model)
-        data = Data.of(model)
-        if model.design.blocks:
-            self.data, self.groups = _by_groups(data)
-            self._integrals = GroupIntegrals(self.data, np.concatenate(self.data.z, axis=1), self.groups, nodes)
-            self._start = np.zeros((self._integrals.m, self._integrals.q))
-        else:
-            self.data = data
+    def __init__(self, model: Model, nodes: int = 1, *, restricted: bool = False) -> None:
+        self.model, self.nodes, self.restricted = model, nodes, restricted
+        if nodes > 1:
+            check_quadrature(model, restricted)
+        self.coordinates = Coordinates.of(model, without_beta=restricted)
+        self.data = Data.of(model)
         self.rows = RowLikelihood(self.data)
         self.constant = _constant(model, self.rows, self.data)
+        self._integral = _integral(model, self.data, nodes, restricted)
+        self._start = np.zeros(0) if self._integral is None else self._integral.start
 
     def value(self, theta: Array) -> float:
         """Return the log likelihood, −inf where it is not defined."""
@@ -58,49 +64,11 @@ class Objective:
         """Return the log likelihood and its gradient (d,); −inf and zeros where it is not defined."""
         at = self.coordinates.split(np.asarray(theta, dtype=np.float64))
         with np.errstate(all="ignore"):
-            value, by_parts = self.without_effects(at) if not self.data.z else self._with_groups(at)
-        gradient = self.coordinates.gradient(by_parts, at)
+            value, by_parts = self.without_effects(at) if self._integral is None else self._integrated(at)
+            gradient = self.coordinates.gradient(by_parts, at)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             return -np.inf, np.zeros(len(gradient))
         return value + self.constant, gradient
-
-    def integrated(self, theta: Array) -> Integrated:
-        """Return the integrals of the groups, without the constant."""
-        at = self.coordinates.split(np.asarray(theta, dtype=np.float64))
-        with np.errstate(all="ignore"):
-            return self._integrate(at)
-
-    def effects(self, theta: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Return by block the conditional modes of b (m, k) and the sds of the normal approximation about them."""
-        blocks, at = self.model.design.blocks, self.coordinates.split(theta)
-        if not blocks:
-            return {}, {}
-        result, root = self.integrated(theta), block_diag(*at.roots)
-        back = root @ np.swapaxes(np.linalg.inv(result.spread), 1, 2)
-        m, levels = self.data.levels[0], self.data.index[0]
-        modes, sds = np.zeros((m, len(root))), np.tile(np.sqrt(np.square(root).sum(axis=1)), (m, 1))
-        modes[levels], sds[levels] = (
-            values[self.groups] for values in (result.modes @ root.T, np.sqrt(np.square(back).sum(axis=2)))
-        )
-        places = np.cumsum([0, *(block.size for block in blocks)])
-        named = [(block.name, slice(*pair)) for block, pair in zip(blocks, pairwise(places.tolist()), strict=True)]
-        return {name: modes[:, part] for name, part in named}, {name: sds[:, part] for name, part in named}
-
-    def _integrate(self, at: Parts) -> Integrated:
-        base = self.data.offset + self.data.x @ at.beta
-        result = self._integrals.at(base, block_diag(*at.roots), at.parameters, self._start)
-        if np.isfinite(result.value):
-            self._start = result.modes
-        return result
-
-    def _with_groups(self, at: Parts) -> tuple[float, Parts]:
-        result = self._integrate(at)
-        roots, first = [], 0
-        for root in at.roots:
-            last = first + len(root)
-            roots.append(result.by_root[first:last, first:last])
-            first = last
-        return result.value, Parts(self.data.x.T @ result.by_eta, tuple(roots), result.by_parameters)
 
     def without_effects(self, at: Parts) -> tuple[float, Parts]:
         """Return the log likelihood where every effect is 0, without the constant, and its derivatives."""
@@ -109,13 +77,55 @@ class Objective:
         by_parameters = slopes.parameters.sum(axis=(1, 2))
         return float(slopes.value.sum()), Parts(self.data.x.T @ slopes.eta[0], (), by_parameters)
 
+    def effects(self, theta: Array) -> Effects:
+        """Return the random effects given the outcomes, and the coefficients where these are integrated out."""
+        if self._integral is None:
+            return Effects((), (), np.zeros(0), np.zeros((0, 0)))
+        with np.errstate(all="ignore"):
+            return self._integral.effects(self.coordinates.split(theta), self._start)
 
-def _by_groups(data: Data) -> tuple[Data, NDArray[np.int64]]:
-    """Return the rows in the order of their groups, and the group of each, numbered without a gap."""
-    order = np.argsort(data.index[0], kind="stable")
-    ordered = data.take(order)
-    _, groups = np.unique(ordered.index[0], return_inverse=True)
-    return ordered, groups.astype(np.int64)
+    def clipped(self, theta: Array) -> int:
+        """Return the number of integrals whose curvature at the mode is not the observed one, which is indefinite."""
+        if self._integral is None:
+            return 0
+        with np.errstate(all="ignore"):
+            return self._integral.at(self.coordinates.split(theta), self._start).clipped
+
+    def _integrated(self, at: Parts) -> tuple[float, Parts]:
+        assert self._integral is not None
+        result = self._integral.at(at, self._start)
+        if np.isfinite(result.value):
+            self._start = result.mode
+        return result.value, result.by_parts
+
+
+def check_quadrature(model: Model, restricted: bool) -> None:
+    """Refuse quadrature where it is not possible.
+
+    Raises
+    ------
+    OptionError
+        Saying why.
+    """
+    effects = sum(block.size for block in model.design.blocks)
+    if restricted:
+        raise OptionError('the restricted likelihood is by Laplace\'s approximation alone; use method="laplace"')
+    if not integrated_in_full(model.design):
+        raise OptionError(
+            "quadrature needs groups that are independent, all bars on one grouping factor; for crossed or nested "
+            'factors use method="laplace"'
+        )
+    if effects > MOST_EFFECTS:
+        raise OptionError(
+            f"groups have {effects} random effects, and quadrature has a product rule for up to {MOST_EFFECTS}; use "
+            'method="laplace"'
+        )
+
+
+def _integral(model: Model, data: Data, nodes: int, restricted: bool) -> GroupIntegrals | JointIntegral | None:
+    if restricted or (data.z and not integrated_in_full(model.design)):
+        return JointIntegral(data, restricted=restricted)
+    return GroupIntegrals(data, nodes) if data.z else None
 
 
 def _constant(model: Model, rows: RowLikelihood, data: Data) -> float:

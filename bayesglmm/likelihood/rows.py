@@ -114,12 +114,12 @@ class RowLikelihood:
         at = self.slopes(np.stack([eta, eta + h, eta - h]), parameters)
         return at.value[0], at.eta[0], (at.eta[2] - at.eta[1]) / (2 * h)
 
-    def curvatures(self, eta: Array, parameters: Array) -> tuple[Array, Array, Curvatures]:
-        """Return log likelihood and derivative by η (n,), and the further derivatives, at one η a row."""
+    def curvatures(self, eta: Array, parameters: Array) -> tuple[Array, Array, Array, Curvatures]:
+        """Return log likelihood and derivative by η (n,), sums (r,) of those by parameters, and further derivatives."""
         h = self._steps(eta)
         at = self.slopes(np.stack([eta, eta + h, eta - h, eta + 2 * h, eta - 2 * h]), parameters)
         further = -_first(at.eta, h), -_second(at.eta, h), _first(at.parameters, h), -_second(at.parameters, h)
-        return at.value[0], at.eta[0], Curvatures(*further)
+        return at.value[0], at.eta[0], at.parameters[:, 0].sum(axis=1), Curvatures(*further)
 
     def _steps(self, eta: Array) -> Array:
         return np.maximum(_STEP * self._unit, _LEAST_STEP * np.abs(eta))

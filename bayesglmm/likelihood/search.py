@@ -21,17 +21,22 @@ _ROUNDS, _EVALUATIONS = 6, 200
 _DECREMENT = 1e-10
 """The gain still expected at which the trust region stops."""
 
-_NEAR, _FLATTEST = 0.05, 0.01
+_NEAR, _LEAST_NEAR = 0.05, 0.01
 """Of `approach`: the gain at which it stops, and the least curvature that units are taken from."""
 
 _LAST_GAIN = 1e-8
 """The gain still expected, by the Hessian, at which the search has converged: 1e-4 standard errors from the maximum,
 before a last step by Newton."""
 
-_ROUGH_STEP, _STEP = 1e-4, 1e-2
+_ROUGH_STEP, _STEP = 1e-4, 3e-3
 """Steps of differences of the gradient, in standard errors: of the search, and of the Hessian at its end."""
 
-_LEAST_CURVATURE = 1e-8
+_LEAST_CURVATURE = 1e-4
+"""The least curvature that the units of the next steps are taken from."""
+
+_FLAT = 1e-6
+"""Slope and curvature in natural units below which the function is flat along a direction: it rises without end, by
+little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +51,10 @@ class Ascent:
         The function there.
     information
         (d, d) minus its Hessian there.
+    flat
+        (d, f) directions along which the function is flat, in natural units.
     gain
-        What the function could still gain by its second-order expansion; NaN where that has no maximum.
+        What the function could still gain by its second-order expansion, flat directions aside.
     evaluations
         The number of evaluations.
     converged
@@ -58,6 +65,7 @@ class Ascent:
     value: float
     gradient: Array
     information: Array
+    flat: Array
     gain: float
     evaluations: int
     converged: bool
@@ -113,24 +121,33 @@ def ascend(function: Function, start: Array, scale: Array) -> Ascent:
         scaled = _Scaled(function, x, scale)
         place = scaled.place(np.zeros(len(x)))
         hessian = scaled.rough_hessian(place)
-        place, _ = descend(scaled.moved, scaled.rough_hessian, place, hessian, decrement=_DECREMENT, most=_EVALUATIONS)
-        x = x + scale @ place.t
-        matrix = information(function, x, scale)
-        evaluations += scaled.evaluations + 4 * len(x) + 1
+        place, hessian = descend(
+            scaled.moved, scaled.rough_hessian, place, hessian, decrement=_DECREMENT, most=_EVALUATIONS
+        )
+        x, units = x + scale @ place.t, scale @ _root(hessian)
+        matrix = information(function, x, units)
+        evaluations += scaled.evaluations + 2 * len(x)
         values, vectors = np.linalg.eigh(scale.T @ matrix @ scale)
-        definite = bool(values.min(initial=np.inf) > _LEAST_CURVATURE)
         along = vectors.T @ place.slope
-        gain = float(np.square(along) @ (1 / values)) / 2 if definite else np.nan
-        if gain < _LAST_GAIN:
+        flat = (np.abs(values) < _FLAT) & (np.abs(along) < _FLAT)
+        gain = float((np.square(along) / np.where(flat, np.inf, values)).sum()) / 2
+        converged = bool((flat | (values > 0)).all()) and gain < _LAST_GAIN
+        if converged:
             break
-        scale = scale @ (vectors / np.sqrt(np.maximum(np.abs(values), _LEAST_CURVATURE)))
+        scale = scale @ _root(scale.T @ matrix @ scale)
     value, gradient = function(x)
-    if gain < _LAST_GAIN:
-        further = x - scale @ (vectors @ (along / values))
+    if converged:
+        further = x - scale @ (vectors @ (along / np.where(flat, np.inf, values)))
         further_value, further_gradient = function(further)
         if further_value >= value - place.noise:
             x, value, gradient = further, further_value, further_gradient
-    return Ascent(x, value, gradient, matrix, gain, evaluations, gain < _LAST_GAIN)
+    return Ascent(x, value, gradient, matrix, scale @ vectors[:, flat], gain, evaluations, converged)
+
+
+def _root(hessian: Array) -> Array:
+    """Return S (d, d) with SᵀHS near the identity, of a Hessian that need not be positive definite."""
+    values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
+    return np.asarray(vectors / np.sqrt(np.maximum(np.abs(values), _LEAST_CURVATURE)))
 
 
 def approach(function: Function, start: Array, scale: Array) -> tuple[Array, Array]:
@@ -143,11 +160,11 @@ def approach(function: Function, start: Array, scale: Array) -> tuple[Array, Arr
     hessian = scaled.rough_hessian(place)
     place, _ = descend(scaled.moved, scaled.rough_hessian, place, hessian, decrement=_NEAR, most=_EVALUATIONS)
     values, vectors = np.linalg.eigh(scaled.rough_hessian(place))
-    return start + scale @ place.t, scale @ (vectors / np.sqrt(np.maximum(np.abs(values), _FLATTEST)))
+    return start + scale @ place.t, scale @ (vectors / np.sqrt(np.maximum(np.abs(values), _LEAST_NEAR)))
 
 
 def information(function: Function, x: Array, scale: Array) -> Array:
-    """Return minus the Hessian (d, d) by differences of the gradient, of fourth order.
+    """Return minus the Hessian (d, d) by central differences of the gradient, to about 1e-5 of its size.
 
     Parameters
     ----------
@@ -156,12 +173,8 @@ def information(function: Function, x: Array, scale: Array) -> Array:
     x
         (d,) the point.
     scale
-        (d, d) along whose columns the differences are taken.
+        (d, d) along whose columns the differences are taken: about standard errors.
     """
-    d, columns = len(x), []
-    for step in (_STEP * scale).T:
-        up, down, up2, down2 = (function(x + times * step)[1] for times in (1, -1, 2, -2))
-        columns.append(-(8 * (up - down) - (up2 - down2)) / (12 * _STEP))
-    inverse = np.linalg.inv(scale)
-    matrix = np.array(columns).reshape(d, d).T @ inverse
+    columns = [(function(x - step)[1] - function(x + step)[1]) / (2 * _STEP) for step in _STEP * scale.T]
+    matrix = np.array(columns).reshape(scale.shape).T @ np.linalg.inv(scale)
     return np.asarray((matrix + matrix.T) / 2)

@@ -27,24 +27,26 @@ def start(objective: Objective) -> tuple[Array, Array]:
     objective
         The log likelihood.
     """
-    data, coordinates, p = objective.data, objective.coordinates, objective.coordinates.coefficients
-    without, root = _without_effects(objective)
-    roots, units = [], []
+    data, coordinates = objective.data, objective.coordinates
+    without, covariance = _without_effects(objective)
+    p, first = coordinates.coefficients, coordinates.first_parameter
+    roots, units = [], [np.zeros(0)]
     for z, size, (rows, _) in zip(data.z, coordinates.sizes, coordinates.entries, strict=True):
         length = data.unit / np.sqrt(np.average(np.square(z), axis=0, weights=data.weight))
         roots.append(np.diag(_SD * length).reshape(size, size))
         units.append(_SD_UNIT * length[rows])
-    theta = coordinates.join(Parts(without[:p], tuple(roots), np.exp(without[p:])))
+    theta = coordinates.join(Parts(without[:p], tuple(roots), np.exp(without[data.x.shape[1] :])))
     scale = np.zeros((len(theta), len(theta)))
-    others = np.r_[np.arange(p), np.arange(coordinates.first_parameter, len(theta))]
-    scale[np.ix_(others, others)] = root
-    within = np.arange(p, coordinates.first_parameter)
-    scale[within, within] = np.concatenate([*units, np.zeros(0)])
+    kept = np.r_[np.arange(p), np.arange(data.x.shape[1], len(without))]  # without β where it is integrated out
+    others = np.r_[np.arange(p), np.arange(first, len(theta))]
+    scale[np.ix_(others, others)] = np.linalg.cholesky(covariance[np.ix_(kept, kept)])
+    within = np.arange(p, first)
+    scale[within, within] = np.concatenate(units)
     return theta, scale
 
 
 def _without_effects(objective: Objective) -> tuple[Array, Array]:
-    """Return coefficients and logarithms of family parameters near the maximum without effects, and units (·, ·)."""
+    """Return coefficients and logarithms of family parameters near the maximum without effects, and a covariance."""
     data = objective.data
     beta = data.start_coefficients()
     parameters = np.array([_at_start(parameter, data.spread) for parameter in data.family.parameters])
@@ -59,7 +61,8 @@ def _without_effects(objective: Objective) -> tuple[Array, Array]:
         value, by_parts = objective.without_effects(at)
         return value, np.concatenate([by_parts.beta, by_parts.parameters * at.parameters])
 
-    return approach(function, np.concatenate([beta, np.log(parameters)]), scale)
+    x, units = approach(function, np.concatenate([beta, np.log(parameters)]), scale)
+    return x, units @ units.T
 
 
 def _at_start(parameter: Parameter, spread: float) -> float:
