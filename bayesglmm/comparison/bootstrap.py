@@ -74,10 +74,16 @@ class BootstrapLikelihoodRatio(Result):
     @property
     def table(self) -> pd.DataFrame:
         """The table of the test with the row `bootstrap`, and the Monte Carlo error of its p-value."""
-        table = self.test.table.assign(mc_error=np.nan)
-        simulated = f"simulated, n = {len(self.statistics)}"
-        table.loc["bootstrap"] = [self.statistic, simulated, self.p_value, self.std_error]
-        return table
+        simulated = pd.DataFrame(
+            {
+                "statistic": self.statistic,
+                "distribution": f"simulated, n = {len(self.statistics)}",
+                "p_value": self.p_value,
+                "mc_error": self.std_error,
+            },
+            index=pd.Index(["bootstrap"], name="reference"),
+        )
+        return pd.concat([self.test.table.assign(mc_error=np.nan), simulated])
 
     def plot(self) -> "Picture":
         """Draw the simulated statistics: see `bayesglmm.plots.bootstrap`."""

@@ -117,6 +117,11 @@ def profile(fit: _Fitted, parameter: str, *, ci_prob: float = 0.95) -> Profile:
         For a name of no parameter, or a fit whose Hessian is not positive definite.
     """
     interval(ci_prob)
+    if fit.maximum.restricted:
+        raise OptionError(
+            "a restricted likelihood has no coefficients, and is not profiled; update(restricted=False) has the "
+            "likelihood that is"
+        )
     if not fit.asymptotic.definite:
         raise OptionError("the Hessian of the fit is not positive definite: nothing can be profiled; see its check()")
     name = _name(fit.model, parameter)

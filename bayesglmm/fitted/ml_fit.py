@@ -105,7 +105,7 @@ class MLFit(Checking):
     @property
     def df(self) -> int:
         """The number of parameters estimated."""
-        return len(self.maximum.theta)
+        return len(self.asymptotic.theta)
 
     @property
     def n(self) -> int:

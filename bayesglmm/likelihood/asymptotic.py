@@ -17,6 +17,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.linalg import block_diag
 
 from bayesglmm.likelihood.coordinates import Coordinates
 from bayesglmm.likelihood.maximise import Maximum
@@ -56,22 +57,36 @@ class Asymptotic:
         return Coordinates.of(self.maximum.model)
 
     @cached_property
+    def theta(self) -> Array:
+        """The estimates θ̂ (d,), the coefficients among them where the likelihood is restricted too."""
+        maximum = self.maximum
+        return np.concatenate([maximum.beta, maximum.theta]) if maximum.restricted else maximum.theta
+
+    @cached_property
+    def hessian(self) -> Array:
+        """The information (d, d) on θ; where the likelihood is restricted that on the coefficients given the rest."""
+        maximum = self.maximum
+        if not maximum.restricted:
+            return maximum.hessian
+        return np.asarray(block_diag(np.linalg.inv(maximum.beta_covariance), maximum.hessian))
+
+    @cached_property
     def definite(self) -> bool:
-        """Whether the Hessian has a normal distribution: its eigenvalues, in units of its diagonal, are positive."""
-        hessian = self.maximum.hessian
+        """Whether the information has an inverse: its eigenvalues, in units of its diagonal, are positive."""
+        hessian = self.hessian
         scale = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
         return bool(np.isfinite(hessian).all() and np.linalg.eigvalsh(hessian / np.outer(scale, scale)).min() > 1e-10)
 
     @cached_property
     def covariance(self) -> Array:
         """The covariance (d, d) of θ, the inverse of the Hessian; NaN where it is not positive definite."""
-        hessian = self.maximum.hessian
+        hessian = self.hessian
         return np.linalg.inv(hessian) if self.definite else np.full(hessian.shape, np.nan)
 
     @cached_property
     def logged(self) -> NDArray[np.bool_]:
         """Which entries of θ (d,) are diagonal entries of covariance factors away from 0."""
-        coordinates, theta = self.coordinates, self.maximum.theta
+        coordinates, theta = self.coordinates, self.theta
         diagonal = np.zeros(len(theta), dtype=bool)
         for place, (rows, columns) in zip(coordinates.places, coordinates.entries, strict=True):
             diagonal[place] = rows == columns
@@ -143,7 +158,7 @@ class Asymptotic:
 
     def jacobian(self, function: Callable[[Array], Array]) -> tuple[Array, Array]:
         """Return functions (s, d) → (s, k) of θ at the estimates, (k,), and their derivatives by θ, (k, d)."""
-        theta = self.maximum.theta
+        theta = self.theta
         scale = np.sqrt(np.maximum(np.diag(self.covariance), 0.0)) if self.definite else np.abs(theta)
         steps = _STEP * np.where(scale > 0, scale, 1.0)
         at = function(np.vstack([theta, theta + np.diag(steps), theta - np.diag(steps)]))
@@ -207,7 +222,7 @@ class Asymptotic:
     def at_estimates(self) -> xr.DataTree:
         """Return the estimates as one draw, the random effects at their conditional modes."""
         model = self.maximum.model
-        values = self._parts(self.maximum.theta[None])
+        values = self._parts(self.theta[None])
         values |= {f"b_{name}": modes[None] for name, modes in self.maximum.b_modes.items()}
         coords = {"chain": [0], "draw": [0], **posterior_coords(model)}
         variables = {n: (("chain", "draw", *dims), values[n][None]) for n, dims in posterior_dims(model).items()}
@@ -216,11 +231,11 @@ class Asymptotic:
 
     def _thetas(self, size: int, rng: np.random.Generator) -> Array:
         """Return draws of θ, (size, d)."""
-        theta, logged = self.maximum.theta, self.logged
+        theta, logged = self.theta, self.logged
         by_u = np.where(logged, theta, 1.0)
         if not self.definite:
             return np.tile(theta, (size, 1))
-        hessian = self.maximum.hessian * np.outer(by_u, by_u)
+        hessian = self.hessian * np.outer(by_u, by_u)
         root = np.linalg.cholesky(np.linalg.inv(hessian))
         u = rng.standard_normal((size, len(theta))) @ root.T
         return np.where(logged, theta * np.exp(np.where(logged, u, 0.0)), theta + u)
