@@ -29,7 +29,7 @@ from bayesglmm.estimands.request import Request
 from bayesglmm.estimands.shown import Shown
 from bayesglmm.estimands.transforms import TransformOption, read_transform
 from bayesglmm.estimands.wording import Unit
-from bayesglmm.posterior.inference import said
+from bayesglmm.posterior.inference import INFERENCE, is_posterior, said
 from bayesglmm.posterior.moments import summarise
 
 if TYPE_CHECKING:
@@ -82,8 +82,9 @@ class Estimates:
 
         Effects have `probability_positive` too, the posterior probability that the effect is above the value of no
         effect: 0 for differences, slopes and logarithms of ratios, 1 for ratios. So 0.02 says that it is almost surely
-        below. Hypotheses have `null`, `probability`, `odds` and, with `rope=`, `inside_rope` too: see
-        `bayesglmm.estimands.hypothesis_judgement.judgements`. `attrs` have `estimand` and `ci_prob`.
+        below; draws of no posterior have none. Hypotheses have `null`, `probability`, `odds` and, with `rope=`,
+        `inside_rope` too: see `bayesglmm.estimands.hypothesis_judgement.judgements`. `attrs` have `estimand` and
+        `ci_prob`.
         """
         return self._table.copy()
 
@@ -94,7 +95,7 @@ class Estimates:
         table = pd.concat([labels, summarise(flat, self.ci_prob)], axis=1)
         if self.judged:
             table = pd.concat([table, judgements(self.draws.values, self.judged)], axis=1)
-        elif self.shown.null is not None:
+        elif self.shown.null is not None and is_posterior(self.draws):
             table["probability_positive"] = (flat > self.shown.null).mean(axis=0)
         table.attrs = {"estimand": self.estimand, "ci_prob": self.ci_prob}
         return table
@@ -325,6 +326,7 @@ def estimates(
     coords: dict[str, Any] = {dim: request.posterior[dim].values for dim in sizes}
     coords |= {name: ("row", table[name].to_numpy()) for name in map(str, table)}
     attrs = {
+        **{name: value for name, value in request.posterior.attrs.items() if name == INFERENCE},
         "estimand": sentence,
         "frame": names[0] if len(names) == 1 else "see the coordinate frame",
         "scale": request.scale,

@@ -302,8 +302,8 @@ class MLFit(Checking):
                 f"{model.family.name} family, {link} link; {size(model.design)}",
                 *notes(model.design),
                 self.how,
-                f"coefficients are{conditional} on the scale of the {link} link; 95 % Wald intervals, of sds and family "
-                "parameters on the log scale",
+                f"coefficients are{conditional} on the scale of the {link} link; 95 % Wald intervals, of sds and "
+                "family parameters on the log scale",
             )
         ]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import xarray as xr
 
-__all__ = ["INFERENCE", "said"]
+__all__ = ["INFERENCE", "is_posterior", "said"]
 
 INFERENCE = "inference"
 """The attribute of a posterior that says so; a posterior's own draws have none."""
@@ -17,3 +17,8 @@ def said(sentence: str, posterior: xr.Dataset | xr.DataArray) -> str:
         return sentence
     end = "." if sentence.endswith(".") else ""
     return f"{sentence.removesuffix('.')}; {how}{end}"
+
+
+def is_posterior(draws: xr.Dataset | xr.DataArray) -> bool:
+    """Return whether draws are of a posterior, so that shares of them are probabilities of what they are draws of."""
+    return not draws.attrs.get(INFERENCE)
