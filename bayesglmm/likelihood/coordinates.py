@@ -7,6 +7,7 @@ L and L with the sign of a column turned give the same G, so the likelihood is a
 diagonal entry: a standard deviation of 0 is an ordinary stationary point, not an end of the range.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -61,8 +62,18 @@ class Coordinates:
     sizes: tuple[int, ...]
 
     @classmethod
-    def of(cls, model: Model, *, without_beta: bool = False) -> "Coordinates":
-        """Return the coordinates of a model; `without_beta` where the coefficients are integrated out."""
+    def of(cls, model: Model, *, without_beta: bool = False, parameters: Sequence[str] | None = None) -> "Coordinates":
+        """Return the coordinates of a model.
+
+        Parameters
+        ----------
+        model
+            The model.
+        without_beta
+            Whether the coefficients are integrated out.
+        parameters
+            The names of the positive parameters after the covariances; None for those of the family.
+        """
         design = model.design
         coef = () if without_beta else design.coef
         entries, names = [], list(coef)
@@ -71,7 +82,8 @@ class Coordinates:
             entries.append((rows, columns))
             named = zip((block.columns[i] for i in rows), (block.columns[j] for j in columns), strict=True)
             names += [f"chol_{block.name}[{i},{j}]" for i, j in named]
-        names += [f"log_{parameter.name}" for parameter in model.family.parameters]
+        named_parameters = [parameter.name for parameter in model.family.parameters]
+        names += [f"log_{name}" for name in (named_parameters if parameters is None else parameters)]
         return cls(tuple(names), len(coef), tuple(entries), tuple(block.size for block in design.blocks))
 
     @property

@@ -18,6 +18,7 @@ Laird & Ware (1982), Biometrics 38, 963-974: coefficients with a flat prior give
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 from math import pi
@@ -29,7 +30,7 @@ from bayesglmm.common.newton import Point, maximise
 from bayesglmm.likelihood.coordinates import Parts
 from bayesglmm.likelihood.data import Data
 from bayesglmm.likelihood.integrated import Effects, Integrated, undefined
-from bayesglmm.likelihood.rows import Curvatures, RowLikelihood
+from bayesglmm.likelihood.rows import Curvatures, Rows
 from bayesglmm.likelihood.sparse_factor import Factor, Pattern
 from bayesglmm.logdensity.joint_precision import first_variables, parts_of
 
@@ -61,12 +62,14 @@ class JointIntegral:
     ----------
     data
         The data.
+    rows
+        The likelihood of its rows.
     restricted
         Whether the coefficients are integrated out too.
     """
 
-    def __init__(self, data: Data, *, restricted: bool = False) -> None:
-        self.data, self.rows, self.restricted = data, RowLikelihood(data), restricted
+    def __init__(self, data: Data, rows: Rows, *, restricted: bool = False) -> None:
+        self.data, self.rows, self.restricted = data, rows, restricted
         self.sizes = [(m, z.shape[1]) for m, z in zip(data.levels, data.z, strict=True)]
         orthogonal, triangle = np.linalg.qr(data.x if restricted else data.x[:, :0])
         self.columns: Array = orthogonal * np.sqrt(data.n)  # of coefficients γ, β = T γ
@@ -99,6 +102,12 @@ class JointIntegral:
             t[: self.columns.shape[1]] = np.linalg.solve(self.to_beta, self.data.start_coefficients())
         return t
 
+    def with_rows(self, rows: Rows) -> "JointIntegral":
+        """Return the integral over the same effects of another likelihood of the rows."""
+        other = copy(self)
+        other.rows = rows
+        return other
+
     def at(self, parts: Parts, start: Array) -> Integrated:
         """Return the log likelihood and its derivatives by the parts; the search for the mode begins at t (d,)."""
         mode = self._mode(parts, start)
@@ -111,9 +120,7 @@ class JointIntegral:
 
     def effects(self, parts: Parts, start: Array) -> Effects:
         """Return the modes and sds of the effects, and the estimate and covariance of coefficients integrated out."""
-        mode = self._mode(parts, start)
-        if mode is None:
-            raise FloatingPointError("the likelihood is not defined here")
+        mode = self._found(parts, start)
         inverse = mode.factor.inverse()[self._places]
         modes, sds = [], []
         for number, (root, u) in enumerate(zip(parts.roots, self._split(mode.t), strict=True)):
@@ -131,8 +138,23 @@ class JointIntegral:
             tuple(modes), tuple(sds), self.to_beta @ mode.t[:c], self.to_beta @ of_coefficients @ self.to_beta.T
         )
 
+    def linear_predictor(self, parts: Parts, start: Array) -> Array:
+        """Return η (n,) at the modes of the effects."""
+        mode = self._found(parts, start)
+        return self._base(parts) + self._predict(mode.t, parts.roots)
+
+    def _found(self, parts: Parts, start: Array) -> _Mode:
+        mode = self._mode(parts, start)
+        if mode is None:
+            raise FloatingPointError("the log likelihood is not defined at these parameters")
+        return mode
+
+    def _base(self, parts: Parts) -> Array:
+        """Return the part of η (n,) that is not integrated out."""
+        return self.data.offset if self.restricted else self.data.offset + self.data.x @ parts.beta
+
     def _mode(self, parts: Parts, start: Array) -> _Mode | None:
-        base = self.data.offset + (0.0 if self.restricted else self.data.x @ parts.beta)
+        base = self._base(parts)
         weights = np.zeros(self.data.n)
 
         def function(t: Array) -> tuple[float, Array]:

@@ -1,13 +1,17 @@
 """`maximise(model)`: the maximum of the likelihood, as plain numbers."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglmm.errors import choose
-from bayesglmm.likelihood.objective import Objective
+from bayesglmm.errors import OptionError, choose
+from bayesglmm.likelihood.findings import NOT_CONVERGED, Finding, boundaries, clipped, of_information, unsettled
+from bayesglmm.likelihood.integrated import Effects
+from bayesglmm.likelihood.nodes import MOST_NODES, settled
+from bayesglmm.likelihood.objective import Objective, check_quadrature
+from bayesglmm.likelihood.pql import penalised_quasi_likelihood
 from bayesglmm.likelihood.search import Ascent, ascend
 from bayesglmm.likelihood.start import start
 from bayesglmm.specify.model import Model
@@ -48,14 +52,16 @@ class Maximum:
     hessian
         (d, d) minus the Hessian of the log likelihood there, the observed information.
     loglik
-        The log likelihood, constants included.
+        The log likelihood, constants included; NaN for PQL.
+    log_likelihood
+        The log likelihood as a function of θ, with its gradient; None for PQL.
     b_modes, b_sds
         By block (m, k) the conditional modes of the random effects at the maximum, and the standard deviations of the
         normal approximation about them; scale of the linear predictor.
     converged
         Whether no step is left to gain.
-    messages
-        What limits the result, in clauses.
+    findings
+        What limits the result.
     evaluations
         The number of evaluations of the log likelihood with its gradient.
     gain
@@ -75,30 +81,39 @@ class Maximum:
     theta_names: tuple[str, ...]
     hessian: Array
     loglik: float
+    log_likelihood: Objective | None
     b_modes: dict[str, Array]
     b_sds: dict[str, Array]
     converged: bool
-    messages: tuple[str, ...]
+    findings: tuple[Finding, ...]
     evaluations: int
     gain: float
-    log_likelihood: Objective
 
 
 def maximise(
-    model: Model, *, method: Method = "quadrature", nodes: int | None = None, restricted: bool = False
+    model: Model,
+    *,
+    method: Method = "quadrature",
+    nodes: int | None = None,
+    restricted: bool = False,
+    dispersion: bool = True,
 ) -> Maximum:
     """Maximise the likelihood of a model; priors are not read.
 
     Parameters
     ----------
     model
-        The model.
+        The model. Without random effects the method is `"glm"`, whatever is asked for.
     method
-        How random effects are integrated out: `"quadrature"`, adaptive Gauss-Hermite; `"laplace"`.
+        How random effects are integrated out: `"quadrature"`, adaptive Gauss-Hermite; `"laplace"`, Laplace's
+        approximation; `"pql"`, penalised quasi-likelihood, which is no likelihood.
     nodes
-        Points of the quadrature a dimension.
+        Points of the quadrature a dimension, 1 for Laplace's approximation; None for as many as the log likelihood
+        needs not to move by 1e-6.
     restricted
         Whether the likelihood is restricted: coefficients integrated out too. For Gaussian outcomes that is REML.
+    dispersion
+        Of PQL, whether the dispersion is free, as in glmmPQL; it is 1 otherwise, as in Breslow & Clayton (1993).
 
     Returns
     -------
@@ -108,43 +123,111 @@ def maximise(
     ------
     OptionError
         For a method or a number of nodes that is none, or quadrature where it is not possible.
+    FamilyError
+        For PQL with a family whose variance is no product of a dispersion and a function of the mean.
     """
     choose("method", method, METHODS)
-    points = 1 if method == "laplace" or not model.design.blocks else nodes or 25
-    objective = Objective(model, points, restricted=restricted)
-    ascent = ascend(objective.value_and_gradient, *start(objective))
-    return _maximum(objective, ascent, method if model.design.blocks else "glm")
+    _check_nodes(method, nodes)
+    if not model.design.blocks or method == "laplace" or nodes == 1:
+        objective = Objective(model, restricted=restricted)
+        ascent = ascend(objective.value_and_gradient, *start(objective))
+        return _maximum(objective, ascent, method if model.design.blocks else "glm")
+    if method == "pql":
+        return _by_pql(model, restricted, dispersion)
+    check_quadrature(model, restricted)
+    if nodes is not None:
+        objective = Objective(model, nodes)
+        ascent = ascend(objective.value_and_gradient, *start(objective))
+        return _maximum(objective, ascent, method)
+    enough = settled(Objective(model))
+    return _maximum(enough.objective, enough.ascent, method, unsettled(enough.objective.nodes, enough.change))
 
 
-def _maximum(objective: Objective, ascent: Ascent, method: str) -> Maximum:
+def _check_nodes(method: str, nodes: object) -> None:
+    if nodes is None:
+        return
+    if method != "quadrature":
+        raise OptionError(
+            f'nodes={nodes!r} is of method="quadrature" alone, and the method is "{method}"; leave it out'
+        )
+    if isinstance(nodes, bool) or not isinstance(nodes, int) or not 1 <= nodes <= MOST_NODES:
+        raise OptionError(f"nodes={nodes!r} is not a whole number from 1 to {MOST_NODES}, or None for enough")
+
+
+def _maximum(objective: Objective, ascent: Ascent, method: str, further: tuple[Finding, ...] = ()) -> Maximum:
     coordinates, model = objective.coordinates, objective.model
     signs = coordinates.signs(ascent.x)
     theta, hessian = ascent.x * signs, ascent.information * np.outer(signs, signs)
     at, effects, p = coordinates.split(theta), objective.effects(theta), coordinates.coefficients
-    names = [block.name for block in model.design.blocks]
-    named = zip(model.family.parameters, at.parameters.tolist(), strict=True)
-    covariance = effects.covariance if objective.restricted else inverse(hessian)[:p, :p]
+    at_boundary = boundaries(coordinates, model.design.blocks, theta, hessian)
+    found = (
+        *at_boundary,
+        *of_information(coordinates, hessian, ascent.flat * signs[:, None], bool(at_boundary)),
+        *further,
+        *clipped(objective.clipped(theta)),
+        *(() if ascent.converged else (NOT_CONVERGED,)),
+    )
     return Maximum(
         model=model,
         method=method,
         restricted=objective.restricted,
         nodes=objective.nodes if method == "quadrature" else None,
         beta=effects.beta if objective.restricted else at.beta,
-        beta_covariance=covariance,
+        beta_covariance=effects.covariance if objective.restricted else inverse(hessian)[:p, :p],
         covariance_factors=at.roots,
-        parameters={parameter.name: value for parameter, value in named},
+        parameters=dict(zip(_names(model), at.parameters.tolist(), strict=True)),
         theta=theta,
         theta_names=coordinates.names,
         hessian=hessian,
         loglik=ascent.value,
-        b_modes=dict(zip(names, effects.modes, strict=True)),
-        b_sds=dict(zip(names, effects.sds, strict=True)),
+        log_likelihood=objective,
+        **_by_block(model, effects),
         converged=ascent.converged,
-        messages=(),
+        findings=found,
         evaluations=ascent.evaluations,
         gain=ascent.gain,
-        log_likelihood=objective,
     )
+
+
+def _by_pql(model: Model, restricted: bool, dispersion: bool) -> Maximum:
+    quasi = penalised_quasi_likelihood(model, restricted=restricted, dispersion=dispersion)
+    coordinates, p = quasi.coordinates, quasi.coordinates.coefficients
+    signs = coordinates.signs(quasi.theta)
+    theta, hessian = quasi.theta * signs, quasi.hessian * np.outer(signs, signs)
+    at = coordinates.split(theta)
+    at_boundary = boundaries(coordinates, model.design.blocks, theta, hessian)
+    return Maximum(
+        model=model,
+        method="pql",
+        restricted=restricted,
+        nodes=None,
+        beta=quasi.effects.beta if restricted else at.beta,
+        beta_covariance=quasi.effects.covariance if restricted else inverse(hessian)[:p, :p],
+        covariance_factors=at.roots,
+        parameters={"dispersion": float(at.parameters[0]) if len(at.parameters) else 1.0},
+        theta=theta,
+        theta_names=coordinates.names,
+        hessian=hessian,
+        loglik=np.nan,
+        log_likelihood=None,
+        **_by_block(model, quasi.effects),
+        converged=quasi.converged,
+        findings=(*at_boundary, *(() if quasi.converged else (NOT_CONVERGED,))),
+        evaluations=quasi.rounds,
+        gain=np.nan,
+    )
+
+
+def _names(model: Model) -> list[str]:
+    return [parameter.name for parameter in model.family.parameters]
+
+
+def _by_block(model: Model, effects: Effects) -> dict[str, Any]:
+    names = [block.name for block in model.design.blocks]
+    return {
+        "b_modes": dict(zip(names, effects.modes, strict=True)),
+        "b_sds": dict(zip(names, effects.sds, strict=True)),
+    }
 
 
 def inverse(hessian: Array) -> Array:

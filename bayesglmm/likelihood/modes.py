@@ -33,6 +33,8 @@ class Modes:
         (m,) h(û).
     eta, slope
         (n,) the linear predictor there, and the derivative of log f by it.
+    by_parameters
+        (r,) the sums over the rows of derivatives of log f by the family parameters.
     curvatures
         The rows' further derivatives there.
     counted
@@ -47,6 +49,7 @@ class Modes:
     value: Array
     eta: Array
     slope: Array
+    by_parameters: Array
     curvatures: Curvatures
     counted: Array
     spread: Array
@@ -116,7 +119,7 @@ def _at_mode(
     u: Array,
 ) -> Modes | None:
     eta = base + (columns * u[index]).sum(axis=1)
-    of_rows, slope, _, curvatures = rows.curvatures(eta, parameters)
+    of_rows, slope, by_parameters, curvatures = rows.curvatures(eta, parameters)
     value = np.add.reduceat(of_rows, starts) - np.square(u).sum(axis=1) / 2
     if not np.isfinite(value).all():
         return None
@@ -125,7 +128,7 @@ def _at_mode(
         spread = np.linalg.cholesky(hessian)
     except np.linalg.LinAlgError:
         return None
-    return Modes(u, value, eta, slope, curvatures, counted, spread, clipped)
+    return Modes(u, value, eta, slope, by_parameters, curvatures, counted, spread, clipped)
 
 
 def _definite(columns: Array, weight: Array, index: Integers, starts: Integers) -> tuple[Array, Array, int]:

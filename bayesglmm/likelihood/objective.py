@@ -1,5 +1,7 @@
 """`Objective`: the log likelihood of a model as a function of θ, with its gradient."""
 
+from copy import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,27 +32,26 @@ class Objective:
     model
         The model; its priors are not read.
     nodes
-        The points of the quadrature a dimension; 1 for Laplace's approximation.
+        The points of the quadrature a dimension; 1 for Laplace's approximation. Several are for models that
+        `check_quadrature` accepts.
     restricted
         Whether the coefficients are integrated out too, under a flat prior; θ is then without them.
-
-    Raises
-    ------
-    OptionError
-        For several points where groups are not independent, have more than three effects, or the likelihood is
-        restricted.
     """
 
     def __init__(self, model: Model, nodes: int = 1, *, restricted: bool = False) -> None:
         self.model, self.nodes, self.restricted = model, nodes, restricted
-        if nodes > 1:
-            check_quadrature(model, restricted)
         self.coordinates = Coordinates.of(model, without_beta=restricted)
         self.data = Data.of(model)
         self.rows = RowLikelihood(self.data)
         self.constant = _constant(model, self.rows, self.data)
         self._integral = _integral(model, self.data, nodes, restricted)
         self._start = np.zeros(0) if self._integral is None else self._integral.start
+
+    def with_nodes(self, nodes: int) -> "Objective":
+        """Return the same log likelihood by another number of points."""
+        other = copy(self)
+        other.nodes, other._integral = nodes, _integral(self.model, self.data, nodes, self.restricted)
+        return other
 
     def value(self, theta: Array) -> float:
         """Return the log likelihood, −inf where it is not defined."""
@@ -124,7 +125,7 @@ def check_quadrature(model: Model, restricted: bool) -> None:
 
 def _integral(model: Model, data: Data, nodes: int, restricted: bool) -> GroupIntegrals | JointIntegral | None:
     if restricted or (data.z and not integrated_in_full(model.design)):
-        return JointIntegral(data, restricted=restricted)
+        return JointIntegral(data, RowLikelihood(data), restricted=restricted)
     return GroupIntegrals(data, nodes) if data.z else None
 
 

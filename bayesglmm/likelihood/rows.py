@@ -5,7 +5,7 @@ The kernels of families give log f and its first derivatives, by η and by the f
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from bayesglmm.compiled.kernels import family_call, link_call
 from bayesglmm.compiled.workspace import CHUNK, WORK, Work
 from bayesglmm.likelihood.data import Data
 
-__all__ = ["Curvatures", "RowLikelihood", "Slopes"]
+__all__ = ["Curvatures", "RowLikelihood", "Rows", "Slopes"]
 
 type Array = NDArray[np.float64]
 
@@ -68,6 +68,14 @@ class Curvatures:
     third: Array
     slope_by_parameters: Array
     weight_by_parameters: Array
+
+
+class Rows(Protocol):
+    """A log likelihood of rows: `RowLikelihood`, or the working one of PQL."""
+
+    def slopes(self, eta: Array, parameters: Array) -> Slopes: ...  # noqa: D102
+    def with_weight(self, eta: Array, parameters: Array) -> tuple[Array, Array, Array]: ...  # noqa: D102
+    def curvatures(self, eta: Array, parameters: Array) -> tuple[Array, Array, Array, Curvatures]: ...  # noqa: D102
 
 
 class RowLikelihood:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bayesglmm.logdensity.trust_region import descend
 
-__all__ = ["Ascent", "approach", "ascend", "information"]
+__all__ = ["Ascent", "Function", "approach", "ascend", "climb", "information"]
 
 type Array = NDArray[np.float64]
 type Function = Callable[[Array], tuple[float, Array]]
@@ -51,6 +51,8 @@ class Ascent:
         The function there.
     information
         (d, d) minus its Hessian there.
+    units
+        (d, d) columns of about standard errors.
     flat
         (d, f) directions along which the function is flat, in natural units.
     gain
@@ -65,6 +67,7 @@ class Ascent:
     value: float
     gradient: Array
     information: Array
+    units: Array
     flat: Array
     gain: float
     evaluations: int
@@ -141,7 +144,7 @@ def ascend(function: Function, start: Array, scale: Array) -> Ascent:
         further_value, further_gradient = function(further)
         if further_value >= value - place.noise:
             x, value, gradient = further, further_value, further_gradient
-    return Ascent(x, value, gradient, matrix, scale @ vectors[:, flat], gain, evaluations, converged)
+    return Ascent(x, value, gradient, matrix, units, scale @ vectors[:, flat], gain, evaluations, converged)
 
 
 def _root(hessian: Array) -> Array:
@@ -161,6 +164,16 @@ def approach(function: Function, start: Array, scale: Array) -> tuple[Array, Arr
     place, _ = descend(scaled.moved, scaled.rough_hessian, place, hessian, decrement=_NEAR, most=_EVALUATIONS)
     values, vectors = np.linalg.eigh(scaled.rough_hessian(place))
     return start + scale @ place.t, scale @ (vectors / np.sqrt(np.maximum(np.abs(values), _LEAST_NEAR)))
+
+
+def climb(function: Function, x: Array, scale: Array) -> tuple[Array, Array]:
+    """Return a maximum (d,) near a point, and natural units (d, d) there; the arguments are those of `ascend`."""
+    scaled = _Scaled(function, x, scale)
+    place = scaled.place(np.zeros(len(x)))
+    place, hessian = descend(
+        scaled.moved, scaled.rough_hessian, place, np.eye(len(x)), decrement=_DECREMENT, most=_EVALUATIONS
+    )
+    return x + scale @ place.t, scale @ _root(hessian)
 
 
 def information(function: Function, x: Array, scale: Array) -> Array:
