@@ -154,7 +154,7 @@ def maximum_likelihood(
     link: str | Link | None = None,
     missing: Literal["error", "drop"] = "error",
     reference: Mapping[str, Any] | None = None,
-    draws: int = 4000,
+    draws: int = 2000,
     seed: int = 0,
 ) -> MLFit:
     """Fit a generalized linear mixed model by maximum likelihood.

@@ -117,10 +117,10 @@ def profile(fit: _Fitted, parameter: str, *, ci_prob: float = 0.95) -> Profile:
         For a name of no parameter, or a fit whose Hessian is not positive definite.
     """
     interval(ci_prob)
-    if fit.maximum.restricted:
+    if fit.maximum.restricted or fit.maximum.log_likelihood is None:
         raise OptionError(
-            "a restricted likelihood has no coefficients, and is not profiled; update(restricted=False) has the "
-            "likelihood that is"
+            "only a likelihood is profiled, neither a restricted one nor that of PQL; update(method=…, "
+            "restricted=False) has one"
         )
     if not fit.asymptotic.definite:
         raise OptionError("the Hessian of the fit is not positive definite: nothing can be profiled; see its check()")
@@ -148,6 +148,7 @@ class _Along:
 
     def __init__(self, fit: _Fitted, place: int) -> None:
         asymptotic, maximum = fit.asymptotic, fit.maximum
+        assert maximum.log_likelihood is not None
         self.objective, self.theta, self.top = maximum.log_likelihood, maximum.theta, maximum.loglik
         self.root = np.linalg.cholesky(asymptotic.covariance)
         self.quantity: Callable[[Array], Array] = lambda thetas: asymptotic.quantities(thetas)[:, place]

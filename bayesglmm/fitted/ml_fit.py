@@ -56,7 +56,7 @@ class MLFit(Checking):
 
     model: Model
     maximum: Maximum
-    size: int = 4000
+    size: int = 2000
     seed: int = 0
 
     # The maximum
@@ -99,7 +99,18 @@ class MLFit(Checking):
 
     @property
     def loglik(self) -> float:
-        """The log likelihood at the maximum, with all constants; of PQL that of its last linear mixed model."""
+        """The log likelihood at the maximum, with all constants.
+
+        Raises
+        ------
+        OptionError
+            For PQL, which maximises no likelihood of the outcomes.
+        """
+        if self.method == "pql":
+            raise OptionError(
+                "PQL maximises no likelihood of the outcomes, so it has no log likelihood, aic or bic; fit by "
+                'method="quadrature" or "laplace" for these'
+            )
         return self.maximum.loglik
 
     @property
@@ -158,7 +169,8 @@ class MLFit(Checking):
             case "laplace":
                 return f"{likelihood} (Laplace's approximation)"
             case "pql":
-                return f"penalised quasi-likelihood ({likelihood})"
+                dispersion = self.maximum.parameters["dispersion"]
+                return f"penalised quasi-likelihood ({likelihood}, dispersion {dispersion:.3f})"
         return likelihood
 
     @property
@@ -280,7 +292,7 @@ class MLFit(Checking):
     def __str__(self) -> str:
         """Return the verdict, what was fitted and how, the table of parameters, and the fit's size."""
         table = plain_table(self.summary()).to_string(formatters=_FORMATS, na_rep="")
-        findings = [f"  - {finding}" for finding in self.check().findings]
+        findings = [f"  {finding.advice}" for finding in self.check().findings]
         return "\n".join([self.check().verdict, *findings, *self._heading(), "", table, "", self._foot()])
 
     def __repr__(self) -> str:
@@ -308,6 +320,8 @@ class MLFit(Checking):
         ]
 
     def _foot(self) -> str:
+        if self.method == "pql":
+            return f"{self.df} parameters, {self.n:,} rows; PQL has no log likelihood"
         criteria = f"log likelihood {self.loglik:.2f}, AIC {self.aic:.2f}, BIC {self.bic:.2f}"
         return f"{criteria}; {self.df} parameters, {self.n:,} rows"
 

@@ -253,7 +253,8 @@ class Asymptotic:
                 unit = root / np.where(sd > 0, sd, 1.0)[:, :, None]
                 values[f"corr_{block.name}"] = (unit @ unit.swapaxes(1, 2))[:, *np.tril_indices(block.size, -1)]
         for k, parameter in enumerate(model.family.parameters):
-            values[parameter.name] = np.exp(thetas[:, coordinates.first_parameter + k])
+            value = np.exp(thetas[:, coordinates.first_parameter + k])
+            values[parameter.name] = _OF_DISPERSION[parameter.name](value) if self.maximum.method == "pql" else value
         return values
 
     def _effects(self, thetas: Array, values: dict[str, Array], rng: np.random.Generator) -> dict[str, Array]:
@@ -293,6 +294,9 @@ class Asymptotic:
     def _normal_effects(self, thetas: Array, rng: np.random.Generator) -> dict[str, Array]:
         raise NotImplementedError
 
+
+_OF_DISPERSION: dict[str, Callable[[Array], Array]] = {"sigma": np.sqrt, "shape": np.reciprocal}
+"""Family parameters by name from the dispersion φ, which PQL estimates in their place."""
 
 _TO: dict[str, Callable[[float], tuple[float, float]]] = {
     "identity": lambda x: (x, 1.0),

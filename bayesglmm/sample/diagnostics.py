@@ -38,13 +38,17 @@ Kind = Literal[
     "separation",
     "mended",
     "no_maximum",
-    "not_converged",
-    "hessian",
     "integral",
-    "boundary",
+    "sd_zero",
+    "singular",
+    "flat",
+    "not_definite",
+    "not_converged",
+    "curvature",
+    "nodes",
 ]
 
-_WARNINGS: tuple[Kind, ...] = ("few_divergences", "boundary")
+_WARNINGS: tuple[Kind, ...] = ("few_divergences", "sd_zero", "singular", "curvature")
 """Findings that leave the other estimates as they are."""
 
 _INFORMATION: tuple[Kind, ...] = ("separation", "mended")
