@@ -56,11 +56,11 @@ def clipped(integrals: int) -> tuple[Finding, ...]:
     return (Finding("curvature", (), text),)
 
 
-def unsettled(nodes: int, change: float) -> tuple[Finding, ...]:
-    """Return that quadrature by the most points has not settled, if so."""
-    if abs(change) < SETTLED:
+def unsettled(nodes: int, change: float, limit: float) -> tuple[Finding, ...]:
+    """Return that quadrature has not settled, where a change of the number of points moves the log likelihood."""
+    if abs(change) < limit:
         return ()
-    text = f"with {nodes} points a dimension the log likelihood still moved by {abs(change):.1g}"
+    text = f"{nodes} points a dimension are too few: the log likelihood moves by {abs(change):.1g} with their number"
     return (Finding("nodes", (), text),)
 
 
@@ -79,7 +79,9 @@ def boundaries(
         within = (np.diag(ratio) < _AT_ZERO) & ~zero
         if zero.any():
             names = tuple(f"sd_{block.name}[{name}]" for name, at in zip(block.columns, zero, strict=True) if at)
-            found.append(Finding("sd_zero", names, f"{listing(names)} is estimated as 0"))
+            found.append(
+                Finding("sd_zero", names, f"{listing(names)} {'is' if len(names) == 1 else 'are'} estimated as 0")
+            )
         elif within.any():
             names = (f"corr_{block.name}",)
             text = f"the covariance of the effects of {block.factor} is singular: " + (
@@ -109,7 +111,9 @@ def of_information(coordinates: Coordinates, hessian: Array, flat: Array, at_bou
         share = np.abs(flat) / np.abs(flat).max(axis=0)
         concerned = tuple(names[(share > 0.01).any(axis=1)].tolist())
         if not (at_boundary and all(name.startswith("chol_") for name in concerned)):
-            text = f"the likelihood rises without end, by little, as {listing(concerned)} move: they have no estimate"
+            text = (
+                f"the likelihood rises without end, by little, along {listing(concerned)}: there is no finite estimate"
+            )
             found.append(Finding("flat", concerned, text))
     elif not _definite(hessian):
         found.append(Finding("not_definite", (), "the observed information is not positive definite"))

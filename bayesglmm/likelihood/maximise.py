@@ -7,9 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesglmm.errors import OptionError, choose
-from bayesglmm.likelihood.findings import NOT_CONVERGED, Finding, boundaries, clipped, of_information, unsettled
+from bayesglmm.likelihood.findings import (
+    NOT_CONVERGED,
+    SETTLED,
+    Finding,
+    boundaries,
+    clipped,
+    of_information,
+    unsettled,
+)
 from bayesglmm.likelihood.integrated import Effects
-from bayesglmm.likelihood.nodes import MOST_NODES, settled
+from bayesglmm.likelihood.nodes import MOST_NODES, change_with_more, settled
 from bayesglmm.likelihood.objective import Objective, check_quadrature
 from bayesglmm.likelihood.pql import penalised_quasi_likelihood
 from bayesglmm.likelihood.search import Ascent, ascend
@@ -20,6 +28,9 @@ __all__ = ["METHODS", "Maximum", "Method", "maximise"]
 
 type Array = NDArray[np.float64]
 type Method = Literal["quadrature", "laplace", "pql"]
+
+_CHANGE = 1e-3
+"""The change of the log likelihood with more points at which a number that was asked for is said to be too small."""
 
 METHODS: tuple[Method, ...] = ("quadrature", "laplace", "pql")
 
@@ -36,6 +47,9 @@ class Maximum:
         `"quadrature"`, `"laplace"`, `"pql"`, or `"glm"` where there are no random effects.
     nodes
         Points of the quadrature a dimension; None for other methods.
+    change_with_more_nodes
+        By how much the log likelihood at the maximum changes with about half as many points again; None for other
+        methods, and for one point.
     restricted
         Whether the coefficients are integrated out too; `theta` is then without them.
     beta
@@ -72,6 +86,7 @@ class Maximum:
     model: Model
     method: str
     nodes: int | None
+    change_with_more_nodes: float | None
     restricted: bool
     beta: Array
     beta_covariance: Array
@@ -138,9 +153,11 @@ def maximise(
     if nodes is not None:
         objective = Objective(model, nodes)
         ascent = ascend(objective.value_and_gradient, *start(objective))
-        return _maximum(objective, ascent, method)
+        change = change_with_more(objective, ascent.x)
+        return _maximum(objective, ascent, method, change, unsettled(nodes, change, _CHANGE))
     enough = settled(Objective(model))
-    return _maximum(enough.objective, enough.ascent, method, unsettled(enough.objective.nodes, enough.change))
+    further = unsettled(enough.objective.nodes, enough.change, SETTLED)
+    return _maximum(enough.objective, enough.ascent, method, enough.change, further)
 
 
 def _check_nodes(method: str, nodes: object) -> None:
@@ -154,7 +171,9 @@ def _check_nodes(method: str, nodes: object) -> None:
         raise OptionError(f"nodes={nodes!r} is not a whole number from 1 to {MOST_NODES}, or None for enough")
 
 
-def _maximum(objective: Objective, ascent: Ascent, method: str, further: tuple[Finding, ...] = ()) -> Maximum:
+def _maximum(
+    objective: Objective, ascent: Ascent, method: str, change: float | None = None, further: tuple[Finding, ...] = ()
+) -> Maximum:
     coordinates, model = objective.coordinates, objective.model
     signs = coordinates.signs(ascent.x)
     theta, hessian = ascent.x * signs, ascent.information * np.outer(signs, signs)
@@ -172,6 +191,7 @@ def _maximum(objective: Objective, ascent: Ascent, method: str, further: tuple[F
         method=method,
         restricted=objective.restricted,
         nodes=objective.nodes if method == "quadrature" else None,
+        change_with_more_nodes=change,
         beta=effects.beta if objective.restricted else at.beta,
         beta_covariance=effects.covariance if objective.restricted else inverse(hessian)[:p, :p],
         covariance_factors=at.roots,
@@ -201,6 +221,7 @@ def _by_pql(model: Model, restricted: bool, dispersion: bool) -> Maximum:
         method="pql",
         restricted=restricted,
         nodes=None,
+        change_with_more_nodes=None,
         beta=quasi.effects.beta if restricted else at.beta,
         beta_covariance=quasi.effects.covariance if restricted else inverse(hessian)[:p, :p],
         covariance_factors=at.roots,

@@ -10,7 +10,7 @@ from bayesglmm.likelihood.objective import Objective
 from bayesglmm.likelihood.search import Ascent, ascend
 from bayesglmm.likelihood.start import start
 
-__all__ = ["LADDER", "MOST_NODES", "Settled", "settled"]
+__all__ = ["LADDER", "MOST_NODES", "Settled", "change_with_more", "settled"]
 
 type Array = NDArray[np.float64]
 
@@ -53,6 +53,12 @@ def settled(objective: Objective) -> Settled:
         if further == place:
             return Settled(objective, replace(ascent, evaluations=evaluations), change)
         place, x, scale = further, ascent.x, ascent.units
+
+
+def change_with_more(objective: Objective, x: Array) -> float:
+    """Return by how much the log likelihood at θ (d,) changes with half as many points again."""
+    more = min(objective.nodes + max(objective.nodes // 2, 1), MOST_NODES)
+    return objective.with_nodes(more).value(x) - objective.value(x)
 
 
 def _further(objective: Objective, ladder: tuple[int, ...], place: int, ascent: Ascent) -> tuple[int, float]:

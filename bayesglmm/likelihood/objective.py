@@ -63,10 +63,12 @@ class Objective:
 
     def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
         """Return the log likelihood and its gradient (d,); −inf and zeros where it is not defined."""
-        at = self.coordinates.split(np.asarray(theta, dtype=np.float64))
+        given = np.asarray(theta, dtype=np.float64)
+        signs = self.coordinates.signs(given)  # so that the modes of the last call suit L with a column turned
+        at = self.coordinates.split(given * signs)
         with np.errstate(all="ignore"):
             value, by_parts = self.without_effects(at) if self._integral is None else self._integrated(at)
-            gradient = self.coordinates.gradient(by_parts, at)
+            gradient = self.coordinates.gradient(by_parts, at) * signs
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             return -np.inf, np.zeros(len(gradient))
         return value + self.constant, gradient
@@ -83,14 +85,15 @@ class Objective:
         if self._integral is None:
             return Effects((), (), np.zeros(0), np.zeros((0, 0)))
         with np.errstate(all="ignore"):
-            return self._integral.effects(self.coordinates.split(theta), self._start)
+            return self._integral.effects(self.coordinates.split(theta * self.coordinates.signs(theta)), self._start)
 
     def clipped(self, theta: Array) -> int:
         """Return the number of integrals whose curvature at the mode is not the observed one, which is indefinite."""
         if self._integral is None:
             return 0
         with np.errstate(all="ignore"):
-            return self._integral.at(self.coordinates.split(theta), self._start).clipped
+            at = self.coordinates.split(theta * self.coordinates.signs(theta))
+            return self._integral.at(at, self._start).clipped
 
     def _integrated(self, at: Parts) -> tuple[float, Parts]:
         assert self._integral is not None

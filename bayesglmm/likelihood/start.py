@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesglmm.errors import DataError
 from bayesglmm.likelihood.coordinates import Parts
 from bayesglmm.likelihood.objective import Objective
 from bayesglmm.likelihood.search import approach
@@ -15,6 +16,9 @@ type Array = NDArray[np.float64]
 _PARAMETER, _PARAMETER_UNIT = 3.0, 0.3
 """A family parameter that is not in units of the response at the start, and the unit of its logarithm."""
 
+_HALVINGS = 20
+"""How often the sds at the start are halved where the likelihood is not defined, under links to positive means."""
+
 _SD, _SD_UNIT = 0.7, 0.3
 """Standard deviations of random effects at the start, and their unit in first steps, in units of η."""
 
@@ -26,6 +30,11 @@ def start(objective: Objective) -> tuple[Array, Array]:
     ----------
     objective
         The log likelihood.
+
+    Raises
+    ------
+    DataError
+        If it is not defined at any θ that is tried.
     """
     data, coordinates = objective.data, objective.coordinates
     without, covariance = _without_effects(objective)
@@ -42,7 +51,15 @@ def start(objective: Objective) -> tuple[Array, Array]:
     scale[np.ix_(others, others)] = np.linalg.cholesky(covariance[np.ix_(kept, kept)])
     within = np.arange(p, first)
     scale[within, within] = np.concatenate(units)
-    return theta, scale
+    for _ in range(_HALVINGS):
+        if np.isfinite(objective.value(theta)):
+            return theta, scale
+        theta[within] /= 2
+        scale[within, within] /= 2
+    raise DataError(
+        f"the likelihood is not defined where the search for its maximum begins: under the {data.family.link.name} link "
+        "some linear predictors are outside the range of the mean; choose another link"
+    )
 
 
 def _without_effects(objective: Objective) -> tuple[Array, Array]:
