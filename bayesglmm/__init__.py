@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from bayesglmm.estimands.random_effects import RandomEffects
     from bayesglmm.fitted import Fit
     from bayesglmm.fitting import fit, load
+    from bayesglmm.marginal_models.gee import gee
+    from bayesglmm.marginal_models.results import GEEFit
     from bayesglmm.sample.diagnostics import Check, Finding
     from bayesglmm.sample.settings import Sampler
     from bayesglmm.sensitivity.implied_priors import ImpliedPriors
@@ -58,6 +60,7 @@ __all__ = [
     "Finding",
     "Fit",
     "Formula",
+    "GEEFit",
     "GroupMeans",
     "Hypotheses",
     "ImpliedPriors",
@@ -82,6 +85,7 @@ __all__ = [
     "families",
     "fit",
     "from_bambi",
+    "gee",
     "glmm",
     "load",
     "model_steps",
@@ -106,6 +110,7 @@ _HOME = {
     "Finding": "sample.diagnostics",
     "Fit": "fitted",
     "Formula": "specify.formula",
+    "GEEFit": "marginal_models.results",
     "GroupMeans": "estimands.group_means",
     "Hypotheses": "estimands.hypothesis",
     "ImpliedPriors": "sensitivity.implied_priors",
@@ -127,6 +132,7 @@ _HOME = {
     "compare": "comparison.compare",
     "fit": "fitting",
     "from_bambi": "specify.bambi_model",
+    "gee": "marginal_models.gee",
     "glmm": "specify.model",
     "load": "fitting",
     "model_steps": "comparison.steps",
