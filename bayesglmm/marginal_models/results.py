@@ -165,6 +165,7 @@ class GEEFit(Result):
             "scale": _scale(self.link),
             "frame": f"population: coefficients are averages over {self._factor} (marginal)",
             "standard_errors": standard_errors,
+            "method": f"generalized estimating equations, working correlation {self.working}, {standard_errors} errors",
         }
         return table
 
@@ -267,10 +268,11 @@ class GLMFit(Result):
         """
         table = coefficient_table(self.coef, self.beta, self.covariance_matrix, self.df_residual, ci_prob)
         table.attrs = {"ci_prob": ci_prob, "scale": _scale(self.link), "frame": NO_GROUPS}
+        table.attrs["method"] = "quasi-likelihood"
         return table
 
     @property
-    def log_likelihood(self) -> NoReturn:
+    def loglik(self) -> NoReturn:
         """There is none: raises OptionError."""
         self._refuse("log-likelihood")
 
