@@ -193,7 +193,7 @@ def _maximum(
         nodes=objective.nodes if method == "quadrature" else None,
         change_with_more_nodes=change,
         beta=effects.beta if objective.restricted else at.beta,
-        beta_covariance=effects.covariance if objective.restricted else inverse(hessian)[:p, :p],
+        beta_covariance=effects.covariance if objective.restricted else _inverse(hessian)[:p, :p],
         covariance_factors=at.roots,
         parameters=dict(zip(_names(model), at.parameters.tolist(), strict=True)),
         theta=theta,
@@ -223,7 +223,7 @@ def _by_pql(model: Model, restricted: bool, dispersion: bool) -> Maximum:
         nodes=None,
         change_with_more_nodes=None,
         beta=quasi.effects.beta if restricted else at.beta,
-        beta_covariance=quasi.effects.covariance if restricted else inverse(hessian)[:p, :p],
+        beta_covariance=quasi.effects.covariance if restricted else _inverse(hessian)[:p, :p],
         covariance_factors=at.roots,
         parameters={"dispersion": float(at.parameters[0]) if len(at.parameters) else 1.0},
         theta=theta,
@@ -251,7 +251,7 @@ def _by_block(model: Model, effects: Effects) -> dict[str, Any]:
     }
 
 
-def inverse(hessian: Array) -> Array:
+def _inverse(hessian: Array) -> Array:
     """Return the inverse of an information matrix, NaN where it is not positive definite."""
     try:
         np.linalg.cholesky(hessian)

@@ -56,7 +56,7 @@ class Ascent:
     flat
         (d, f) directions along which the function is flat, in natural units.
     gain
-        What the function could still gain by its second-order expansion, flat directions aside.
+        What the function could still gain by its second-order expansion, along directions in which it is concave.
     evaluations
         The number of evaluations.
     converged
@@ -133,14 +133,15 @@ def ascend(function: Function, start: Array, scale: Array) -> Ascent:
         values, vectors = np.linalg.eigh(scale.T @ matrix @ scale)
         along = vectors.T @ place.slope
         flat = (np.abs(values) < _FLAT) & (np.abs(along) < _FLAT)
-        gain = float((np.square(along) / np.where(flat, np.inf, values)).sum()) / 2
-        converged = bool((flat | (values > 0)).all()) and gain < _LAST_GAIN
+        steep = ~flat & (values > 0)
+        gain = float((np.square(along[steep]) / values[steep]).sum()) / 2
+        converged = bool((flat | steep).all()) and gain < _LAST_GAIN
         if converged:
             break
         scale = scale @ _root(scale.T @ matrix @ scale)
     value, gradient = function(x)
     if converged:
-        further = x - scale @ (vectors @ (along / np.where(flat, np.inf, values)))
+        further = x - scale @ (vectors[:, steep] @ (along[steep] / values[steep]))
         further_value, further_gradient = function(further)
         if further_value >= value - place.noise:
             x, value, gradient = further, further_value, further_gradient
