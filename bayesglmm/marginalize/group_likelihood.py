@@ -84,7 +84,7 @@ def group_log_likelihood(fit: Fitted, factor: str | None = None, *, thin: int = 
     levels, index = np.unique(first.index[rows], return_inverse=True)
     others = [(draws.b(block), block) for block in design.blocks if block not in (*own, *nested)]
     beta, parameters = draws.beta, draws.parameters(model.family)
-    columns = (outcome.y[rows], outcome.trials_or_ones[rows], outcome.weights_or_ones[rows])
+    columns = (outcome.y[rows], design.units[rows], outcome.weights_or_ones[rows])
     innermost = _Effects.of(draws, nested or own, rows)
     outer = _Effects.of(draws, own, rows)
     values = np.zeros((draws.size, len(first.levels)))

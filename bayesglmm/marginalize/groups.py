@@ -44,7 +44,8 @@ class Groups:
     family
         The family with its link.
     y, trials, weights
-        (n,) outcomes; numbers of trials, 1 without; the weights that multiply the rows' log likelihoods, 1 without.
+        (n,) outcomes; numbers of trials, or exposures, 1 without; the weights that multiply the rows' log likelihoods,
+        1 without.
     z
         (n, q) the columns of the effects.
     index
