@@ -131,9 +131,8 @@ class Predictive:
 
     @property
     def trials(self) -> Array:
-        """The trials of each row, (n,); 1 where the response is not of trials."""
-        assert self.model.design.outcome is not None
-        return self.model.design.outcome.trials_or_ones
+        """The trials of each row, or the exposure of a count, (n,); 1 without."""
+        return self.model.design.units
 
     @property
     def parameters(self) -> Mapping[str, Array]:

@@ -175,8 +175,8 @@ def _is_rate(request: Request, at: Mapping[str, Any]) -> bool:
 def _note(model: Model, chosen: Setting, rate: bool) -> str:
     """Say what is held, and the offset unless means are rates."""
     parts = [f"held: {listing(chosen.held, 8)}"] if chosen.held else []
-    if model.formula.offsets and not rate:
-        offset = listing(render(tree) for tree in model.formula.offsets)
+    if model.formula.all_offsets and not rate:
+        offset = listing(render(tree) for tree in model.formula.all_offsets)
         set_columns = {chosen.focal, *chosen.groups, *(held.name for held in chosen.held)}
         free = [name for name in offset_columns(model) if name not in set_columns]
         at_mean = [f", {name} = {np.asarray(model.design.columns[name]).mean():.4g} (its mean)" for name in free]

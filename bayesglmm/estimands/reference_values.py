@@ -142,7 +142,7 @@ def _rows(design: Design, held: Sequence[Held], points: Sequence[Point]) -> Colu
         )
         for predictor in held
     }
-    for name in column_names(*design.formula.offsets):
+    for name in column_names(*design.formula.all_offsets):
         if name not in values:
             values[name] = np.full(len(points), np.mean(np.asarray(old[name], dtype=float)))
     return Columns(values, np.arange(len(points)))

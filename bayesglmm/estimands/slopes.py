@@ -172,7 +172,7 @@ def _around(model: Model, name: str, columns: Columns) -> tuple[Array, Array, Ar
     column, x = np.asarray(model.design.columns[name], dtype=float), np.asarray(columns[name], dtype=float)
     formula = model.formula
     sides = (formula.terms, *(block.terms for block in formula.blocks))  # whose factors are arithmetic, not a/b
-    trees = (*(factor for side in sides for term in side.terms for factor in term.factors), *formula.offsets)
+    trees = (*(factor for side in sides for term in side.terms for factor in term.factors), *formula.all_offsets)
     splines = [
         node for tree in trees for node in walk(tree) if isinstance(node, Call) and node.function in ("bs", "cr")
     ]

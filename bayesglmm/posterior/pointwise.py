@@ -31,7 +31,7 @@ def log_likelihood(fit: Fitted) -> xr.DataArray:
     for start in range(0, len(beta), step):
         part = slice(start, start + step)
         values[part] = likelihood.of_rows(likelihood.eta(beta[part], [each[part] for each in b]), parameters[part])
-    values += outcome.weights_or_ones * model.family.constant(outcome.y, outcome.trials_or_ones)
+    values += outcome.weights_or_ones * model.family.constant(outcome.y, design.units)
     coords = {dim: posterior[dim].values for dim in ("chain", "draw")}
     shape = tuple(len(labels) for labels in coords.values())
     attrs = {"about": "log likelihood of each row given the random effects of its groups"}
