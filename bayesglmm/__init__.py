@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from bayesglmm.estimands.random_effects import RandomEffects
     from bayesglmm.fitted import Fit, MLFit
     from bayesglmm.fitting import fit, load, maximum_likelihood
+    from bayesglmm.marginal_models.gee import gee
+    from bayesglmm.marginal_models.results import GEEFit
     from bayesglmm.sample.diagnostics import Check, Finding
     from bayesglmm.sample.settings import Sampler
     from bayesglmm.sensitivity.implied_priors import ImpliedPriors
@@ -64,6 +66,7 @@ __all__ = [
     "Finding",
     "Fit",
     "Formula",
+    "GEEFit",
     "GroupMeans",
     "Hypotheses",
     "ImpliedPriors",
@@ -94,6 +97,7 @@ __all__ = [
     "families",
     "fit",
     "from_bambi",
+    "gee",
     "glmm",
     "likelihood_ratio",
     "load",
@@ -122,6 +126,7 @@ _HOME = {
     "Finding": "sample.diagnostics",
     "Fit": "fitted",
     "Formula": "specify.formula",
+    "GEEFit": "marginal_models.results",
     "GroupMeans": "estimands.group_means",
     "Hypotheses": "estimands.hypothesis",
     "ImpliedPriors": "sensitivity.implied_priors",
@@ -149,6 +154,7 @@ _HOME = {
     "compare": "comparison.compare",
     "fit": "fitting",
     "from_bambi": "specify.bambi_model",
+    "gee": "marginal_models.gee",
     "glmm": "specify.model",
     "likelihood_ratio": "comparison.likelihood_ratio",
     "load": "fitting",

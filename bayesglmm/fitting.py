@@ -7,6 +7,8 @@ from typing import Any, Literal
 from bayesglmm.errors import OptionError, refuse_unknown
 from bayesglmm.fitted import Fit, MLFit
 from bayesglmm.likelihood.maximise import Method, maximise
+from bayesglmm.marginal_models.families import QUASI
+from bayesglmm.marginal_models.results import GLMFit
 from bayesglmm.posterior import storage
 from bayesglmm.sample import mending
 from bayesglmm.sample.sampling import sample
@@ -156,7 +158,7 @@ def maximum_likelihood(
     reference: Mapping[str, Any] | None = None,
     draws: int = 2000,
     seed: int = 0,
-) -> MLFit:
+) -> MLFit | GLMFit:
     """Fit a generalized linear mixed model by maximum likelihood.
 
     Parameters
@@ -178,7 +180,8 @@ def maximum_likelihood(
     Returns
     -------
     MLFit
-        Look at its `check()` before reporting anything.
+        Look at its `check()` before reporting anything. For the families `"quasi_poisson"` and `"quasi_binomial"`,
+        without random effects, a `GLMFit`, which has no likelihood.
 
     Raises
     ------
@@ -190,5 +193,9 @@ def maximum_likelihood(
     Pinheiro & Bates (1995), Journal of Computational and Graphical Statistics 4, 12-35: adaptive quadrature.
     Breslow & Clayton (1993), Journal of the American Statistical Association 88, 9-25: PQL.
     """
+    if isinstance(family, str) and family in QUASI:
+        from bayesglmm.marginal_models.gee import quasi_likelihood
+
+        return quasi_likelihood(formula, data, family, link=link, missing=missing, reference=reference)
     model = glmm(formula, data, family, link=link, missing=missing, reference=reference)
     return MLFit(model, maximise(model, method=method, nodes=nodes, restricted=restricted), draws, seed)

@@ -27,6 +27,7 @@ ROOMS = (
     "comparison",
     "checking",
     "plots",
+    "marginal_models",
     "old_names",
     "fitted",
     "fitting",
@@ -121,6 +122,7 @@ HEAVY = {
     "numba",
     "jax",
     "numpyro",
+    "statsmodels",
 }
 
 
@@ -191,6 +193,7 @@ USERS = {
     "numba": {"compiled"},
     "llvmlite": {"compiled"},
     "matplotlib": {"plots", "faces/report/page.py"},
+    "statsmodels": {"marginal_models/solve.py"},
     "formulaic": {"specify/design/matrix.py"},
     "narwhals": {"specify/design/columns.py", "specify/design/convert.py"},
 }

@@ -52,6 +52,12 @@ def refuse_unlike(small: Maximised, large: Maximised) -> None:
     DataError
         For fits of different data.
     """
+    for fit in (small, large):
+        if not hasattr(fit, "maximum"):
+            raise OptionError(
+                f"{type(fit).__name__} maximised no likelihood, so there is no likelihood-ratio test: fit both by "
+                "bg.maximum_likelihood; posteriors are compared by bg.compare"
+            )
     refuse_other_data({"small": small.model, "large": large.model})
     for fit in (small, large):
         if fit.method == "pql":

@@ -136,7 +136,7 @@ def _foot(fit: Any) -> dict[str, float]:
             values[name] = float(getattr(fit, name))
         except (AttributeError, BayesGLMMError):
             values[name] = np.nan
-    design = fit.model.design
+    design = fit.model.design if hasattr(fit, "model") else fit.design
     values["n"] = values["n"] if np.isfinite(values["n"]) else float(design.n)
     blocks = design.blocks
     values["groups"] = float(len(blocks[0].levels)) if blocks else float(getattr(fit, "groups", np.nan))
