@@ -11,12 +11,14 @@ from bayesglmm.common.text import named
 from bayesglmm.errors import OptionError, listing
 from bayesglmm.estimands.average import Cells, framed, means
 from bayesglmm.estimands.averaged_rows import AveragedRows, read_rows
-from bayesglmm.estimands.estimates import Estimates, Shown, estimates
+from bayesglmm.estimands.estimates import Estimates
+from bayesglmm.estimands.estimates_in_frames import estimates
 from bayesglmm.estimands.offsets import is_rate, offset_columns, unit
 from bayesglmm.estimands.raw_means import raw_means
 from bayesglmm.estimands.reference_grid import Setting, product, setting
 from bayesglmm.estimands.reference_values import levels, predictors
 from bayesglmm.estimands.request import FrameOption, Request, read_request
+from bayesglmm.estimands.shown import Shown
 from bayesglmm.estimands.transforms import TransformOption
 from bayesglmm.estimands.wording import Unit, columns_set
 from bayesglmm.posterior.protocol import Fitted

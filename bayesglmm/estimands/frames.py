@@ -17,7 +17,7 @@ and crossed blocks are averaged over together.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,7 @@ __all__ = [
 type Array = NDArray[np.float64]
 type Frame = Literal["typical", "population", "group", "new_group"]
 
-FRAMES: tuple[Frame, ...] = ("typical", "population", "group", "new_group")
+FRAMES: tuple[Frame, ...] = get_args(Frame.__value__)
 """b = 0, averaged over b, an observed group, a group that was not fitted."""
 
 

@@ -8,7 +8,7 @@ Morris (1982), Annals of Statistics 10, 65-80: quadratic variance functions.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ __all__ = [
 type Array = NDArray[np.float64]
 type IccScale = Literal["latent", "response"]
 
-SCALES: tuple[IccScale, ...] = ("latent", "response")
+SCALES: tuple[IccScale, ...] = get_args(IccScale.__value__)
 """The scale of the variance: of a latent variable with mean η, or of the outcome."""
 
 

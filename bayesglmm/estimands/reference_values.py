@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ type Step = Literal["sd", "unit"]
 type Point = tuple[str, str | None, Any]
 """The text of a step, the column that it changes, and its value there; None for the baseline."""
 
-STEPS: tuple[Step, ...] = ("sd", "unit")
+STEPS: tuple[Step, ...] = get_args(Step.__value__)
 """The step of a numeric predictor: a standard deviation of its column, or 1."""
 
 

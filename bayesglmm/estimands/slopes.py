@@ -15,11 +15,13 @@ from bayesglmm.errors import DataError, OptionError, listing
 from bayesglmm.estimands.average import FramedDesign, average, framed
 from bayesglmm.estimands.averaged_rows import AveragedRows, read_rows
 from bayesglmm.estimands.contrasts import read_variables
-from bayesglmm.estimands.estimates import Estimates, Shown, estimates
+from bayesglmm.estimands.estimates import Estimates
+from bayesglmm.estimands.estimates_in_frames import estimates
 from bayesglmm.estimands.frames import NamedFrame, mean_response
 from bayesglmm.estimands.reference_grid import fixed, product
 from bayesglmm.estimands.reference_values import is_factor, levels
 from bayesglmm.estimands.request import FrameOption, Request, read_request
+from bayesglmm.estimands.shown import Shown
 from bayesglmm.estimands.transforms import TransformOption
 from bayesglmm.estimands.wording import columns_set
 from bayesglmm.posterior.protocol import Fitted

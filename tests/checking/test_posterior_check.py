@@ -1,6 +1,7 @@
 """Posterior checks: each finds the fault that it is meant for, and lets the true model pass."""
 
 import itertools
+import re
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from handmade import hand_made, seizure_fit, seizure_like
 
 from bayesglmm import Fit, PosteriorCheck, glmm
+from bayesglmm.checking import posterior_check
 from bayesglmm.checking.posterior_check import CHECKS
 from bayesglmm.errors import DataError, OptionError
 
@@ -18,6 +20,11 @@ from planted_faults import fitted, missing_slope, nothing, overdispersion, two_k
 
 OPTIONS = {"covariate": {"column": "x"}, "time": {"column": "time"}}
 """What kinds need beside their name."""
+
+
+def test_the_table_of_kinds_lists_every_kind() -> None:
+    described = re.findall(r'^ {4}"(\w+)" ', posterior_check.__doc__ or "", re.MULTILINE)
+    assert sorted(described) == sorted(CHECKS)
 
 
 @pytest.fixture(scope="module")
