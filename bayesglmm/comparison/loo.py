@@ -9,6 +9,7 @@ Merkle, Furr & Rabe-Hesketh (2019), Psychometrika 84, 802-829: whole groups, the
 
 import warnings
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,12 +24,13 @@ from bayesglmm.errors import OptionError, listing, suggest
 from bayesglmm.estimands.random_effects import blocks_of
 from bayesglmm.marginalize.group_likelihood import integrated_with
 from bayesglmm.posterior.pointwise import log_likelihood
-from bayesglmm.posterior.protocol import Fitted
+from bayesglmm.posterior.protocol import Fitted, Thinned
+from bayesglmm.specify.model import Model
 
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
 
-__all__ = ["Elpd", "describe_unit", "loo", "read_unit"]
+__all__ = ["Elpd", "describe_unit", "loo", "read_unit", "unit_of"]
 
 type Array = NDArray[np.float64]
 
@@ -37,6 +39,9 @@ _TOO_LARGE = 0.7
 
 _MOST_REFITS = 50
 """The most refits that are made unasked."""
+
+_FEWEST = 100
+"""The fewest draws whose largest weights a Pareto distribution is fitted to."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -147,16 +152,23 @@ def read_unit(fit: Fitted, unit: str) -> str:
     """
     if fit.draws.attrs.get("prior_only"):
         raise OptionError("these are draws from the prior alone: fit the data to predict outcomes left out")
+    return unit_of(fit.model, unit)
+
+
+def unit_of(model: Model, unit: str) -> str:
+    """Return `"row"`, or the grouping factor of a name, as `read_unit` does, of a model not yet fitted."""
     if unit == "row":
         return unit
-    factors = dict.fromkeys(block.factor for block in fit.model.design.blocks)
+    factors = dict.fromkeys(block.factor for block in model.design.blocks)
     name = find(str(unit), factors)
     if name is None:
         raise OptionError(f"unit={unit!r} is neither 'row' nor a grouping factor; {suggest(str(unit), factors)}")
     return name
 
 
-def loo(fit: Fitted, refit: Refit, unit: str = "row", *, exact: bool | None = None) -> Elpd:
+def loo(
+    fit: Fitted, refit: Refit, unit: str = "row", *, exact: bool | None = None, max_draws: int | None = None
+) -> Elpd:
     """Return the expected log predictive density of rows or groups, each left out in turn.
 
     Parameters
@@ -173,6 +185,9 @@ def loo(fit: Fitted, refit: Refit, unit: str = "row", *, exact: bool | None = No
     exact
         Whether units of a Pareto k above 0.7 are left out by fitting again without each. None fits again if there
         are at most 50.
+    max_draws
+        The most draws that are weighted, evenly spaced; None for all. Integrals over the effects of many groups take
+        a minute at thousands of draws, and 500 give elpd to some tenths.
 
     Returns
     -------
@@ -181,15 +196,16 @@ def loo(fit: Fitted, refit: Refit, unit: str = "row", *, exact: bool | None = No
     Raises
     ------
     OptionError
-        For an unknown unit, draws of the prior alone, or groups that cannot be integrated out (see
-        `bayesglmm.marginalize.group_likelihood`).
+        For an unknown unit, fewer than 100 draws, draws of the prior alone, or groups that cannot be integrated out
+        (see `bayesglmm.marginalize.group_likelihood`).
     """
     import arviz
 
-    unit = read_unit(fit, unit)
-    values = log_likelihood(fit) if unit == "row" else integrated_log_likelihood(fit, unit)
+    unit, weighted = read_unit(fit, unit), _thinned(fit, max_draws)
+    values = log_likelihood(weighted) if unit == "row" else integrated_log_likelihood(weighted, unit)
     dim, at = str(values.dims[-1]), {name: values[name] for name in ("chain", "draw")}
-    tree = xr.DataTree.from_dict({"posterior": fit.posterior.sel(at), "log_likelihood": xr.Dataset({"y": values})})
+    posterior = weighted.posterior.sel(at)
+    tree = xr.DataTree.from_dict({"posterior": posterior, "log_likelihood": xr.Dataset({"y": values})})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of large Pareto k, which the result says
         result = arviz.loo(tree, pointwise=True, var_name="y")
@@ -200,12 +216,22 @@ def loo(fit: Fitted, refit: Refit, unit: str = "row", *, exact: bool | None = No
     for position in large:
         pointwise[position] = log_predictive(fit, refit, _rows(fit, unit, int(position)), _factor(unit))[0]
     labels = tuple(pareto_k[dim].values[large].tolist())
-    method = "By importance sampling from the posterior"
+    total, used = (each.posterior.sizes["chain"] * each.posterior.sizes["draw"] for each in (fit, weighted))
+    method = "By importance sampling from the posterior" + (f" at {used:,} of {total:,} draws" if used < total else "")
     method += f", {len(large)} of {len(pointwise)} by fits without them." if len(large) else "."
     elpd = Elpd(pointwise, pareto_k, 0.0, unit, labels, describe_unit(fit, unit), method)
     in_sample = np.asarray(values.values, dtype=float).reshape(-1, len(pointwise))
     lppd = np.logaddexp.reduce(in_sample, axis=0) - np.log(len(in_sample))
     return replace(elpd, p_loo=float(lppd.sum()) - elpd.elpd)
+
+
+def _thinned(fit: Fitted, max_draws: int | None) -> Fitted:
+    """Return the fit with at most so many draws, evenly spaced."""
+    if max_draws is not None and max_draws < _FEWEST:
+        raise OptionError(f"max_draws={max_draws!r} is too few to weight; give {_FEWEST} or more")
+    total = fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"]
+    step = ceil(total / (max_draws or total))
+    return fit if step == 1 else Thinned(fit.model, fit.draws, step)
 
 
 def _factor(unit: str) -> str | None:
