@@ -1,197 +1,297 @@
-"""Rows and groups left out, by `loo` and `kfold`, beside fits to data from which they were removed.
+"""Rows and groups left out, by `fit.loo` and `fit.kfold`, beside a fit without each: one line a study and unit.
 
-uv run python benchmarks/left_out.py              # left_out.csv: some minutes
-uv run python benchmarks/left_out.py --units 3    # to see that all works
+uv run python benchmarks/left_out.py                    # left_out.csv and its table in README.md: about an hour
+uv run python benchmarks/left_out.py --quick            # to see that all works: leaves file and page as they are
+uv run python benchmarks/left_out.py --studies cbpp     # measures some again, and keeps the other lines
+
+A unit is left out by the weight 0, or its rows are removed from the data; priors stay those of the whole data, and each
+fit has a seed of its own.
 """
 
 import argparse
+import time
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import special
-from tables import table
+import xarray as xr
+from arviz import mcse
+from numpy.typing import NDArray
+from tables import table, write
 
 import bayesglmm as bg
 from bayesglmm.comparison.left_out import with_weights
 from bayesglmm.marginalize.group_likelihood import group_log_likelihood
+from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.pointwise import log_likelihood
 from bayesglmm.posterior.protocol import Thinned
 
-FILE = Path(__file__).with_name("left_out.csv")
+__all__ = ["CASES", "Case", "Refits", "beside_folds", "beside_loo", "refits"]
 
-COUNTS = {"Intercept": "normal(0, 5)", "slopes": "normal(0, 2.5)", "sd": "half_student_t(3, 0, 2.5)"}
-TIMES = {
-    "Intercept": "normal(250, 100)",
-    "slopes": "normal(0, 50)",
-    "sd": "half_student_t(3, 0, 30)",
-    "sigma": "half_student_t(3, 0, 50)",
-}
+type Array = NDArray[np.float64]
+
+type Way = Literal["weight 0", "removed"]
+
+FILE = Path(__file__).with_name("left_out.csv")
+_FOLDS = 5
+_SEED = 1
+
+SEIZURE = "count ~ trt*time + offset(log(weeks)) + (1 + time | id)"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model on a study, under priors that do not depend on the data: they are the same with rows removed."""
+    """A model on a shipped data set.
+
+    Parameters
+    ----------
+    study, formula, family
+        As in `bayesglmm.fit`; priors are the defaults.
+    factor
+        The grouping factor whose levels are left out.
+    most
+        The most units of a kind that are refitted; a random sample where there are more.
+    ways
+        How units are left out; of folds, the rows are always removed.
+    fits
+        How many fits of all rows, of different seeds, say how much `fit.loo` varies with the draws.
+    """
 
     study: str
     formula: str
     family: str
     factor: str
-    priors: Mapping[str, str]
-    every: int = 1
+    most: int = 1000
+    ways: tuple[Way, ...] = ("weight 0",)
+    fits: int = 4
 
-    def load(self) -> pd.DataFrame:
-        """Return the data, of every few groups."""
-        data = bg.datasets.load(self.study)
-        return data[data[self.factor].isin(data[self.factor].unique()[:: self.every])].reset_index(drop=True)
+    def model(self) -> bg.Model:
+        """Return the model of all rows."""
+        return bg.glmm(self.formula, bg.datasets.load(self.study), self.family)
 
+
+BOTH: tuple[Way, ...] = ("weight 0", "removed")
 
 CASES = {
-    "seizure, poisson": Case(
-        "seizure", "count ~ trt*time + offset(log(weeks)) + (1 + time | id)", "poisson", "id", COUNTS
+    "seizure, Poisson": Case("seizure", SEIZURE, "poisson", "id"),
+    "seizure, negative binomial": Case("seizure", SEIZURE, "negative_binomial", "id"),
+    "toenail, intercepts": Case("toenail", "outcome ~ month*treatment + (1 | id)", "bernoulli", "id", 60),
+    "toenail, slopes": Case("toenail", "outcome ~ month*treatment + (1 + month | id)", "bernoulli", "id", 60, fits=2),
+    "cbpp": Case("cbpp", "p(incidence, size) ~ C(period) + (1 | herd)", "binomial", "herd", ways=BOTH),
+    "sleepstudy": Case("sleepstudy", "Reaction ~ Days + (1 + Days | Subject)", "gaussian", "Subject", ways=BOTH),
+    "culcita": Case("culcita", "predation ~ C(ttt) + (1 | block)", "bernoulli", "block", ways=BOTH),
+    "crossover": Case("crossover", "outcome ~ trt*period + (1 | id)", "bernoulli", "id"),
+    "asthma": Case(
+        "asthma", 'control ~ C(treat, Treatment("Usual"))*weeks + severity + (1 | id)', "bernoulli", "id", 60
     ),
-    "seizure, negative binomial": Case(
-        "seizure",
-        "count ~ trt*time + offset(log(weeks)) + (1 + time | id)",
-        "negative_binomial",
-        "id",
-        {**COUNTS, "phi": "gamma(2, 0.1)"},
-    ),
-    "toenail": Case("toenail", "outcome ~ month*treatment + (1 | id)", "bernoulli", "id", COUNTS, every=3),
-    "cbpp": Case("cbpp", "p(incidence, size) ~ period + (1 | herd)", "binomial", "herd", COUNTS),
-    "sleepstudy": Case("sleepstudy", "Reaction ~ Days + (1 + Days | Subject)", "gaussian", "Subject", TIMES),
-    "crossover": Case("crossover", "outcome ~ trt*period + (1 | id)", "bernoulli", "id", COUNTS),
 }
 
-SETTINGS: Mapping[str, Any] = {"draws": 1000, "chains": 4, "progress": False}
+
+@dataclass(frozen=True, eq=False)
+class Refits:
+    """Units left out by fits without them.
+
+    Parameters
+    ----------
+    units
+        (u,) the numbers of the units.
+    log_density
+        (u,) the log predictive density of each.
+    error
+        (u,) its Monte Carlo standard error.
+    """
+
+    units: NDArray[np.int64]
+    log_density: Array
+    error: Array
 
 
-def fitted(case: Case, data: pd.DataFrame, seed: int) -> bg.Fit:
-    """Fit the model of a case to data."""
-    return bg.fit(case.formula, data, case.family, priors=dict(case.priors), seed=seed, **SETTINGS)
+def refits(model: bg.Model, unit: str, units: NDArray[np.int64], way: Way, **settings: Any) -> Refits:
+    """Fit without each of some units, and predict it."""
+    index = unit_of_rows(model, unit)
+    found = [left_out(model, index == each, unit, way, seed=1000 + int(each), **settings) for each in units]
+    return Refits(units, *(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
-def removed(case: Case, fit: bg.Fit, data: pd.DataFrame, gone: np.ndarray, unit: str, seed: int) -> np.ndarray:
-    """Return the log predictive density of units (n,) that are removed from the data together, by a fit to the rest."""
-    others = fitted(case, data[~gone].reset_index(drop=True), seed)
-    levels = {block.name: list(block.levels) for block in fit.model.design.blocks}
-    draws = others.draws.copy()
-    draws["posterior"] = bg_tree(others.posterior.reindex(levels, fill_value=0.0))
-    scored = Thinned(with_weights(fit.model, gone.astype(float)), draws, 1)
-    if unit == "row":
-        values = log_likelihood(scored).values[..., gone]
+def unit_of_rows(model: bg.Model, unit: str) -> NDArray[np.int64]:
+    """Return the number of the unit of each row, (n,)."""
+    return np.arange(model.design.n) if unit == "row" else model.design.blocks[0].index
+
+
+def left_out(
+    model: bg.Model, gone: NDArray[np.bool_], unit: str, way: Way, *, seed: int, **settings: Any
+) -> tuple[Array, Array]:
+    """Return the log predictive densities of units left out together, and their Monte Carlo standard errors.
+
+    The density of a unit is the mean of its density over the draws; the error is that of the mean, relative to it.
+    """
+    weights = model.design.outcome.weights_or_ones  # type: ignore[union-attr]
+    if way == "weight 0":
+        others = with_weights(model, np.where(gone, 0.0, weights))
     else:
-        index = fit.model.design.blocks[0].index
-        values = group_log_likelihood(scored, unit).values[..., np.unique(index[gone])]
-    flat = values.reshape(-1, values.shape[-1])
-    return np.asarray(special.logsumexp(flat, axis=0) - np.log(len(flat)))
+        others = replace(bg.glmm(model.formula, model.data[~gone], model.family), priors=model.priors)
+    draws = others.fit(seed=seed, progress=False, **settings).draws
+    if way == "removed":
+        draws = xr.DataTree.from_dict({"posterior": _with_all_groups(model, others, draws, seed)})
+    scored = Thinned(with_weights(model, np.where(gone, weights, 0.0)), draws, 1)
+    if unit == "row":
+        values = log_likelihood(scored)[..., gone]
+    else:
+        values = group_log_likelihood(scored, unit)[..., np.unique(unit_of_rows(model, unit)[gone])]
+    largest = values.max(("chain", "draw"))
+    density = np.exp(values - largest)
+    mean = density.mean(("chain", "draw"))
+    return (np.log(mean) + largest).values, (mcse(density, method="mean") / mean).values
 
 
-def bg_tree(dataset: Any) -> Any:
-    """Return a dataset as a node of a tree."""
-    import xarray as xr
-
-    return xr.DataTree(dataset)
-
-
-def measured(name: str, case: Case, unit: str, units: int, seed: int) -> dict[str, Any]:
-    """Compare `loo` with fits to data without each of some units, two of each, of different seeds."""
-    data = case.load()
-    fit = fitted(case, data, seed)
-    weighted, exact = fit.loo(unit, exact=False), fit.loo(unit, exact=True)
-    total = len(exact.pointwise)
+def _with_all_groups(model: bg.Model, others: bg.Model, draws: xr.DataTree, seed: int) -> xr.Dataset:
+    """Return draws with the effects of groups of which no row was left, drawn from N(0, G)."""
+    posterior = draws["posterior"].to_dataset()
+    assert model.design.coef == others.design.coef
     rng = np.random.default_rng(seed)
-    worst = np.argsort(-weighted.pareto_k.values)[: units // 2]
-    rest = rng.choice(np.setdiff1d(np.arange(total), worst), min(units - len(worst), total - len(worst)), replace=False)
-    chosen = np.concatenate([worst, rest])
-    index = np.arange(total) if unit == "row" else fit.model.design.blocks[0].index
-    again = [
-        np.concatenate([removed(case, fit, data, index == each, unit, seed + repeat) for each in chosen])
-        for repeat in (1, 2)
-    ]
-    average = np.mean(again, axis=0)
-    return {
-        "study": name,
-        "unit": unit,
-        "units": total,
-        "k above 0.7": int((weighted.pareto_k.values > 0.7).sum()),
-        "elpd, weights alone": weighted.elpd,
-        "elpd": exact.elpd,
-        "se": exact.se,
-        "removed": len(chosen),
-        "largest difference, weights alone": np.abs(weighted.pointwise.values[chosen] - average).max(),
-        "largest difference": np.abs(exact.pointwise.values[chosen] - average).max(),
-        "rms difference": np.sqrt(np.mean((exact.pointwise.values[chosen] - average) ** 2)),
-        "rms of two fits": np.sqrt(np.mean((again[0] - again[1]) ** 2)),
-    }
+    for block, fewer in zip(model.design.blocks, others.design.blocks, strict=True):
+        root = np.linalg.cholesky(Draws(posterior, others.design).covariance(fewer))
+        normal = rng.normal(size=(len(root), len(block.levels), block.size))
+        name = f"b_{block.name}"
+        whole = posterior[name].reindex({block.name: list(block.levels)})
+        new = np.einsum("scd,smd->smc", root, normal).reshape(whole.shape)
+        posterior = posterior.drop_dims(block.name).assign({name: whole.fillna(new)})
+    return posterior
 
 
-def folds(name: str, case: Case, by: str | None, seed: int) -> dict[str, Any]:
-    """Compare `kfold` with fits to data without each fold, two of each."""
-    data = case.load()
-    fit = fitted(case, data, seed)
-    found = fit.kfold(5, by=by, seed=seed)
-    index = np.arange(len(data)) if by is None else fit.model.design.blocks[0].index
-    total = len(found.pointwise)
-    part = np.random.default_rng(seed).permutation(total) % 5
-    again = []
-    for repeat in (1, 2):
-        values = np.empty(total)
-        for number in range(5):
-            gone = (part == number)[index]
-            values[part == number] = removed(case, fit, data, gone, by or "row", seed + repeat)
-        again.append(values)
-    average = np.mean(again, axis=0)
+def beside_loo(case: Case, unit: str, **settings: Any) -> Iterator[dict[str, Any]]:
+    """Compare `fit.loo(unit)` with fits without each unit, or each of a sample of them; a line a way."""
+    model = case.model()
+    start = time.perf_counter()
+    fits = [model.fit(seed=_SEED + i, progress=False, **settings) for i in range(case.fits)]
+    weighted = [fit.loo(unit, exact=False) for fit in fits]
+    found = [fit.loo(unit) for fit in fits]
+    first, size = found[0], len(found[0].pointwise)
+    units = np.arange(size)
+    if size > case.most:
+        units = np.sort(np.random.default_rng(_SEED).choice(size, case.most, replace=False))
+    values = np.array([each.pointwise.values[units] for each in found])
+    for way in case.ways:
+        exact = refits(model, unit, units, way, **settings)
+        yield {
+            "unit": unit,
+            "units": size,
+            "k above 0.7": len(weighted[0].unreliable),
+            "integrated": len(first.integrated),
+            "refitted": len(first.refitted),
+            "unreliable": len(first.unreliable),
+            "elpd, weights": weighted[0].elpd,
+            "elpd": first.elpd,
+            "se": first.se,
+            "left out by": way,
+            "fits": len(units),
+            **_differences(values, exact),
+            "largest, weights": np.abs(weighted[0].pointwise.values[units] - exact.log_density).max(),
+            "seconds": time.perf_counter() - start,
+        }
+
+
+def beside_folds(case: Case, by: str | None, **settings: Any) -> dict[str, Any]:
+    """Compare `fit.kfold` with fits to the data without the rows of each fold."""
+    model, unit = case.model(), by or "row"
+    start = time.perf_counter()
+    found = model.fit(seed=_SEED, progress=False, **settings).kfold(_FOLDS, by=by, seed=_SEED)
+    size, index = len(found.pointwise), unit_of_rows(model, unit)
+    part = np.random.default_rng(_SEED).permutation(size) % _FOLDS  # as `kfold` does
+    values, errors = np.empty(size), np.empty(size)
+    for number in range(_FOLDS):
+        gone = (part == number)[index]
+        of_fold = left_out(model, gone, unit, "removed", seed=1000 + number, **settings)
+        values[part == number], errors[part == number] = of_fold
+    exact = Refits(np.arange(size), values, errors)
     return {
-        "study": name,
-        "unit": f"5 folds of {by or 'row'}",
-        "units": total,
+        "unit": f"{_FOLDS} folds, {unit}",
+        "units": size,
         "elpd": found.elpd,
         "se": found.se,
-        "removed": total,
-        "largest difference": np.abs(found.pointwise.values - average).max(),
-        "rms difference": np.sqrt(np.mean((found.pointwise.values - average) ** 2)),
-        "rms of two fits": np.sqrt(np.mean((again[0] - again[1]) ** 2)),
+        "left out by": "removed",
+        "fits": _FOLDS,
+        **_differences(found.pointwise.values[None], exact),
+        "seconds": time.perf_counter() - start,
     }
 
 
-def slopes(seed: int) -> list[dict[str, Any]]:
-    """Compare the toenail study with and without a slope of each patient, by rows and by patients."""
-    data = bg.datasets.load("toenail")
-    one = bg.fit("outcome ~ month*treatment + (1 | id)", data, "bernoulli", seed=seed, **SETTINGS)
-    fits = {"intercepts": one, "slopes": one.update("~ month*treatment + (1 + month | id)", progress=False)}
-    rows = []
-    for unit in ("row", "id"):
-        table_ = bg.compare(fits, unit).table
-        for model in fits:
-            rows.append({"study": f"toenail, {model}", "unit": unit, **table_.loc[model].to_dict()})
-    return rows
+def _differences(values: Array, exact: Refits) -> dict[str, float]:
+    """Compare the package's values (f, u) by fits of several seeds, the first of which counts, with refits.
+
+    What differs by Monte Carlo error alone has a root mean square near `rms by Monte Carlo`. Of a single row of values,
+    which are those of refits too, the errors are taken to be those of the refits.
+    """
+    differences = values[0] - exact.log_density
+    squares = values.var(axis=0, ddof=1) if len(values) > 1 else np.square(exact.error)
+    total = values.sum(axis=1).var(ddof=1) if len(values) > 1 else np.square(exact.error).sum()
+    return {
+        "elpd of these": values[0].sum(),
+        "by fits": exact.log_density.sum(),
+        "error": np.sqrt(total + np.square(exact.error).sum()),
+        "largest": np.abs(differences).max(),
+        "rms": np.sqrt(np.mean(np.square(differences))),
+        "rms by Monte Carlo": np.sqrt(np.mean(squares + np.square(exact.error))),
+    }
+
+
+_NUMBERS: dict[str, str] = {
+    **dict.fromkeys(("units", "k above 0.7", "integrated", "refitted", "unreliable", "fits"), "{:,.0f}"),
+    **dict.fromkeys(("elpd, weights", "elpd", "se"), "{:.1f}"),
+    **dict.fromkeys(("elpd of these", "by fits", "error"), "{:.2f}"),
+    **dict.fromkeys(("largest, weights", "largest", "rms", "rms by Monte Carlo"), "{:.3f}"),
+}
+"""The columns of the page after the names, with their formats."""
+
+
+def page(lines: pd.DataFrame) -> str:
+    """Return the table of the page."""
+    names = ["study", "unit", "left out by"]
+    body = [
+        [*(str(line[name]) for name in names), *(_cell(line[name], form) for name, form in _NUMBERS.items())]
+        for _, line in lines.iterrows()
+    ]
+    return table([*names, *_NUMBERS], body)
+
+
+def _cell(value: float, form: str) -> str:
+    return "–" if pd.isna(value) else form.format(value)
+
+
+def measured(name: str, case: Case, **settings: Any) -> Iterator[dict[str, Any]]:
+    """Measure one study: rows, groups, and folds of both."""
+    for unit in ("row", case.factor):
+        for line in beside_loo(case, unit, **settings):
+            yield {"study": name, **line}
+        yield {"study": name, **beside_folds(case, None if unit == "row" else unit, **settings)}
 
 
 def main() -> None:
-    """Measure, write the table, and print it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--units", type=int, default=16)
-    parser.add_argument("--seed", type=int, default=1)
+    """Measure, keep each line as soon as it is there, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--quick", action="store_true", help="two units of each kind, short chains")
     given = parser.parse_args()
-    rows = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", bg.BayesGLMMWarning)
-        for name, case in CASES.items():
-            rows += [measured(name, case, unit, given.units, given.seed) for unit in ("row", case.factor)]
-            print(rows[-2:], flush=True)
-        rows += [folds(name, CASES[name], by, given.seed) for name, by in (("cbpp", None), ("sleepstudy", "Subject"))]
-        questions = slopes(given.seed)
-    result = pd.DataFrame(rows)
-    if given.units == parser.get_default("units"):
-        result.round(3).to_csv(FILE, index=False)
-        pd.DataFrame(questions).round(2).to_csv(FILE.with_name("toenail_slopes.csv"), index=False)
-    print(table(result.round(3).fillna("").astype(str).values.tolist(), list(result)) if False else result.to_string())
-    print(pd.DataFrame(questions).to_string())
+    lines = pd.read_csv(FILE) if FILE.is_file() and not given.quick else pd.DataFrame({"study": []})
+    for name in given.studies:
+        case = replace(CASES[name], most=2, fits=2) if given.quick else CASES[name]
+        lines = lines[lines["study"] != name]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", bg.BayesGLMMWarning)
+            for line in measured(name, case, **({"draws": 100} if given.quick else {})):
+                lines = pd.concat([lines, pd.DataFrame([line])], ignore_index=True)
+                print(line, flush=True)
+                if not given.quick:
+                    lines.round(4).to_csv(FILE, index=False)
+    lines = lines.sort_values("study", key=lambda names: names.map(list(CASES).index), kind="stable")
+    print(page(lines))
+    if not given.quick:
+        lines.round(4).to_csv(FILE, index=False)
+        write(Path(__file__).with_name("README.md"), page(lines), "left out")
 
 
 if __name__ == "__main__":
