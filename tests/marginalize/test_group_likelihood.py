@@ -76,7 +76,7 @@ def test_factors_that_cannot_be_left_out_alone_are_refused() -> None:
 
 
 def test_a_row_given_the_others_of_its_group_is_normal_with_the_regression_of_the_normal_distribution() -> None:
-    """y_j ~ N(Xβ, Z G Zᵀ + σ² I) under a normal outcome, so y_i given the others is normal; the other factor is given."""
+    """y_j ~ N(Xβ, Z G Zᵀ + σ² I) for normal outcomes, so y_i given the others is normal; the other factor is given."""
     data = {**crossed(), "w": np.array([1.0, 0.0, *np.ones(58)])}
     data["id"] = np.array([*np.arange(59) % 12, 99])  # a group of a single row
     data["y"] = np.random.default_rng(8).normal(size=60)
