@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bayesglmm.fitting import fit, load
     from bayesglmm.marginal_models.gee import gee
     from bayesglmm.marginal_models.results import GEEFit
+    from bayesglmm.marginalize.population import Attenuation, attenuation, population_mean
     from bayesglmm.sample.diagnostics import Check, Finding
     from bayesglmm.sample.settings import Sampler
     from bayesglmm.sensitivity.implied_priors import ImpliedPriors
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from bayesglmm.specify.priors import Priors
 
 __all__ = [
+    "Attenuation",
     "BayesFactors",
     "BayesGLMMError",
     "BayesGLMMWarning",
@@ -77,6 +79,7 @@ __all__ = [
     "Sampler",
     "Separation",
     "ZeroSd",
+    "attenuation",
     "bayes_factors",
     "check_separation",
     "compare",
@@ -91,11 +94,13 @@ __all__ = [
     "model_steps",
     "parse",
     "plots",
+    "population_mean",
     "prior_ladder",
     "priors",
 ]
 
 _HOME = {
+    "Attenuation": "marginalize.population",
     "BayesFactors": "comparison.bayes_factors",
     "BayesGLMMError": "errors",
     "BayesGLMMWarning": "errors",
@@ -127,6 +132,7 @@ _HOME = {
     "Sampler": "sample.settings",
     "Separation": "sensitivity.separation",
     "ZeroSd": "sensitivity.zero_sd",
+    "attenuation": "marginalize.population",
     "bayes_factors": "comparison.bayes_factors",
     "check_separation": "sensitivity.separation",
     "compare": "comparison.compare",
@@ -137,6 +143,7 @@ _HOME = {
     "load": "fitting",
     "model_steps": "comparison.steps",
     "parse": "specify.formula",
+    "population_mean": "marginalize.population",
     "prior_ladder": "sensitivity.prior_ladder",
 }
 """The module of each export; modules load when first used, so that importing the package is quick."""
