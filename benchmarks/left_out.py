@@ -1,27 +1,23 @@
-"""Rows and groups left out, by `fit.loo` and `fit.kfold`, beside a fit without each: one line a study and unit.
+"""Rows and groups left out, by `loo` and `kfold`, beside fits to data from which they were removed.
 
-uv run python benchmarks/left_out.py                    # left_out.csv and its table in README.md: about an hour
-uv run python benchmarks/left_out.py --quick            # to see that all works: leaves file and page as they are
-uv run python benchmarks/left_out.py --studies cbpp     # measures some again, and keeps the other lines
-
-A unit is left out by the weight 0, or its rows are removed from the data; priors stay those of the whole data, and each
-fit has a seed of its own.
+uv run python benchmarks/left_out.py              # refits.csv, toenail_slopes.csv
+uv run python benchmarks/left_out.py --units 3    # to see that all works: leaves the files as they are
+uv run python benchmarks/left_out.py --part cases # or folds, or slopes: measures one of the three
 """
 
 import argparse
 import time
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from arviz import mcse
 from numpy.typing import NDArray
-from tables import table, write
 
 import bayesglmm as bg
 from bayesglmm.comparison.left_out import with_weights
@@ -30,131 +26,130 @@ from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.pointwise import log_likelihood
 from bayesglmm.posterior.protocol import Thinned
 
-__all__ = ["CASES", "Case", "Refits", "beside_folds", "beside_loo", "refits"]
+__all__ = ["CASES", "Case", "Refitted", "beside_folds", "beside_loo", "removed"]
 
 type Array = NDArray[np.float64]
 
-type Way = Literal["weight 0", "removed"]
+FILE, SLOPES = (Path(__file__).with_name(name) for name in ("refits.csv", "toenail_slopes.csv"))
 
-FILE = Path(__file__).with_name("left_out.csv")
-_FOLDS = 5
-_SEED = 1
+FITS = 6  # fits of all rows, of different seeds: how much `loo` varies with the draws
+FOLDS, FOLD_DRAWS = 5, 2000  # whole groups of a fold have far fewer effective draws than single rows
 
 SEIZURE = "count ~ trt*time + offset(log(weeks)) + (1 + time | id)"
+COUNTS = {"Intercept": "normal(0, 5)", "slopes": "normal(0, 2.5)", "sd": "half_student_t(3, 0, 2.5)"}
+TIMES = {
+    "Intercept": "normal(250, 100)",
+    "slopes": "normal(0, 50)",
+    "sd": "half_student_t(3, 0, 30)",
+    "sigma": "half_student_t(3, 0, 50)",
+}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model on a shipped data set.
+    """A model on a study, under priors that do not depend on the data: they are the same with rows removed.
 
     Parameters
     ----------
     study, formula, family
-        As in `bayesglmm.fit`; priors are the defaults.
+        As in `bayesglmm.fit`.
     factor
         The grouping factor whose levels are left out.
-    most
-        The most units of a kind that are refitted; a random sample where there are more.
-    ways
-        How units are left out; of folds, the rows are always removed.
-    fits
-        How many fits of all rows, of different seeds, say how much `fit.loo` varies with the draws.
+    priors
+        Of all parameters.
+    every
+        Of the groups every so many are kept.
     """
 
     study: str
     formula: str
     family: str
     factor: str
-    most: int = 1000
-    ways: tuple[Way, ...] = ("weight 0",)
-    fits: int = 4
+    priors: Mapping[str, str]
+    every: int = 1
 
-    def model(self) -> bg.Model:
-        """Return the model of all rows."""
-        return bg.glmm(self.formula, bg.datasets.load(self.study), self.family)
+    def load(self) -> pd.DataFrame:
+        """Return the data of the groups that are kept."""
+        data = bg.datasets.load(self.study)
+        return data[data[self.factor].isin(data[self.factor].unique()[:: self.every])].reset_index(drop=True)
 
-
-BOTH: tuple[Way, ...] = ("weight 0", "removed")
 
 CASES = {
-    "seizure, Poisson": Case("seizure", SEIZURE, "poisson", "id"),
-    "seizure, negative binomial": Case("seizure", SEIZURE, "negative_binomial", "id"),
-    "toenail, intercepts": Case("toenail", "outcome ~ month*treatment + (1 | id)", "bernoulli", "id", 60),
-    "toenail, slopes": Case("toenail", "outcome ~ month*treatment + (1 + month | id)", "bernoulli", "id", 60, fits=2),
-    "cbpp": Case("cbpp", "p(incidence, size) ~ C(period) + (1 | herd)", "binomial", "herd", ways=BOTH),
-    "sleepstudy": Case("sleepstudy", "Reaction ~ Days + (1 + Days | Subject)", "gaussian", "Subject", ways=BOTH),
-    "culcita": Case("culcita", "predation ~ C(ttt) + (1 | block)", "bernoulli", "block", ways=BOTH),
-    "crossover": Case("crossover", "outcome ~ trt*period + (1 | id)", "bernoulli", "id"),
-    "asthma": Case(
-        "asthma", 'control ~ C(treat, Treatment("Usual"))*weeks + severity + (1 | id)', "bernoulli", "id", 60
+    "seizure, Poisson": Case("seizure", SEIZURE, "poisson", "id", COUNTS, every=2),
+    "seizure, negative binomial": Case(
+        "seizure", SEIZURE, "negative_binomial", "id", {**COUNTS, "phi": "gamma(2, 0.1)"}, every=2
     ),
+    "toenail": Case("toenail", "outcome ~ month*treatment + (1 | id)", "bernoulli", "id", COUNTS, every=6),
+    "cbpp": Case("cbpp", "p(incidence, size) ~ C(period) + (1 | herd)", "binomial", "herd", COUNTS),
+    "sleepstudy": Case("sleepstudy", "Reaction ~ Days + (1 + Days | Subject)", "gaussian", "Subject", TIMES),
+    "crossover": Case("crossover", "outcome ~ trt*period + (1 | id)", "bernoulli", "id", COUNTS),
 }
+
+SETTINGS: Mapping[str, Any] = {"draws": 500, "chains": 4}
 
 
 @dataclass(frozen=True, eq=False)
-class Refits:
-    """Units left out by fits without them.
+class Refitted:
+    """The log predictive densities of units, by fits to data from which they were removed.
 
     Parameters
     ----------
-    units
-        (u,) the numbers of the units.
-    log_density
-        (u,) the log predictive density of each.
+    values
+        (u,) one a unit.
+    errors
+        (u,) their Monte Carlo standard errors.
     error
-        (u,) its Monte Carlo standard error.
+        That of their sum: units that one fit predicts together vary together with its draws.
     """
 
-    units: NDArray[np.int64]
-    log_density: Array
-    error: Array
+    values: Array
+    errors: Array
+    error: float
+
+    @classmethod
+    def of(cls, parts: Sequence["Refitted"]) -> "Refitted":
+        """Return the units of independent fits, one after the other."""
+        values, errors = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "errors"))
+        return cls(values, errors, float(np.sqrt(sum(part.error**2 for part in parts))))
 
 
-def refits(model: bg.Model, unit: str, units: NDArray[np.int64], way: Way, **settings: Any) -> Refits:
-    """Fit without each of some units, and predict it."""
-    index = unit_of_rows(model, unit)
-    found = [left_out(model, index == each, unit, way, seed=1000 + int(each), **settings) for each in units]
-    return Refits(units, *(np.concatenate(column) for column in zip(*found, strict=True)))
+def fitted(case: Case, data: pd.DataFrame, seed: int, **settings: Any) -> bg.Fit:
+    """Fit the model of a case to data."""
+    chosen = {**SETTINGS, **settings}
+    return bg.fit(case.formula, data, case.family, priors=dict(case.priors), seed=seed, progress=False, **chosen)
 
 
-def unit_of_rows(model: bg.Model, unit: str) -> NDArray[np.int64]:
+def unit_of_rows(fit: bg.Fit, unit: str) -> NDArray[np.int64]:
     """Return the number of the unit of each row, (n,)."""
-    return np.arange(model.design.n) if unit == "row" else model.design.blocks[0].index
+    return np.arange(fit.model.design.n) if unit == "row" else np.asarray(fit.model.design.blocks[0].index)
 
 
-def left_out(
-    model: bg.Model, gone: NDArray[np.bool_], unit: str, way: Way, *, seed: int, **settings: Any
-) -> tuple[Array, Array]:
-    """Return the log predictive densities of units left out together, and their Monte Carlo standard errors.
+def removed(
+    case: Case, fit: bg.Fit, data: pd.DataFrame, gone: NDArray[np.bool_], unit: str, seed: int, **settings: Any
+) -> Refitted:
+    """Return the log predictive densities of units that are removed from the data together, by a fit to the rest.
 
     The density of a unit is the mean of its density over the draws; the error is that of the mean, relative to it.
     """
-    weights = model.design.outcome.weights_or_ones  # type: ignore[union-attr]
-    if way == "weight 0":
-        others = with_weights(model, np.where(gone, 0.0, weights))
-    else:
-        others = replace(bg.glmm(model.formula, model.data[~gone], model.family), priors=model.priors)
-    draws = others.fit(seed=seed, progress=False, **settings).draws
-    if way == "removed":
-        draws = xr.DataTree.from_dict({"posterior": _with_all_groups(model, others, draws, seed)})
-    scored = Thinned(with_weights(model, np.where(gone, weights, 0.0)), draws, 1)
+    others = fitted(case, data[~gone].reset_index(drop=True), seed, **settings)
+    draws = xr.DataTree.from_dict({"posterior": _with_all_groups(fit.model, others, seed)})
+    scored = Thinned(with_weights(fit.model, gone.astype(float)), draws, 1)
     if unit == "row":
         values = log_likelihood(scored)[..., gone]
     else:
-        values = group_log_likelihood(scored, unit)[..., np.unique(unit_of_rows(model, unit)[gone])]
+        values = group_log_likelihood(scored, unit)[..., np.unique(unit_of_rows(fit, unit)[gone])]
     largest = values.max(("chain", "draw"))
-    density = np.exp(values - largest)
-    mean = density.mean(("chain", "draw"))
-    return (np.log(mean) + largest).values, (mcse(density, method="mean") / mean).values
+    mean = np.exp(values - largest).mean(("chain", "draw"))
+    relative = np.exp(values - largest) / mean
+    error = float(mcse(relative.sum(relative.dims[-1]), method="mean"))
+    return Refitted((np.log(mean) + largest).values, mcse(relative, method="mean").values, error)
 
 
-def _with_all_groups(model: bg.Model, others: bg.Model, draws: xr.DataTree, seed: int) -> xr.Dataset:
-    """Return draws with the effects of groups of which no row was left, drawn from N(0, G)."""
-    posterior = draws["posterior"].to_dataset()
-    assert model.design.coef == others.design.coef
-    rng = np.random.default_rng(seed)
-    for block, fewer in zip(model.design.blocks, others.design.blocks, strict=True):
-        root = np.linalg.cholesky(Draws(posterior, others.design).covariance(fewer))
+def _with_all_groups(model: bg.Model, others: bg.Fit, seed: int) -> xr.Dataset:
+    """Return draws of a fit to fewer rows, with the effects of groups that have none left drawn from N(0, G)."""
+    posterior, rng = others.posterior, np.random.default_rng(seed)
+    for block, fewer in zip(model.design.blocks, others.model.design.blocks, strict=True):
+        root = np.linalg.cholesky(Draws(posterior, others.model.design).covariance(fewer))
         normal = rng.normal(size=(len(root), len(block.levels), block.size))
         name = f"b_{block.name}"
         whole = posterior[name].reindex({block.name: list(block.levels)})
@@ -163,135 +158,151 @@ def _with_all_groups(model: bg.Model, others: bg.Model, draws: xr.DataTree, seed
     return posterior
 
 
-def beside_loo(case: Case, unit: str, **settings: Any) -> Iterator[dict[str, Any]]:
-    """Compare `fit.loo(unit)` with fits without each unit, or each of a sample of them; a line a way."""
-    model = case.model()
-    start = time.perf_counter()
-    fits = [model.fit(seed=_SEED + i, progress=False, **settings) for i in range(case.fits)]
-    weighted = [fit.loo(unit, exact=False) for fit in fits]
-    found = [fit.loo(unit) for fit in fits]
-    first, size = found[0], len(found[0].pointwise)
-    units = np.arange(size)
-    if size > case.most:
-        units = np.sort(np.random.default_rng(_SEED).choice(size, case.most, replace=False))
-    values = np.array([each.pointwise.values[units] for each in found])
-    for way in case.ways:
-        exact = refits(model, unit, units, way, **settings)
-        yield {
-            "unit": unit,
-            "units": size,
-            "k above 0.7": len(weighted[0].unreliable),
-            "integrated": len(first.integrated),
-            "refitted": len(first.refitted),
-            "unreliable": len(first.unreliable),
-            "elpd, weights": weighted[0].elpd,
-            "elpd": first.elpd,
-            "se": first.se,
-            "left out by": way,
-            "fits": len(units),
-            **_differences(values, exact),
-            "largest, weights": np.abs(weighted[0].pointwise.values[units] - exact.log_density).max(),
-            "seconds": time.perf_counter() - start,
-        }
-
-
-def beside_folds(case: Case, by: str | None, **settings: Any) -> dict[str, Any]:
-    """Compare `fit.kfold` with fits to the data without the rows of each fold."""
-    model, unit = case.model(), by or "row"
-    start = time.perf_counter()
-    found = model.fit(seed=_SEED, progress=False, **settings).kfold(_FOLDS, by=by, seed=_SEED)
-    size, index = len(found.pointwise), unit_of_rows(model, unit)
-    part = np.random.default_rng(_SEED).permutation(size) % _FOLDS  # as `kfold` does
-    values, errors = np.empty(size), np.empty(size)
-    for number in range(_FOLDS):
-        gone = (part == number)[index]
-        of_fold = left_out(model, gone, unit, "removed", seed=1000 + number, **settings)
-        values[part == number], errors[part == number] = of_fold
-    exact = Refits(np.arange(size), values, errors)
+def beside_loo(name: str, unit: str, units: int, seed: int = 1, **settings: Any) -> dict[str, Any]:
+    """Compare `loo` with fits to data without each of some units: a third of the largest k, the others at random."""
+    case, start = CASES[name], time.perf_counter()
+    data = case.load()
+    fits = [fitted(case, data, seed + i, **settings) for i in range(FITS)]
+    weighted = [each.loo(unit, exact=False) for each in fits]
+    found = fits[0].loo(unit)
+    total, rng = len(found.pointwise), np.random.default_rng(seed)
+    worst = np.argsort(-weighted[0].pareto_k.values, kind="stable")[: units // 3]
+    rest = np.setdiff1d(np.arange(total), worst)
+    chosen = np.concatenate([worst, rng.choice(rest, min(units - len(worst), len(rest)), replace=False)])
+    index = unit_of_rows(fits[0], unit)
+    exact = Refitted.of(
+        [removed(case, fits[0], data, index == one, unit, 100 + seed + int(one), **settings) for one in chosen]
+    )
+    again = np.isin(found.pareto_k[found.pareto_k.dims[0]].values[chosen], found.refitted)
+    values = np.array([one.pointwise.values[chosen] for one in weighted])
+    variances = np.where(again, np.square(exact.errors), values.var(axis=0, ddof=1))
+    of_sum = values[:, ~again].sum(axis=1).var(ddof=1) + np.square(exact.errors[again]).sum()
     return {
-        "unit": f"{_FOLDS} folds, {unit}",
-        "units": size,
+        "study": name,
+        "family": case.family,
+        "unit": unit,
+        "units": total,
+        "k_above": len(weighted[0].unreliable),
+        "elpd_before": weighted[0].elpd,
         "elpd": found.elpd,
         "se": found.se,
-        "left out by": "removed",
-        "fits": _FOLDS,
-        **_differences(found.pointwise.values[None], exact),
+        "refits_by_loo": len(found.refitted),
+        **differences(found.pointwise.values[chosen], variances, of_sum, exact),
+        "largest_before": np.abs(weighted[0].pointwise.values[chosen] - exact.values).max(),
         "seconds": time.perf_counter() - start,
     }
 
 
-def _differences(values: Array, exact: Refits) -> dict[str, float]:
-    """Compare the package's values (f, u) by fits of several seeds, the first of which counts, with refits.
-
-    What differs by Monte Carlo error alone has a root mean square near `rms by Monte Carlo`. Of a single row of values,
-    which are those of refits too, the errors are taken to be those of the refits.
-    """
-    differences = values[0] - exact.log_density
-    squares = values.var(axis=0, ddof=1) if len(values) > 1 else np.square(exact.error)
-    total = values.sum(axis=1).var(ddof=1) if len(values) > 1 else np.square(exact.error).sum()
+def beside_folds(name: str, by: str | None, seed: int = 1, **settings: Any) -> dict[str, Any]:
+    """Compare `kfold` with fits to data without the rows of each fold."""
+    case, unit, start = CASES[name], by or "row", time.perf_counter()
+    data = case.load()
+    fit = fitted(case, data, seed, **settings)
+    found = fit.kfold(FOLDS, by=by, seed=seed)
+    total, index = len(found.pointwise), unit_of_rows(fit, unit)
+    part = np.random.default_rng(seed).permutation(total) % FOLDS  # as `kfold` does
+    exact = Refitted.of(
+        [
+            removed(case, fit, data, (part == number)[index], unit, 100 + seed + number, **settings)
+            for number in range(FOLDS)
+        ]
+    )
+    values = found.pointwise.values[np.argsort(part, kind="stable")]
     return {
-        "elpd of these": values[0].sum(),
-        "by fits": exact.log_density.sum(),
-        "error": np.sqrt(total + np.square(exact.error).sum()),
-        "largest": np.abs(differences).max(),
-        "rms": np.sqrt(np.mean(np.square(differences))),
-        "rms by Monte Carlo": np.sqrt(np.mean(squares + np.square(exact.error))),
+        "study": name,
+        "family": case.family,
+        "unit": f"{FOLDS} folds of {unit}",
+        "units": total,
+        "elpd": found.elpd,
+        "se": found.se,
+        **differences(values, np.square(exact.errors), exact.error**2, exact),
+        "seconds": time.perf_counter() - start,
     }
 
 
-_NUMBERS: dict[str, str] = {
-    **dict.fromkeys(("units", "k above 0.7", "integrated", "refitted", "unreliable", "fits"), "{:,.0f}"),
-    **dict.fromkeys(("elpd, weights", "elpd", "se"), "{:.1f}"),
-    **dict.fromkeys(("elpd of these", "by fits", "error"), "{:.2f}"),
-    **dict.fromkeys(("largest, weights", "largest", "rms", "rms by Monte Carlo"), "{:.3f}"),
-}
-"""The columns of the page after the names, with their formats."""
+def differences(values: Array, variances: Array, of_sum: float, exact: Refitted) -> dict[str, float]:
+    """Compare the package's values (u,), of Monte Carlo variances (u,) and `of_sum` in all, with those of refits.
+
+    Differences by Monte Carlo error alone have a root mean square near `rms_monte_carlo`, and a sum whose standard
+    deviation is near `error`.
+    """
+    apart, both = values - exact.values, variances + np.square(exact.errors)
+    return {
+        "units_refitted": len(values),
+        "elpd_of_these": values.sum(),
+        "elpd_exact": exact.values.sum(),
+        "error": np.sqrt(of_sum + exact.error**2),
+        "largest": np.abs(apart).max(),
+        "largest_error": np.sqrt(both[np.abs(apart).argmax()]),
+        "rms": np.sqrt(np.mean(np.square(apart))),
+        "rms_monte_carlo": np.sqrt(np.mean(both)),
+    }
 
 
-def page(lines: pd.DataFrame) -> str:
-    """Return the table of the page."""
-    names = ["study", "unit", "left out by"]
-    body = [
-        [*(str(line[name]) for name in names), *(_cell(line[name], form) for name, form in _NUMBERS.items())]
-        for _, line in lines.iterrows()
-    ]
-    return table([*names, *_NUMBERS], body)
+def slopes(seed: int, folds: int = 10) -> Iterator[dict[str, Any]]:
+    """Compare the toenail study with and without a slope of each patient, by visits and by patients."""
+    data = bg.datasets.load("toenail")
+    model = "outcome ~ month*treatment + (1 | id)"
+    one = bg.fit(model, data, "bernoulli", seed=seed, draws=500, chains=4, progress=False)
+    fits = {"intercepts": one, "slopes": one.update("~ month*treatment + (1 + month | id)", progress=False)}
+    for unit in ("row", "id"):
+        ways = {
+            "loo": {name: fit.loo(unit) for name, fit in fits.items()},
+            f"{folds} folds": {
+                name: fit.kfold(folds, by=None if unit == "row" else unit, seed=seed) for name, fit in fits.items()
+            },
+        }
+        for way, elpds in ways.items():
+            compared = bg.compare(elpds).table
+            for name, found in elpds.items():
+                large = int((found.pareto_k.values > 0.7).sum())
+                counted = {"k_above": large, "unreliable": len(found.unreliable)}
+                yield {"model": name, "unit": unit, "by": way, **compared.loc[name].to_dict(), **counted}
 
 
-def _cell(value: float, form: str) -> str:
-    return "–" if pd.isna(value) else form.format(value)
+def cases(units: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Leave out rows and groups of each study."""
+    for name, case in CASES.items():
+        for unit in ("row", case.factor):
+            yield beside_loo(name, unit, units, seed)
 
 
-def measured(name: str, case: Case, **settings: Any) -> Iterator[dict[str, Any]]:
-    """Measure one study: rows, groups, and folds of both."""
-    for unit in ("row", case.factor):
-        for line in beside_loo(case, unit, **settings):
-            yield {"study": name, **line}
-        yield {"study": name, **beside_folds(case, None if unit == "row" else unit, **settings)}
+def folds(seed: int) -> Iterator[dict[str, Any]]:
+    """Leave out folds of two studies."""
+    for name in ("cbpp", "sleepstudy"):
+        for by in (None, CASES[name].factor):
+            yield beside_folds(name, by, seed, draws=FOLD_DRAWS)
+
+
+def _measured(lines: Iterator[dict[str, Any]], file: Path, keys: list[str], keep: bool) -> None:
+    """Print each line as soon as it is there, and put it in the place of its like in the file."""
+    for line in lines:
+        print(line, flush=True)
+        if keep:
+            new = pd.DataFrame([line]).round(4)
+            if file.is_file():
+                old = pd.read_csv(file)
+                same = (old[keys] == new[keys].iloc[0]).all(axis=1)
+                new = pd.concat([old[~same], new], ignore_index=True)
+            new.to_csv(file, index=False)
 
 
 def main() -> None:
-    """Measure, keep each line as soon as it is there, and write the page."""
+    """Measure, and keep what was measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", nargs="+", choices=list(CASES), default=list(CASES))
-    parser.add_argument("--quick", action="store_true", help="two units of each kind, short chains")
+    parser.add_argument("--units", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--part", choices=("cases", "folds", "slopes"))
     given = parser.parse_args()
-    lines = pd.read_csv(FILE) if FILE.is_file() and not given.quick else pd.DataFrame({"study": []})
-    for name in given.studies:
-        case = replace(CASES[name], most=2, fits=2) if given.quick else CASES[name]
-        lines = lines[lines["study"] != name]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", bg.BayesGLMMWarning)
-            for line in measured(name, case, **({"draws": 100} if given.quick else {})):
-                lines = pd.concat([lines, pd.DataFrame([line])], ignore_index=True)
-                print(line, flush=True)
-                if not given.quick:
-                    lines.round(4).to_csv(FILE, index=False)
-    lines = lines.sort_values("study", key=lambda names: names.map(list(CASES).index), kind="stable")
-    print(page(lines))
-    if not given.quick:
-        lines.round(4).to_csv(FILE, index=False)
-        write(Path(__file__).with_name("README.md"), page(lines), "left out")
+    keep = given.units == parser.get_default("units")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bg.BayesGLMMWarning)
+        if given.part in {None, "cases"}:
+            _measured(cases(given.units, given.seed), FILE, ["study", "unit"], keep)
+        if given.part in {None, "folds"}:
+            _measured(folds(given.seed), FILE, ["study", "unit"], keep)
+        if given.part in {None, "slopes"}:
+            _measured(slopes(given.seed), SLOPES, ["model", "unit", "by"], keep)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from left_out import CASES, FILE, beside_folds, beside_loo, fitted, removed
+from left_out import CASES, FILE, FOLD_DRAWS, beside_folds, beside_loo, fitted, removed
 
 from bayesglmm.comparison.left_out import log_predictive
 from bayesglmm.posterior.pointwise import log_likelihood
@@ -80,4 +80,4 @@ def test_units_left_out_are_predicted_as_by_fits_without_them(name: str, unit: s
 @pytest.mark.parametrize("name", ["cbpp", "sleepstudy"])
 @pytest.mark.parametrize("rows", [True, False])
 def test_folds_are_predicted_as_by_fits_without_them(name: str, rows: bool) -> None:
-    agrees(beside_folds(name, None if rows else CASES[name].factor, seed=11))
+    agrees(beside_folds(name, None if rows else CASES[name].factor, seed=11, draws=FOLD_DRAWS))
