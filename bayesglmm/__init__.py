@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bayesglmm.fitting import fit, load, maximum_likelihood
     from bayesglmm.marginal_models.gee import gee
     from bayesglmm.marginal_models.results import GEEFit
+    from bayesglmm.marginalize.population import Attenuation, attenuation, population_mean
     from bayesglmm.sample.diagnostics import Check, Finding
     from bayesglmm.sample.settings import Sampler
     from bayesglmm.sensitivity.implied_priors import ImpliedPriors
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from bayesglmm.specify.priors import Priors
 
 __all__ = [
+    "Attenuation",
     "BayesFactors",
     "BayesGLMMError",
     "BayesGLMMWarning",
@@ -88,6 +90,7 @@ __all__ = [
     "SideBySide",
     "WaldTest",
     "ZeroSd",
+    "attenuation",
     "bayes_factors",
     "bootstrap_likelihood_ratio",
     "check_separation",
@@ -105,12 +108,14 @@ __all__ = [
     "model_steps",
     "parse",
     "plots",
+    "population_mean",
     "prior_ladder",
     "priors",
     "side_by_side",
 ]
 
 _HOME = {
+    "Attenuation": "marginalize.population",
     "BayesFactors": "comparison.bayes_factors",
     "BayesGLMMError": "errors",
     "BayesGLMMWarning": "errors",
@@ -148,6 +153,7 @@ _HOME = {
     "SideBySide": "comparison.side_by_side",
     "WaldTest": "comparison.wald",
     "ZeroSd": "sensitivity.zero_sd",
+    "attenuation": "marginalize.population",
     "bayes_factors": "comparison.bayes_factors",
     "bootstrap_likelihood_ratio": "comparison.bootstrap",
     "check_separation": "sensitivity.separation",
@@ -161,6 +167,7 @@ _HOME = {
     "maximum_likelihood": "fitting",
     "model_steps": "comparison.steps",
     "parse": "specify.formula",
+    "population_mean": "marginalize.population",
     "prior_ladder": "sensitivity.prior_ladder",
     "side_by_side": "comparison.side_by_side",
 }

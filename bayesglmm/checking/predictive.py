@@ -13,7 +13,7 @@ Gelman, Meng & Stern (1996), Statistica Sinica 6, 733-760.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import xarray as xr
@@ -33,7 +33,7 @@ type Array = NDArray[np.float64]
 type CheckFrame = Literal["group", "population"]
 type CheckFrameOption = CheckFrame | Mapping[str, CheckFrame]
 
-CHECK_FRAMES: tuple[CheckFrame, ...] = ("group", "population")
+CHECK_FRAMES: tuple[CheckFrame, ...] = get_args(CheckFrame.__value__)
 """Random effects held at their draws, or redrawn."""
 
 _DRAWS = Budget(2e7, 100, 1000)
@@ -131,9 +131,8 @@ class Predictive:
 
     @property
     def trials(self) -> Array:
-        """The trials of each row, (n,); 1 where the response is not of trials."""
-        assert self.model.design.outcome is not None
-        return self.model.design.outcome.trials_or_ones
+        """The trials of each row, or the exposure of a count, (n,); 1 without."""
+        return self.model.design.units
 
     @property
     def parameters(self) -> Mapping[str, Array]:

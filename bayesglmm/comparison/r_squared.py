@@ -158,15 +158,15 @@ def _on_response_scale(request: Request, frame: NamedFrame) -> Array:
     family, design, beta = model.family, model.design, request.draws.beta
     parameters = draws.parameters(family)
     random = resolve(draws, design, frame.by_block, np.random.default_rng(0))
-    quadratic = quadratic_variance(family, parameters, "frame='group'") if random.over_b else None
+    exposures = design.exposures
 
     def moments(part: slice) -> tuple[Array, Array]:
         """Return the mean of an outcome and its variance about it, each (s, rows)."""
         eta, v = eta_and_variance(beta, design, random, part)
         mean = mean_response(family.link, eta, v)
-        if v is None or quadratic is None:
-            return mean, np.asarray(family.variance(mean, parameters, np.ones((1, 1))))
-        constant, linear, square = quadratic
+        if v is None:
+            return mean, np.asarray(family.variance(mean, parameters, exposures[part]))
+        constant, linear, square = quadratic_variance(family, parameters, "frame='group'", exposures[part])
         between = shared_covariance(family.link, eta, v)
         return mean, between + constant + linear * mean + square * (between + mean**2)
 
@@ -240,7 +240,7 @@ def _estimand(request: Request) -> str:
             f"R²: share of the variance of {outcome}{response} in the observed rows, with the residual variance of the "
             f"{model.family.name} family"
         )
-    if model.formula.offsets:
+    if model.formula.all_offsets:
         what += ", its offset among the predictors"
     if not model.design.blocks:
         return what

@@ -11,7 +11,7 @@ Hedeker, du Toit, Demirtas & Gibbons (2018), Biometrics 74, 354-361.
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -38,7 +38,7 @@ __all__ = ["METHODS", "Coefficients", "Method", "coefficients", "marginal_draws"
 type Array = NDArray[np.float64]
 type Method = Literal["exact", "zeger", "none"]
 
-METHODS: tuple[Method, ...] = ("exact", "zeger", "none")
+METHODS: tuple[Method, ...] = get_args(Method.__value__)
 """How the marginal coefficients are found, if at all."""
 
 _PRINTED = ["median", "lower", "upper", "probability_positive"]

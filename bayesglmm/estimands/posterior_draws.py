@@ -132,7 +132,7 @@ def outcomes(
     is_binomial = model.family.outcome_type == "trials"
     rows = _read(model, posterior, new_data, frame, new_outcomes, rng, with_trials=is_binomial)
     family, parameters = model.family, rows.draws.parameters(model.family)
-    trials = _trials(rows.design) if is_binomial else np.ones(rows.design.n)
+    trials = _trials(rows.design) if is_binomial else rows.design.units
 
     def draw(eta: Array, v: Array | None, part: slice) -> Array:
         if v is not None:

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from bayesglmm.logdensity.trust_region import descend
 
-__all__ = ["Ascent", "Function", "approach", "ascend", "climb", "information"]
+__all__ = ["Ascent", "Function", "approach", "ascend", "climb", "information", "natural_units"]
 
 type Array = NDArray[np.float64]
 type Function = Callable[[Array], tuple[float, Array]]
 
 _ROUNDS, _EVALUATIONS = 6, 200
+_PATIENCE = 2
+"""Bad predictions in a row through which the updated Hessian is kept: a new one takes an evaluation a variable."""
+
 _DECREMENT = 1e-10
 """The gain still expected at which the trust region stops."""
 
@@ -56,7 +59,7 @@ class Ascent:
     flat
         (d, f) directions along which the function is flat, in natural units.
     gain
-        What the function could still gain by its second-order expansion, flat directions aside.
+        What the function could still gain by its second-order expansion, along directions in which it is concave.
     evaluations
         The number of evaluations.
     converged
@@ -125,7 +128,13 @@ def ascend(function: Function, start: Array, scale: Array) -> Ascent:
         place = scaled.place(np.zeros(len(x)))
         hessian = scaled.rough_hessian(place)
         place, hessian = descend(
-            scaled.moved, scaled.rough_hessian, place, hessian, decrement=_DECREMENT, most=_EVALUATIONS
+            scaled.moved,
+            scaled.rough_hessian,
+            place,
+            hessian,
+            decrement=_DECREMENT,
+            most=_EVALUATIONS,
+            patience=_PATIENCE,
         )
         x, units = x + scale @ place.t, scale @ _root(hessian)
         matrix = information(function, x, units)
@@ -133,14 +142,15 @@ def ascend(function: Function, start: Array, scale: Array) -> Ascent:
         values, vectors = np.linalg.eigh(scale.T @ matrix @ scale)
         along = vectors.T @ place.slope
         flat = (np.abs(values) < _FLAT) & (np.abs(along) < _FLAT)
-        gain = float((np.square(along) / np.where(flat, np.inf, values)).sum()) / 2
-        converged = bool((flat | (values > 0)).all()) and gain < _LAST_GAIN
+        steep = ~flat & (values > 0)
+        gain = float((np.square(along[steep]) / values[steep]).sum()) / 2
+        converged = bool((flat | steep).all()) and gain < _LAST_GAIN
         if converged:
             break
         scale = scale @ _root(scale.T @ matrix @ scale)
     value, gradient = function(x)
     if converged:
-        further = x - scale @ (vectors @ (along / np.where(flat, np.inf, values)))
+        further = x - scale @ (vectors[:, steep] @ (along[steep] / values[steep]))
         further_value, further_gradient = function(further)
         if further_value >= value - place.noise:
             x, value, gradient = further, further_value, further_gradient
@@ -153,6 +163,12 @@ def _root(hessian: Array) -> Array:
     return np.asarray(vectors / np.sqrt(np.maximum(np.abs(values), _LEAST_CURVATURE)))
 
 
+def natural_units(hessian: Array) -> Array:
+    """Return columns (d, d) of about standard errors, of an observed information (d, d) in any units."""
+    lengths = np.sqrt(np.maximum(np.abs(np.diag(hessian)), np.finfo(float).tiny))
+    return np.asarray(_root(hessian / np.outer(lengths, lengths)) / lengths[:, None])
+
+
 def approach(function: Function, start: Array, scale: Array) -> tuple[Array, Array]:
     """Return a point (d,) near the maximum, to a fraction of a standard error, and natural units (d, d) there.
 
@@ -161,7 +177,9 @@ def approach(function: Function, start: Array, scale: Array) -> tuple[Array, Arr
     scaled = _Scaled(function, start, scale)
     place = scaled.place(np.zeros(len(start)))
     hessian = scaled.rough_hessian(place)
-    place, _ = descend(scaled.moved, scaled.rough_hessian, place, hessian, decrement=_NEAR, most=_EVALUATIONS)
+    place, _ = descend(
+        scaled.moved, scaled.rough_hessian, place, hessian, decrement=_NEAR, most=_EVALUATIONS, patience=_PATIENCE
+    )
     values, vectors = np.linalg.eigh(scaled.rough_hessian(place))
     return start + scale @ place.t, scale @ (vectors / np.sqrt(np.maximum(np.abs(values), _LEAST_NEAR)))
 
@@ -171,7 +189,13 @@ def climb(function: Function, x: Array, scale: Array) -> tuple[Array, Array]:
     scaled = _Scaled(function, x, scale)
     place = scaled.place(np.zeros(len(x)))
     place, hessian = descend(
-        scaled.moved, scaled.rough_hessian, place, np.eye(len(x)), decrement=_DECREMENT, most=_EVALUATIONS
+        scaled.moved,
+        scaled.rough_hessian,
+        place,
+        np.eye(len(x)),
+        decrement=_DECREMENT,
+        most=_EVALUATIONS,
+        patience=_PATIENCE,
     )
     return x + scale @ place.t, scale @ _root(hessian)
 

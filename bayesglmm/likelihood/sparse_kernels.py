@@ -55,8 +55,8 @@ def _factorise(s, starts, rows, diagonal, values, core):
 
     `first_of` and `next_of` list the columns whose next entry is in a row, `at` is where that entry of a column is.
     """
-    place, at = np.empty(s + core.shape[0], dtype=np.int64), np.empty(s, dtype=np.int64)
-    first_of, next_of = np.full(s, -1, dtype=np.int64), np.empty(s, dtype=np.int64)
+    place, at = np.full(s + core.shape[0], -1, dtype=np.int64), np.full(s, -1, dtype=np.int64)
+    first_of, next_of = np.full(s, -1, dtype=np.int64), np.full(s, -1, dtype=np.int64)
     for j in range(s):
         for p in range(starts[j], starts[j + 1]):
             place[rows[p]] = p

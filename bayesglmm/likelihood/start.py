@@ -57,8 +57,8 @@ def start(objective: Objective) -> tuple[Array, Array]:
         theta[within] /= 2
         scale[within, within] /= 2
     raise DataError(
-        f"the likelihood is not defined where the search for its maximum begins: under the {data.family.link.name} link "
-        "some linear predictors are outside the range of the mean; choose another link"
+        "the likelihood is not defined where the search for its maximum begins: some linear predictors are outside the "
+        f"range of the {data.family.link.name} link; choose another link"
     )
 
 

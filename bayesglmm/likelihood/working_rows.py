@@ -46,7 +46,7 @@ class WorkingRows:
         """Return the working response and its weights at a linear predictor (n,)."""
         family = data.family
         mu, slope = family.link.inverse(eta), family.link.slope(eta)
-        variance = unit_variance(family, mu, data.trials)
+        variance = _unit_variance(family, mu, data.trials)
         mean, mean_slope = data.trials * mu, data.trials * slope
         weight = np.square(mean_slope) / variance
         sure = np.isfinite(weight) & (weight > _LEAST_WEIGHT * np.nanmax(weight))
@@ -75,7 +75,7 @@ class WorkingRows:
         return value, slope, by_parameters, Curvatures(weight, np.zeros_like(weight), *by_phi)
 
 
-def unit_variance(family: Family, mu: Array, trials: Array, parameter: float = 1.0) -> Array:
+def _unit_variance(family: Family, mu: Array, trials: Array, parameter: float = 1.0) -> Array:
     """Return the variance of outcomes (n,) where the family's parameters are 1."""
     parameters = {each.name: np.full(1, parameter) for each in family.parameters}
     return np.asarray(family.variance(mu, parameters, trials))
@@ -90,7 +90,7 @@ def check_quasi_likelihood(family: Family) -> None:
         Naming the family.
     """
     mu = np.array([0.2, 0.5, 0.7])
-    ratio = unit_variance(family, mu, np.ones(3), 3.0) / unit_variance(family, mu, np.ones(3), 2.0)
+    ratio = _unit_variance(family, mu, np.ones(3), 3.0) / _unit_variance(family, mu, np.ones(3), 2.0)
     if len(family.parameters) > 1 or not np.allclose(ratio, ratio[0]):
         raise FamilyError(
             f'method="pql" needs a variance of the form φ V(μ), which the {family.name} family has not; use '

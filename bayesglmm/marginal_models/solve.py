@@ -143,9 +143,13 @@ class _Working(CovStruct):  # type: ignore[misc]
         """Return V⁻¹ of a group times each of the right-hand sides."""
         sd = (stdev / self._roots[index])[:, None]
         columns = [side.reshape(len(stdev), -1) for side in rhs]
-        solved = self._correlation.solve(self.dep_params, index, np.column_stack(columns) / sd) / sd
-        ends = np.cumsum([part.shape[1] for part in columns])[:-1]
-        return [part.reshape(side.shape) for part, side in zip(np.split(solved, ends, axis=1), rhs, strict=True)]
+        solved = self._correlation.solve(self.dep_params, index, np.concatenate(columns, axis=1) / sd) / sd
+        result, start = [], 0
+        for side, part in zip(rhs, columns, strict=True):
+            end = start + part.shape[1]
+            result.append(solved[:, start:end].reshape(side.shape))
+            start = end
+        return result
 
 
 def solve_glm(data: MarginalData) -> SolvedGLM:

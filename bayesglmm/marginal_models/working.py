@@ -1,10 +1,11 @@
 """Working correlations: how the outcomes of a group are assumed to go together, and the moment estimates of it.
 
-With Pearson residuals e (n,), each times the root of its weight, and their dispersion φ = Σ e²/(Σw − p):
+With Pearson residuals e (n,), each times the root of its weight, their dispersion φ = Σ e²/(Σw − p) and their mean
+square φ' = Σ e²/Σw, these are the estimates of the gee package of R:
 
     exchangeable     α    = Σ_i Σ_{j<k} e_ij e_ik / ((N − p) φ),   N the number of pairs
-    autoregressive   α    = Σ_i Σ_j e_ij e_i,j+1 / ((N − p) φ),    N the number of neighbours in time
-    unstructured     α_jk = Σ_i e_ij e_ik / ((N_jk − p) φ),        N_jk the number of groups with both visits
+    autoregressive   α    = Σ_i Σ_j e_ij e_i,j+1 / (N φ'),         N the number of neighbours in time
+    unstructured     α_jk = Σ_i e_ij e_ik / (N_jk φ'),             N_jk the number of groups with both visits
 
 A pair counts by the geometric mean of its two weights.
 
@@ -83,6 +84,10 @@ class Groups:
     def largest(self) -> int:
         """The number of rows of the largest group."""
         return int(np.bincount(self.index).max())
+
+    def mean_square(self, e: Array) -> float:
+        """Return Σ e²/Σw of weighted residuals (n,)."""
+        return float(e @ e / self.weight.sum())
 
     def sums(self, values: Array) -> Array:
         """Return the sums of values (n,) by group, (m,)."""
@@ -184,13 +189,11 @@ class Autoregressive(Correlation):
         self._distance = np.zeros(len(time))  # of each row from the one before it in its group
         self._distance[self._later] = self._steps
         self._pair_weight = np.sqrt(groups.weight[self._earlier] * groups.weight[self._later])
-        pairs = float(self._pair_weight.sum())
-        _require_pairs(pairs, groups, "neighbours in time within groups", "autoregressive")
-        self._inflation = pairs / (pairs - groups.coefficients)
+        _require_pairs(float(self._pair_weight.sum()), groups, "neighbours in time within groups", "autoregressive")
 
     @override
     def estimate(self, e: Array, phi: float) -> float:
-        products = self._inflation * e[self._earlier] * e[self._later] / phi
+        products = e[self._earlier] * e[self._later] / self.groups.mean_square(e)
         if (self._steps == 1).all():
             alpha = float(products.sum() / self._pair_weight.sum())
         else:
@@ -251,7 +254,7 @@ class Unstructured(Correlation):
     @override
     def estimate(self, e: Array, phi: float) -> Array:
         values = self._by_visit(e)
-        alpha: Array = values.T @ values / ((self._pairs - self.groups.coefficients) * phi)
+        alpha: Array = values.T @ values / (self._pairs * self.groups.mean_square(e))
         np.fill_diagonal(alpha, 1.0)
         least = float(np.linalg.eigvalsh(alpha)[0])
         if least <= 0:

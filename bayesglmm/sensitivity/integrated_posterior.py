@@ -164,7 +164,7 @@ class Target:
         """Return the log likelihood of all rows given the effects b, the others integrated out over N(0, G), (s,)."""
         design, outcome, beta = self.model.design, self.model.design.outcome, values.beta
         assert outcome is not None
-        trials, weights = outcome.trials_or_ones, outcome.weights_or_ones
+        trials, weights = design.units, outcome.weights_or_ones
         z = np.concatenate([np.zeros((design.n, 0)), *(self._columns(number) for number in self.integrated)], axis=1)
         if g is None or not z.shape[1]:
             conditional = self._rows.conditional(beta, list(b.values()), values.parameters)
@@ -191,7 +191,7 @@ class Target:
         """What no parameter changes of the log likelihood of each row times its weight, (n,)."""
         outcome = self.model.design.outcome
         assert outcome is not None
-        return outcome.weights_or_ones * self.model.family.constant(outcome.y, outcome.trials_or_ones)
+        return outcome.weights_or_ones * self.model.family.constant(outcome.y, self.model.design.units)
 
     @cached_property
     def _rows(self) -> "Likelihood":

@@ -37,9 +37,10 @@ _ORDERED = "ordinal and categorical outcomes are not here; brms has them, and or
 
 _ABSENT = {
     "quasipoisson": f"{_NO_DISTRIBUTION}: 'negative_binomial1' has a variance proportional to the mean, V = μ(1 + φ); "
-    "or use maximum likelihood, as glm in R does",
+    'or use family="quasi_poisson" in bg.gee or in maximum likelihood without random effects, as glm in R does',
     "quasibinomial": f"{_NO_DISTRIBUTION}: use 'binomial' with an effect of each row, (1 | row), for more variance "
-    "than the binomial's; or use maximum likelihood, as glm in R does",
+    'than the binomial\'s; or family="quasi_binomial" in bg.gee or in maximum likelihood without random effects, as '
+    "glm in R does",
     "quasi": f"{_NO_DISTRIBUTION}: use a family with a parameter for its variance ('negative_binomial', "
     "'negative_binomial1', 'gamma', 'beta'), or maximum likelihood, as glm in R does",
     "betabinomial": "use 'binomial' with an effect of each row, (1 | row), for more variance than the binomial's; the "
