@@ -35,4 +35,5 @@ def drawn(name, fits):
 def test_labels_are_numbers(fits, name, which):
     found = labels(drawn(name, fits), which)
     assert len(found) >= 2
-    assert [float(text) for text in found] == sorted(float(text) for text in found)
+    values = [float(text.replace("\N{MINUS SIGN}", "-")) for text in found]
+    assert values == sorted(values)
