@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bayesglmm.estimands.group_means import GroupMeans
     from bayesglmm.estimands.hypothesis import Hypotheses
     from bayesglmm.estimands.random_effects import RandomEffects
+    from bayesglmm.estimands.subject_curves import SubjectCurves
     from bayesglmm.fitted import Fit, MLFit
     from bayesglmm.fitting import fit, load, maximum_likelihood
     from bayesglmm.marginal_models.gee import gee
@@ -88,6 +89,7 @@ __all__ = [
     "Sampler",
     "Separation",
     "SideBySide",
+    "SubjectCurves",
     "WaldTest",
     "ZeroSd",
     "attenuation",
@@ -151,6 +153,7 @@ _HOME = {
     "Sampler": "sample.settings",
     "Separation": "sensitivity.separation",
     "SideBySide": "comparison.side_by_side",
+    "SubjectCurves": "estimands.subject_curves",
     "WaldTest": "comparison.wald",
     "ZeroSd": "sensitivity.zero_sd",
     "attenuation": "marginalize.population",
