@@ -23,7 +23,7 @@ def test_curves_are_those_of_the_frames(fit: bg.MLFit) -> None:
     np.testing.assert_allclose(ours["median"], alone.table["median"])
     assert set(found.table["frame"]) == {"group", "typical", "population"}
     assert "5 levels of id" in found.plot().get_label()
-    assert "frame typical" in " ".join(str(found).split())
+    assert "Frame typical" in " ".join(str(found).split())
 
 
 def test_the_attenuation_stands_below_the_coefficients(fit: bg.MLFit) -> None:
