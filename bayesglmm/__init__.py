@@ -15,19 +15,24 @@ if TYPE_CHECKING:
     from bayesglmm.checking.discrepancy import Discrepancy
     from bayesglmm.checking.residuals import Residuals
     from bayesglmm.comparison.bayes_factors import BayesFactors, bayes_factors
+    from bayesglmm.comparison.bootstrap import BootstrapLikelihoodRatio, bootstrap_likelihood_ratio
     from bayesglmm.comparison.compare import ElpdComparison, compare
+    from bayesglmm.comparison.likelihood_ratio import LikelihoodRatio, likelihood_ratio
     from bayesglmm.comparison.loo import Elpd
     from bayesglmm.comparison.marginal_likelihood import MarginalLikelihood
+    from bayesglmm.comparison.profile import Profile
     from bayesglmm.comparison.r_squared import RSquared
+    from bayesglmm.comparison.side_by_side import SideBySide, side_by_side
     from bayesglmm.comparison.steps import ModelSteps, model_steps
+    from bayesglmm.comparison.wald import WaldTest
     from bayesglmm.errors import BayesGLMMError, BayesGLMMWarning
     from bayesglmm.estimands.coefficients import Coefficients
     from bayesglmm.estimands.estimates import Estimates
     from bayesglmm.estimands.group_means import GroupMeans
     from bayesglmm.estimands.hypothesis import Hypotheses
     from bayesglmm.estimands.random_effects import RandomEffects
-    from bayesglmm.fitted import Fit
-    from bayesglmm.fitting import fit, load
+    from bayesglmm.fitted import Fit, MLFit
+    from bayesglmm.fitting import fit, load, maximum_likelihood
     from bayesglmm.marginal_models.gee import gee
     from bayesglmm.marginal_models.results import GEEFit
     from bayesglmm.marginalize.population import Attenuation, attenuation, population_mean
@@ -51,6 +56,7 @@ __all__ = [
     "BayesFactors",
     "BayesGLMMError",
     "BayesGLMMWarning",
+    "BootstrapLikelihoodRatio",
     "Check",
     "Coefficients",
     "Design",
@@ -66,6 +72,8 @@ __all__ = [
     "GroupMeans",
     "Hypotheses",
     "ImpliedPriors",
+    "LikelihoodRatio",
+    "MLFit",
     "MarginalLikelihood",
     "Model",
     "ModelSteps",
@@ -73,14 +81,18 @@ __all__ = [
     "PriorLadder",
     "PriorSensitivity",
     "Priors",
+    "Profile",
     "RSquared",
     "RandomEffects",
     "Residuals",
     "Sampler",
     "Separation",
+    "SideBySide",
+    "WaldTest",
     "ZeroSd",
     "attenuation",
     "bayes_factors",
+    "bootstrap_likelihood_ratio",
     "check_separation",
     "compare",
     "datasets",
@@ -90,13 +102,16 @@ __all__ = [
     "from_bambi",
     "gee",
     "glmm",
+    "likelihood_ratio",
     "load",
+    "maximum_likelihood",
     "model_steps",
     "parse",
     "plots",
     "population_mean",
     "prior_ladder",
     "priors",
+    "side_by_side",
 ]
 
 _HOME = {
@@ -104,6 +119,7 @@ _HOME = {
     "BayesFactors": "comparison.bayes_factors",
     "BayesGLMMError": "errors",
     "BayesGLMMWarning": "errors",
+    "BootstrapLikelihoodRatio": "comparison.bootstrap",
     "Check": "sample.diagnostics",
     "Coefficients": "estimands.coefficients",
     "Design": "specify.design",
@@ -119,6 +135,8 @@ _HOME = {
     "GroupMeans": "estimands.group_means",
     "Hypotheses": "estimands.hypothesis",
     "ImpliedPriors": "sensitivity.implied_priors",
+    "LikelihoodRatio": "comparison.likelihood_ratio",
+    "MLFit": "fitted",
     "MarginalLikelihood": "comparison.marginal_likelihood",
     "Model": "specify.model",
     "ModelSteps": "comparison.steps",
@@ -126,25 +144,32 @@ _HOME = {
     "PriorLadder": "sensitivity.prior_ladder",
     "PriorSensitivity": "sensitivity.power_scaling",
     "Priors": "specify.priors",
+    "Profile": "comparison.profile",
     "RSquared": "comparison.r_squared",
     "RandomEffects": "estimands.random_effects",
     "Residuals": "checking.residuals",
     "Sampler": "sample.settings",
     "Separation": "sensitivity.separation",
+    "SideBySide": "comparison.side_by_side",
+    "WaldTest": "comparison.wald",
     "ZeroSd": "sensitivity.zero_sd",
     "attenuation": "marginalize.population",
     "bayes_factors": "comparison.bayes_factors",
+    "bootstrap_likelihood_ratio": "comparison.bootstrap",
     "check_separation": "sensitivity.separation",
     "compare": "comparison.compare",
     "fit": "fitting",
     "from_bambi": "specify.bambi_model",
     "gee": "marginal_models.gee",
     "glmm": "specify.model",
+    "likelihood_ratio": "comparison.likelihood_ratio",
     "load": "fitting",
+    "maximum_likelihood": "fitting",
     "model_steps": "comparison.steps",
     "parse": "specify.formula",
     "population_mean": "marginalize.population",
     "prior_ladder": "sensitivity.prior_ladder",
+    "side_by_side": "comparison.side_by_side",
 }
 """The module of each export; modules load when first used, so that importing the package is quick."""
 

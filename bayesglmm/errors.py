@@ -182,12 +182,14 @@ def refuse_unknown(function: str, given: Iterable[str], known: Sequence[str]) ->
 
 _ELSEWHERE = {
     "weights": "write it in the formula: y | weights(w) ~ …; successes among trials are p(s, n), an exposure is "
-    "offset(log(exposure))",
+    "y | rate(exposure) ~ …",
     "offset": "write it in the formula: offset(log(exposure))",
     "trials": "write it in the formula: p(successes, trials)",
     "corstr": "set working=",
     "cov_struct": "set working=",
     "waves": "set time=",
+    "exposure": "write it in the formula: y | rate(exposure) ~ …",
+    "rate": "write it in the formula: y | rate(exposure) ~ …",
     "random": "write random effects in the formula: (1 | group)",
     "iter": "set draws= (kept in each chain) and tune= (warm-up)",
     "warmup": "set tune=",

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bayesglmm.errors import OptionError, refuse_unknown
-from bayesglmm.fitted import Fit
+from bayesglmm.fitted import Fit, MLFit
+from bayesglmm.likelihood.maximise import Method, maximise
+from bayesglmm.marginal_models.families import QUASI
+from bayesglmm.marginal_models.results import GLMFit
 from bayesglmm.posterior import storage
 from bayesglmm.sample import mending
 from bayesglmm.sample.sampling import sample
@@ -14,9 +17,10 @@ from bayesglmm.sensitivity import separation
 from bayesglmm.specify.bambi_model import from_bambi, is_bambi
 from bayesglmm.specify.families import Family
 from bayesglmm.specify.families.links import Link
+from bayesglmm.specify.formula import Formula
 from bayesglmm.specify.model import LEFT_OUT, Model, glmm
 
-__all__ = ["fit", "load", "sampled"]
+__all__ = ["fit", "load", "maximum_likelihood", "sampled"]
 
 
 def fit(
@@ -139,3 +143,59 @@ def load(folder: str | Path) -> Fit:
         If there is none, or its files are damaged, changed, or of an unknown format.
     """
     return Fit(*storage.read(folder))
+
+
+def maximum_likelihood(
+    formula: str | Formula,
+    data: Any,
+    family: str | Family = LEFT_OUT,
+    *,
+    method: Method = "quadrature",
+    nodes: int | None = None,
+    restricted: bool = False,
+    link: str | Link | None = None,
+    missing: Literal["error", "drop"] = "error",
+    reference: Mapping[str, Any] | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+) -> MLFit | GLMFit:
+    """Fit a generalized linear mixed model by maximum likelihood.
+
+    Parameters
+    ----------
+    formula, data, family, link, missing, reference
+        As in `bayesglmm.glmm`, without priors.
+    method
+        How random effects are integrated out of the likelihood: `"quadrature"`, adaptive Gauss-Hermite, for one
+        grouping factor with at most three effects; `"laplace"` for any design; `"pql"`, penalised quasi-likelihood,
+        which is biased for binary outcomes and small counts and maximises no likelihood of the outcomes.
+    nodes
+        Quadrature points a dimension; 1 is Laplace's approximation. None for as many as it takes until the log
+        likelihood moves by less than 1e-6.
+    restricted
+        Whether the restricted likelihood is maximised (REML), for Gaussian outcomes, Laplace and PQL.
+    draws, seed
+        How many draws of the asymptotic normal distribution the estimands are computed from, and their seed.
+
+    Returns
+    -------
+    MLFit
+        Look at its `check()` before reporting anything. For the families `"quasi_poisson"` and `"quasi_binomial"`,
+        without random effects, a `GLMFit`, which has no likelihood.
+
+    Raises
+    ------
+    BayesGLMMError
+        For a formula, data, a family or an option that is not valid.
+
+    References
+    ----------
+    Pinheiro & Bates (1995), Journal of Computational and Graphical Statistics 4, 12-35: adaptive quadrature.
+    Breslow & Clayton (1993), Journal of the American Statistical Association 88, 9-25: PQL.
+    """
+    if isinstance(family, str) and family in QUASI:
+        from bayesglmm.marginal_models.gee import quasi_likelihood
+
+        return quasi_likelihood(formula, data, family, link=link, missing=missing, reference=reference)
+    model = glmm(formula, data, family, link=link, missing=missing, reference=reference)
+    return MLFit(model, maximise(model, method=method, nodes=nodes, restricted=restricted), draws, seed)

@@ -343,7 +343,7 @@ FAMILIES = {
     "a number for a link": (Call(options={"link": 3}), refused("3", "gaussian family has no link", "identity, log")),
     "4.5 under Poisson": (
         Call("count ~ x + (1 | g)", "poisson", columns={"count": np.where(ROW == 5, 4.5, ROW % 4)}),
-        refused("'count'", "whole numbers", "offset(log(exposure)); found 4.5 in row 5"),
+        refused("'count'", "whole numbers", "y | rate(exposure); found 4.5 in row 5"),
     ),
     "negative counts": (
         Call("count ~ x + (1 | g)", "negative_binomial", columns={"count": ROW - 1}),

@@ -153,6 +153,7 @@ if __name__ == "__main__":
 
 RESULTS = (
     bg.BayesFactors,
+    bg.BootstrapLikelihoodRatio,
     bg.Check,
     bg.Coefficients,
     bg.Discrepancy,
@@ -162,13 +163,17 @@ RESULTS = (
     bg.GroupMeans,
     bg.Hypotheses,
     bg.ImpliedPriors,
+    bg.LikelihoodRatio,
     bg.PosteriorCheck,
     bg.PriorLadder,
     bg.PriorSensitivity,
+    bg.Profile,
     bg.RSquared,
     bg.RandomEffects,
     bg.Residuals,
     bg.Separation,
+    bg.SideBySide,
+    bg.WaldTest,
     bg.ZeroSd,
 )
 

@@ -91,11 +91,8 @@ class PosteriorCheck(Result):
         return draw(self)
 
     def _layout(self) -> Layout:
-        below = [self.reading]
-        if self.statistics is not None:
-            below.insert(0, self.statistics.to_string(float_format="{:.3f}".format))
         options = {"max_rows": 20, "float_format": "{:.3f}".format}
-        return Layout((self.estimand,), self.table, tuple(below), options)
+        return Layout((self.estimand,), self.table, (self.reading,), options, 110, self.statistics)
 
 
 def checked(

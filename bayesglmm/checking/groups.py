@@ -1,7 +1,7 @@
 """Checks of groups: a statistic of each group, and the variance within groups against their mean."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ __all__ = ["STATISTICS", "Statistic", "group_statistic", "mean_variance"]
 type Array = NDArray[np.float64]
 type Statistic = Literal["mean", "sd", "max", "min", "zeros"]
 
-STATISTICS: tuple[Statistic, ...] = ("mean", "sd", "max", "min", "zeros")
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic.__value__)
 """Statistics of the rows of a group; zeros as their share."""
 
 _FEWEST = 5

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bayesglmm.checking.predictive import Predictive
 from bayesglmm.errors import OptionError
 from bayesglmm.estimands.frames import eta_and_variance
-from bayesglmm.logdensity.data_rows import Rows
+from bayesglmm.posterior.pointwise import log_density
 
 __all__ = ["deviance", "left_out_weights"]
 
@@ -32,10 +32,11 @@ def left_out_weights(predictive: Predictive) -> tuple[Array, Array]:
     """
     import arviz  # noqa: F401  (registers the accessor)
 
-    log_density = predictive.labelled(_log_density(predictive, _linear_predictor(predictive)), "log_density")
-    log_weights, pareto_k = log_density.azstats.psislw(dim=["chain", "draw"])
-    values = log_weights.transpose("chain", "draw", "row").values
-    return values.reshape(predictive.size, -1), np.asarray(pareto_k.values)
+    values = log_density(predictive.model, _linear_predictor(predictive), predictive.parameters)
+    labelled = predictive.labelled(values, "log_density")
+    log_weights, pareto_k = labelled.azstats.psislw(dim=["chain", "draw"])
+    weights = log_weights.transpose("chain", "draw", "row").values
+    return weights.reshape(predictive.size, -1), np.asarray(pareto_k.values)
 
 
 def deviance(predictive: Predictive) -> Array:
@@ -46,18 +47,18 @@ def deviance(predictive: Predictive) -> Array:
     OptionError
         If the log density of an outcome y is not largest at a mean of y, so that there is no deviance.
     """
-    family, eta = predictive.model.family, _linear_predictor(predictive)
+    model, parameters, eta = predictive.model, predictive.parameters, _linear_predictor(predictive)
     saturated = np.broadcast_to(_saturated(predictive), eta.shape)
-    largest = _log_density(predictive, saturated)
+    largest = log_density(model, saturated, parameters)
     step = _STEP * np.maximum(np.abs(saturated), 1e-3)
     for side in (-step, step):
-        nearby = _log_density(predictive, saturated + side)
+        nearby = log_density(model, saturated + side, parameters)
         if (nearby > largest + 1e-9 * np.maximum(np.abs(largest), 1)).any():
             raise OptionError(
-                f"the {family.name} family has no deviance: its density of an outcome is not largest at a mean equal "
-                'to it; use kind="quantile" or kind="pearson"'
+                f"the {model.family.name} family has no deviance: its density of an outcome is not largest at a mean "
+                'equal to it; use kind="quantile" or kind="pearson"'
             )
-    return np.asarray(2 * np.maximum(largest - _log_density(predictive, eta), 0.0))
+    return np.asarray(2 * np.maximum(largest - log_density(model, eta, parameters), 0.0))
 
 
 def _saturated(predictive: Predictive) -> Array:
@@ -75,12 +76,3 @@ def _linear_predictor(predictive: Predictive) -> Array:
     """Return η given the random effects of each draw, (s, n)."""
     eta, _ = eta_and_variance(predictive.draws.beta, predictive.model.design, predictive.random, slice(None))
     return eta
-
-
-def _log_density(predictive: Predictive, eta: Array) -> Array:
-    """Return the log density of each row in each draw up to a constant of the row, (s, n)."""
-    from bayesglmm.posterior.log_likelihood import Likelihood
-
-    model = predictive.model
-    likelihood = Likelihood.of(model, Rows.in_order(model))
-    return likelihood.of_rows(eta, likelihood.parameters(predictive.parameters, predictive.size))

@@ -23,7 +23,7 @@ Gabry, Simpson, Vehtari, Betancourt & Gelman (2019), Journal of the Royal Statis
 Bayarri & Castellanos (2007), Statistical Science 22, 322-343: checks of hierarchical models, group effects redrawn.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -56,18 +56,7 @@ type CheckKind = Literal[
     "mean_variance",
 ]
 
-CHECKS: tuple[CheckKind, ...] = (
-    "density",
-    "rootogram",
-    "binned",
-    "pit",
-    "residuals",
-    "covariate",
-    "time",
-    "zeros",
-    "group_statistic",
-    "mean_variance",
-)
+CHECKS: tuple[CheckKind, ...] = get_args(CheckKind.__value__)
 """The kinds of checks."""
 
 _DEFAULT: dict[str, CheckKind] = {

@@ -13,7 +13,7 @@ Gelman, Meng & Stern (1996), Statistica Sinica 6, 733-760.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import xarray as xr
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from bayesglmm.errors import OptionError, choose, listing
 from bayesglmm.estimands.frames import NamedFrame, RandomPart, eta_and_variance, mean_response, read_frame, resolve
 from bayesglmm.posterior.draws import Draws, chunks
+from bayesglmm.posterior.inference import said
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.sensitivity.thinning import Budget, step_for_count
 from bayesglmm.specify.model import Model
@@ -32,7 +33,7 @@ type Array = NDArray[np.float64]
 type CheckFrame = Literal["group", "population"]
 type CheckFrameOption = CheckFrame | Mapping[str, CheckFrame]
 
-CHECK_FRAMES: tuple[CheckFrame, ...] = ("group", "population")
+CHECK_FRAMES: tuple[CheckFrame, ...] = get_args(CheckFrame.__value__)
 """Random effects held at their draws, or redrawn."""
 
 _DRAWS = Budget(2e7, 100, 1000)
@@ -130,9 +131,8 @@ class Predictive:
 
     @property
     def trials(self) -> Array:
-        """The trials of each row, (n,); 1 where the response is not of trials."""
-        assert self.model.design.outcome is not None
-        return self.model.design.outcome.trials_or_ones
+        """The trials of each row, or the exposure of a count, (n,); 1 without."""
+        return self.model.design.units
 
     @property
     def parameters(self) -> Mapping[str, Array]:
@@ -165,7 +165,7 @@ class Predictive:
             )
         if redrawn:
             texts.append(f"random effects of {listing(redrawn)} redrawn from N(0, G), one a level in each draw")
-        return f"frame {self.frame.name}: {'; '.join(texts)}"
+        return said(f"frame {self.frame.name}: {'; '.join(texts)}", self.posterior)
 
     def parts(self) -> Iterator[slice]:
         """Cut the rows into slices small enough for arrays over all draws."""

@@ -13,7 +13,7 @@ McCullagh & Nelder (1989), Generalized Linear Models, section 2.4.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ type ResidualKind = Literal["quantile", "pearson", "deviance", "response"]
 _UNRELIABLE = 0.7
 """Pareto's k above which importance weights are not to be relied on."""
 
-RESIDUALS: tuple[ResidualKind, ...] = ("quantile", "pearson", "deviance", "response")
+RESIDUALS: tuple[ResidualKind, ...] = get_args(ResidualKind.__value__)
 """The kinds of residuals."""
 
 

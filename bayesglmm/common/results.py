@@ -17,18 +17,20 @@ __all__ = ["Layout", "Result"]
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What a result shows: lines of text, a table, further lines.
+    """What a result shows: lines of text, a table or two, further lines.
 
     Parameters
     ----------
     above, below
-        Lines before and after the table.
+        Lines before and after the tables.
     table
         The table.
     options
         Options of `pandas.DataFrame.to_string` and `to_html`, such as `float_format`.
     width
         At how many characters lines of text are wrapped; None for not at all. HTML wraps them itself.
+    second
+        A table under the first, with the same options; None for none.
     """
 
     above: tuple[str, ...]
@@ -36,6 +38,12 @@ class Layout:
     below: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     width: int | None = None
+    second: pd.DataFrame | None = None
+
+    @property
+    def tables(self) -> tuple[pd.DataFrame, ...]:
+        """The tables, from above to below."""
+        return (self.table,) if self.second is None else (self.table, self.second)
 
 
 class Result(ABC):
@@ -49,8 +57,8 @@ class Result(ABC):
         """Return the result as text: what it is, then its table."""
         layout = self._layout()
         above, below = ("\n".join(self._wrapped(lines, layout.width)) for lines in (layout.above, layout.below))
-        table = plain_table(layout.table).to_string(**layout.options)
-        return "\n\n".join(part for part in (above, table, below) if part)
+        tables = (plain_table(table).to_string(**layout.options) for table in layout.tables)
+        return "\n\n".join(part for part in (above, *tables, below) if part)
 
     def __str__(self) -> str:
         """Return the same as `to_text()`."""
@@ -65,7 +73,8 @@ class Result(ABC):
         above, below = (
             "".join(f"<p>{escape(plain(line))}</p>" for line in lines) for lines in (layout.above, layout.below)
         )
-        return block(f"{above}{html(layout.table, **layout.options)}{below}")
+        tables = "".join(html(table, **layout.options) for table in layout.tables)
+        return block(f"{above}{tables}{below}")
 
     @staticmethod
     def _wrapped(lines: tuple[str, ...], width: int | None) -> list[str]:

@@ -9,24 +9,40 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 from scipy import special
 
 from bayesglmm.errors import BayesGLMMWarning
 from bayesglmm.estimands.random_effects import blocks_of
-from bayesglmm.marginalize.group_likelihood import group_log_likelihood
+from bayesglmm.marginalize.group_likelihood import group_log_likelihood, integrated_with
 from bayesglmm.posterior.pointwise import log_likelihood
-from bayesglmm.posterior.protocol import Fitted
+from bayesglmm.posterior.protocol import Fitted, Thinned
 from bayesglmm.sample import diagnostics
 from bayesglmm.specify.design import rows_text
 from bayesglmm.specify.model import Model
 
-__all__ = ["Refit", "log_predictive", "with_weights"]
+__all__ = ["Refit", "integrated_log_likelihood", "log_predictive", "with_weights"]
 
 type Array = NDArray[np.float64]
 
 type Refit = Callable[[Model], Fitted]
 """Samples a model with the settings of the fit."""
+
+
+_MOST_DRAWS = 1000
+"""The most draws at which the effects of a nested factor are integrated out too, which takes long."""
+
+
+def integrated_log_likelihood(fit: Fitted, factor: str) -> xr.DataArray:
+    """Return the log likelihood of each level of a factor, its random effects integrated out.
+
+    With the effects of a factor nested in it, at 1,000 evenly spaced draws at the most.
+    """
+    sizes = fit.posterior.sizes
+    nested = len(integrated_with(fit.model.design, factor)) > 1
+    thin = -(-sizes["chain"] * sizes["draw"] // _MOST_DRAWS) if nested else 1
+    return group_log_likelihood(fit, factor, thin=thin)
 
 
 def with_weights(model: Model, weights: Array) -> Model:
@@ -74,19 +90,12 @@ def log_predictive(fit: Fitted, refit: Refit, left_out: NDArray[np.bool_], facto
             BayesGLMMWarning,
             stacklevel=2,
         )
-    scored = _Scored(with_weights(fit.model, np.where(left_out, weights, 0.0)), others)
+    scored = Thinned(with_weights(fit.model, np.where(left_out, weights, 0.0)), others.draws, 1)
     if factor is None:
         values = log_likelihood(scored).values[..., left_out]
     else:
-        by_level = group_log_likelihood(scored, factor)
+        by_level = integrated_log_likelihood(scored, factor)
         index = blocks_of(fit, factor)[0].index
         values = by_level.values[..., np.unique(index[left_out])]
     flat = values.reshape(-1, values.shape[-1])
     return np.asarray(special.logsumexp(flat, axis=0) - np.log(len(flat)))
-
-
-class _Scored:
-    """The draws of a refit, with the model of the rows left out."""
-
-    def __init__(self, model: Model, refit: Fitted) -> None:
-        self.model, self.draws, self.posterior = model, refit.draws, refit.posterior

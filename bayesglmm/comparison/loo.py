@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from bayesglmm.common.names import find
 from bayesglmm.common.results import Layout, Result
-from bayesglmm.comparison.left_out import Refit, log_predictive
+from bayesglmm.comparison.left_out import Refit, integrated_log_likelihood, log_predictive
 from bayesglmm.errors import OptionError, listing, suggest
 from bayesglmm.estimands.random_effects import blocks_of
-from bayesglmm.marginalize.group_likelihood import group_log_likelihood
+from bayesglmm.marginalize.group_likelihood import integrated_with
 from bayesglmm.posterior.pointwise import log_likelihood
 from bayesglmm.posterior.protocol import Fitted
 
@@ -126,10 +126,12 @@ class Elpd(Result):
 def describe_unit(fit: Fitted, unit: str) -> str:
     """Say what is predicted where units are left out."""
     if unit != "row":
-        others = dict.fromkeys(block.factor for block in fit.model.design.blocks if block.factor != unit)
+        _, *nested = integrated = integrated_with(fit.model.design, unit)
+        others = dict.fromkeys(block.factor for block in fit.model.design.blocks if block.factor not in integrated)
         held = f", those of {listing(others)} at their draws" if others else ""
+        effects = f"its random effects and those of {listing(nested)}" if nested else "its random effects"
         whole = f"Log predictive density of each {unit} left out whole"
-        return f"{whole}, its random effects integrated out over N(0, G){held}."
+        return f"{whole}, {effects} integrated out over N(0, G){held}."
     if fit.model.design.blocks:
         return "Log predictive density of each row left out, given the random effects of its groups: of a further row."
     return "Log predictive density of each row left out."
@@ -165,8 +167,9 @@ def loo(fit: Fitted, refit: Refit, unit: str = "row", *, exact: bool | None = No
         Samples a model with the settings of the fit.
     unit
         `"row"`: each row left out, predicted given the random effects of its groups. A grouping factor: each of its
-        levels left out with all its rows, predicted with its random effects integrated out, as of a new group. The two
-        answer different questions: predictions of rows gain from effects that only describe the groups observed.
+        levels left out with all its rows, predicted with its random effects integrated out, as of a new group, and
+        with them those of a factor nested in it, such as an effect of each row. The two answer different questions:
+        predictions of rows gain from effects that only describe the groups observed.
     exact
         Whether units of a Pareto k above 0.7 are left out by fitting again without each. None fits again if there
         are at most 50.
@@ -184,9 +187,9 @@ def loo(fit: Fitted, refit: Refit, unit: str = "row", *, exact: bool | None = No
     import arviz
 
     unit = read_unit(fit, unit)
-    values = log_likelihood(fit) if unit == "row" else group_log_likelihood(fit, unit)
-    dim = str(values.dims[-1])
-    tree = xr.DataTree.from_dict({"posterior": fit.posterior, "log_likelihood": xr.Dataset({"y": values})})
+    values = log_likelihood(fit) if unit == "row" else integrated_log_likelihood(fit, unit)
+    dim, at = str(values.dims[-1]), {name: values[name] for name in ("chain", "draw")}
+    tree = xr.DataTree.from_dict({"posterior": fit.posterior.sel(at), "log_likelihood": xr.Dataset({"y": values})})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of large Pareto k, which the result says
         result = arviz.loo(tree, pointwise=True, var_name="y")

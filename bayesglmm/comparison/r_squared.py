@@ -29,6 +29,7 @@ from bayesglmm.estimands.icc import latent_residual, quadratic_variance
 from bayesglmm.estimands.request import FrameOption, Request, read_request
 from bayesglmm.marginalize.covariance import shared_covariance
 from bayesglmm.posterior.draws import chunks, linear_predictor, variance_over_b
+from bayesglmm.posterior.inference import said
 from bayesglmm.posterior.moments import summarise
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.posterior.summaries import NO_GROUPS
@@ -128,7 +129,7 @@ def r_squared(
     sizes = {dim: request.posterior.sizes[dim] for dim in ("chain", "draw")}
     coords: dict[str, Any] = {dim: request.posterior[dim].values for dim in sizes} | {"frame": names}
     shaped = np.stack(values, axis=-1).reshape(*sizes.values(), -1)
-    attrs = {"estimand": _estimand(request), "scale": request.scale}
+    attrs = {"estimand": said(_estimand(request), request.posterior), "scale": request.scale}
     return RSquared(xr.DataArray(shaped, coords, ("chain", "draw", "frame"), "r_squared", attrs), ci_prob)
 
 
@@ -157,15 +158,15 @@ def _on_response_scale(request: Request, frame: NamedFrame) -> Array:
     family, design, beta = model.family, model.design, request.draws.beta
     parameters = draws.parameters(family)
     random = resolve(draws, design, frame.by_block, np.random.default_rng(0))
-    quadratic = quadratic_variance(family, parameters, "frame='group'") if random.over_b else None
+    exposures = design.exposures
 
     def moments(part: slice) -> tuple[Array, Array]:
         """Return the mean of an outcome and its variance about it, each (s, rows)."""
         eta, v = eta_and_variance(beta, design, random, part)
         mean = mean_response(family.link, eta, v)
-        if v is None or quadratic is None:
-            return mean, np.asarray(family.variance(mean, parameters, np.ones((1, 1))))
-        constant, linear, square = quadratic
+        if v is None:
+            return mean, np.asarray(family.variance(mean, parameters, exposures[part]))
+        constant, linear, square = quadratic_variance(family, parameters, "frame='group'", exposures[part])
         between = shared_covariance(family.link, eta, v)
         return mean, between + constant + linear * mean + square * (between + mean**2)
 
@@ -239,7 +240,7 @@ def _estimand(request: Request) -> str:
             f"R²: share of the variance of {outcome}{response} in the observed rows, with the residual variance of the "
             f"{model.family.name} family"
         )
-    if model.formula.offsets:
+    if model.formula.all_offsets:
         what += ", its offset among the predictors"
     if not model.design.blocks:
         return what

@@ -9,8 +9,9 @@ from bayesglmm.errors import DataError, OptionError
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.specify.design import rows_text
 from bayesglmm.specify.design.outcome import Outcome
+from bayesglmm.specify.model import Model
 
-__all__ = ["refuse_different"]
+__all__ = ["refuse_different", "refuse_other_data"]
 
 
 def refuse_different(fits: Mapping[str, Fitted]) -> None:
@@ -35,15 +36,21 @@ def refuse_different(fits: Mapping[str, Fitted]) -> None:
     for name, fit in fits.items():
         if fit.draws.attrs.get("prior_only"):
             raise OptionError(f"'{name}' holds draws from the prior alone; fit it to the data to compare it")
+    refuse_other_data({name: fit.model for name, fit in fits.items()})
+
+
+def refuse_other_data(models: Mapping[str, Model]) -> None:
+    """Refuse models of other outcomes or other rows: the `DataError`s of `refuse_different`."""
+    names = list(models)
     for other in names[1:]:
-        _refuse_pair(names[0], fits[names[0]], other, fits[other])
+        _refuse_pair(names[0], models[names[0]], other, models[other])
 
 
-def _refuse_pair(name: str, fit: Fitted, other_name: str, other: Fitted) -> None:
-    first, second = fit.model.design.outcome, other.model.design.outcome
+def _refuse_pair(name: str, model: Model, other_name: str, other: Model) -> None:
+    first, second = model.design.outcome, other.design.outcome
     assert first is not None
     assert second is not None
-    names, rows = f"'{name}' and '{other_name}'", (fit.model.design.columns.rows, other.model.design.columns.rows)
+    names, rows = f"'{name}' and '{other_name}'", (model.design.columns.rows, other.design.columns.rows)
     if len(first.y) != len(second.y):
         raise DataError(
             f"{names} have {len(first.y)} and {len(second.y)} rows: {_why_rows(first, second)}; fit both on the same "
@@ -64,9 +71,9 @@ def _refuse_pair(name: str, fit: Fitted, other_name: str, other: Fitted) -> None
     if len(different):
         where = rows_text(rows[0][different].tolist())
         raise DataError(f"{names} have different values of {first.name} in {where}; fit both on the same data")
-    kinds = [one.model.family.outcome_type == "continuous" for one in (fit, other)]
+    kinds = [one.family.outcome_type == "continuous" for one in (model, other)]
     if kinds[0] != kinds[1]:
-        families = [one.model.family.name for one in (fit, other)]
+        families = [one.family.name for one in (model, other)]
         raise DataError(
             f"{names} cannot be compared: the {families[kinds.index(True)]} family gives an outcome a density, the "
             f"{families[kinds.index(False)]} family a probability, which are not in the same units; use families of "

@@ -227,6 +227,8 @@ def _parts(model: Model) -> dict[object, str]:
     parts: dict[object, str] = {"1": "1"} if formula.terms.intercept else {}
     parts |= {term: str(term) for term in formula.terms.terms}
     parts |= {offset: f"offset({render(offset)})" for offset in formula.offsets}
+    if (rate := formula.response.rate) is not None:
+        parts["rate", rate] = f"rate({render(rate)})"
     return parts | {
         (block.terms.intercept, frozenset(block.terms.terms), block.group, block.correlated): _block_text(block)
         for block in formula.blocks

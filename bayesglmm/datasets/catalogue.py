@@ -115,7 +115,7 @@ CATALOGUE = (
         name="ohio",
         rows=7_392,
         study="lung-cancer deaths, 88 counties x 21 years x sex x race: a simulated twin of the Ohio study",
-        source="models/simulate_ohio.py (seed 1968); truth = published estimates, populations invented",
+        source="models/simulate_ohio.py (seed 117); truth = published estimates, populations invented",
         simulated=True,
         permission="simulated; no third-party data",
         columns={
@@ -130,14 +130,14 @@ CATALOGUE = (
     Dataset(
         name="rehab",
         rows=1_000,
-        study="cardiac incidents in one year among 1,000 patients of 110 rehabilitation centres",
-        source="models/simulate_rehab.py (seed 110)",
+        study="cardiac incidents in 110 rehabilitation centres: a simulated twin of a published example",
+        source="models/simulate_rehab.py (seed 1); truth = published estimates, patients and hours invented",
         simulated=True,
         permission="simulated; no third-party data",
         columns={
             "patient": "patient, 1 to 1000",
             "centre": "rehabilitation centre, 1 to 110",
-            "hours": "opening hours a week of the centre, 20 to 60",
+            "hours": "opening hours a day of the centre, 0.8 to 13.6; constant within centre",
             "trt": "0 = usual care, 1 = supervised programme; randomised within centre",
             "gender": '"female" or "male"',
             "incidents": "cardiac incidents in one year of follow-up",

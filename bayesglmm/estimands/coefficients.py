@@ -11,7 +11,7 @@ Hedeker, du Toit, Demirtas & Gibbons (2018), Biometrics 74, 354-361.
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from bayesglmm.errors import OptionError, choose, listing
 from bayesglmm.estimands.frames import distinct_rows
 from bayesglmm.marginalize.mean import link_of_mean
 from bayesglmm.posterior.draws import Draws, chunks, linear_predictor, variance_over_b
+from bayesglmm.posterior.inference import INFERENCE, is_posterior, said
 from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.posterior.summaries import NO_GROUPS
@@ -37,7 +38,7 @@ __all__ = ["METHODS", "Coefficients", "Method", "coefficients", "marginal_draws"
 type Array = NDArray[np.float64]
 type Method = Literal["exact", "zeger", "none"]
 
-METHODS: tuple[Method, ...] = ("exact", "zeger", "none")
+METHODS: tuple[Method, ...] = get_args(Method.__value__)
 """How the marginal coefficients are found, if at all."""
 
 _PRINTED = ["median", "lower", "upper", "probability_positive"]
@@ -92,9 +93,9 @@ class Coefficients(Result):
         pandas.DataFrame
             Index `coefficient`, `frame`; columns `mean median sd lower upper` of the posterior, with equal-tailed
             intervals, and `probability_positive`, the posterior probability that the coefficient is above 0, which is
-            that exp(coefficient) is above 1. The median and the ends of the interval of exp(coefficient) are the
-            exponentials of those of the coefficient. The attributes `quantity`, `conditional`, `marginal` and
-            `ci_prob` say what the numbers are.
+            that exp(coefficient) is above 1 (draws of no posterior have none). The median and the ends of the
+            interval of exp(coefficient) are the exponentials of those of the coefficient. The attributes `quantity`,
+            `conditional`, `marginal` and `ci_prob` say what the numbers are.
         """
         draws = self.link_draws.transpose("chain", "draw", "coefficient", "frame").values
         flat = draws.reshape(-1, draws.shape[2] * draws.shape[3])
@@ -103,7 +104,8 @@ class Coefficients(Result):
             exponentials = np.exp(flat)
             table["mean"], table["sd"] = exponentials.mean(axis=0), exponentials.std(axis=0, ddof=1)
             table[["median", "lower", "upper"]] = np.exp(table[["median", "lower", "upper"]])
-        table["probability_positive"] = (flat > 0).mean(axis=0)
+        if is_posterior(self.link_draws):
+            table["probability_positive"] = (flat > 0).mean(axis=0)
         names = self.link_draws["coefficient"].values.tolist()
         table.index = pd.MultiIndex.from_product([names, self.frames], names=["coefficient", "frame"])
         table.attrs = self._attrs()
@@ -132,9 +134,10 @@ class Coefficients(Result):
         frames = [f"{frame}: {attrs[frame]}" for frame in self.frames] if self.grouped else [NO_GROUPS]
         notes = [str(attrs[name]) for name in ("intercept", "note") if name in attrs]
         interval_text = f"{100 * self.ci_prob:g} % equal-tailed intervals"
-        above = (f"{attrs['quantity']}; {interval_text}", *frames, *notes)
-        columns = [(frame, name) for frame in self.frames for name in _PRINTED]
-        alone = self.table.loc[pd.IndexSlice[:, "conditional"], _PRINTED].droplevel("frame")
+        above = (said(f"{attrs['quantity']}; {interval_text}", self.link_draws), *frames, *notes)
+        printed = [name for name in _PRINTED if name in self.table]
+        columns = [(frame, name) for frame in self.frames for name in printed]
+        alone = self.table.loc[pd.IndexSlice[:, "conditional"], printed].droplevel("frame")
         return Layout(
             above, self.wide[columns] if self.grouped else alone, options={"float_format": "{:.3f}".format}, width=110
         )
@@ -281,6 +284,7 @@ def _attrs(fit: Fitted, quantity: str, exponentiated: bool, method: Method) -> d
     factors = listing(dict.fromkeys(block.factor for block in design.blocks))
     attrs: dict[Hashable, object] = {
         "quantity": quantity,
+        **{name: value for name, value in fit.posterior.attrs.items() if name == INFERENCE},
         "conditional": "typical (b = 0)" if factors else NO_GROUPS,
         "link": link.name,
     }

@@ -19,10 +19,12 @@ from bayesglmm.errors import DataError, OptionError, choose, listing
 from bayesglmm.estimands.average import RowScale, framed, means
 from bayesglmm.estimands.averaged_rows import AveragedRows, read_rows
 from bayesglmm.estimands.contrasts import Contrast, ContrastOption, read_contrasts
-from bayesglmm.estimands.estimates import Estimates, Shown, estimates
+from bayesglmm.estimands.estimates import Estimates
+from bayesglmm.estimands.estimates_in_frames import estimates
 from bayesglmm.estimands.measures import COMPARISONS, Comparison, Measure, read_measure
 from bayesglmm.estimands.reference_grid import fixed, product
 from bayesglmm.estimands.request import FrameOption, Request, read_request
+from bayesglmm.estimands.shown import Shown
 from bayesglmm.estimands.transforms import TransformOption
 from bayesglmm.estimands.wording import columns_set
 from bayesglmm.posterior.protocol import Fitted

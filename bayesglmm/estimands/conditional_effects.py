@@ -11,12 +11,14 @@ from bayesglmm.common.text import named
 from bayesglmm.errors import OptionError, listing
 from bayesglmm.estimands.average import Cells, framed, means
 from bayesglmm.estimands.averaged_rows import AveragedRows, read_rows
-from bayesglmm.estimands.estimates import Estimates, Shown, estimates
+from bayesglmm.estimands.estimates import Estimates
+from bayesglmm.estimands.estimates_in_frames import estimates
 from bayesglmm.estimands.offsets import is_rate, offset_columns, unit
 from bayesglmm.estimands.raw_means import raw_means
 from bayesglmm.estimands.reference_grid import Setting, product, setting
 from bayesglmm.estimands.reference_values import levels, predictors
 from bayesglmm.estimands.request import FrameOption, Request, read_request
+from bayesglmm.estimands.shown import Shown
 from bayesglmm.estimands.transforms import TransformOption
 from bayesglmm.estimands.wording import Unit, columns_set
 from bayesglmm.posterior.protocol import Fitted
@@ -175,8 +177,8 @@ def _is_rate(request: Request, at: Mapping[str, Any]) -> bool:
 def _note(model: Model, chosen: Setting, rate: bool) -> str:
     """Say what is held, and the offset unless means are rates."""
     parts = [f"held: {listing(chosen.held, 8)}"] if chosen.held else []
-    if model.formula.offsets and not rate:
-        offset = listing(render(tree) for tree in model.formula.offsets)
+    if model.formula.all_offsets and not rate:
+        offset = listing(render(tree) for tree in model.formula.all_offsets)
         set_columns = {chosen.focal, *chosen.groups, *(held.name for held in chosen.held)}
         free = [name for name in offset_columns(model) if name not in set_columns]
         at_mean = [f", {name} = {np.asarray(model.design.columns[name]).mean():.4g} (its mean)" for name in free]

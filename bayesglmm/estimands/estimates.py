@@ -1,50 +1,34 @@
 """`Estimates`: what every verb returns, labelled draws with their table, picture and estimand."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from html import escape
-from textwrap import fill
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesglmm.common.tables import block, html, plain_table
-from bayesglmm.common.text import named, plain
-from bayesglmm.errors import OptionError, listing
-from bayesglmm.estimands.hypothesis_judgement import (
-    BOUNDS,
-    Judged,
-    RopeOption,
-    judgements,
-    read_ropes,
-    shown_judgements,
-    transformed,
-)
+from bayesglmm.errors import OptionError
+from bayesglmm.estimands.estimates_text import as_html, as_text
+from bayesglmm.estimands.hypothesis_judgement import Judged, RopeOption, judgements, read_ropes, transformed
 from bayesglmm.estimands.hypothesis_rows import combined
-from bayesglmm.estimands.request import Request
 from bayesglmm.estimands.shown import Shown
 from bayesglmm.estimands.transforms import TransformOption, read_transform
-from bayesglmm.estimands.wording import Unit
+from bayesglmm.posterior.inference import is_posterior
 from bayesglmm.posterior.moments import summarise
 
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
 
-__all__ = ["RESERVED", "Estimates", "Shown", "estimates"]
+__all__ = ["RESERVED", "Estimates"]
 
 type Array = NDArray[np.float64]
 
 _STATISTICS = ("mean", "median", "sd", "lower", "upper", "probability_positive")
-_ROPE = frozenset({"rope_lower", "rope_upper", "inside_rope"})
 RESERVED = frozenset({"row", "frame", "chain", "draw", *_STATISTICS})
 """The names that tables and draws use themselves."""
-
-_MOST_DESCRIBED = 8
-"""The most columns that describe a row which a printed table has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +65,9 @@ class Estimates:
 
         Effects have `probability_positive` too, the posterior probability that the effect is above the value of no
         effect: 0 for differences, slopes and logarithms of ratios, 1 for ratios. So 0.02 says that it is almost surely
-        below. Hypotheses have `null`, `probability`, `odds` and, with `rope=`, `inside_rope` too: see
-        `bayesglmm.estimands.hypothesis_judgement.judgements`. `attrs` have `estimand` and `ci_prob`.
+        below; draws of no posterior have none. Hypotheses have `null`, `probability`, `odds` and, with `rope=`,
+        `inside_rope` too: see `bayesglmm.estimands.hypothesis_judgement.judgements`. `attrs` have `estimand` and
+        `ci_prob`.
         """
         return self._table.copy()
 
@@ -93,28 +78,10 @@ class Estimates:
         table = pd.concat([labels, summarise(flat, self.ci_prob)], axis=1)
         if self.judged:
             table = pd.concat([table, judgements(self.draws.values, self.judged)], axis=1)
-        elif self.shown.null is not None:
+        elif self.shown.null is not None and is_posterior(self.draws):
             table["probability_positive"] = (flat > self.shown.null).mean(axis=0)
         table.attrs = {"estimand": self.estimand, "ci_prob": self.ci_prob}
         return table
-
-    @property
-    def _table_shown(self) -> pd.DataFrame:
-        """The table as it is printed: a frame says nothing where there are no random effects."""
-        whole = self.shown.grouped or self._table["frame"].nunique() > 1
-        table = self._table.drop(columns=[*self._unprinted, *([] if whole else ["frame"])])
-        if not self.judged:
-            return table
-        own = judgements(self.draws.values, self.judged[:1])
-        return table.drop(columns=[name for name in table if name in own or name in _ROPE]).join(
-            shown_judgements(self._table)
-        )
-
-    @property
-    def _unprinted(self) -> tuple[str, ...]:
-        """The labels for which a printed table has no room: those before the last of many that describe a row."""
-        described = self.shown.described
-        return described[_MOST_DESCRIBED - 1 : -1] if len(described) > _MOST_DESCRIBED else ()
 
     @property
     def flat(self) -> Array:
@@ -260,9 +227,7 @@ class Estimates:
         """
         if not isinstance(digits, int) or isinstance(digits, bool) or not 1 <= digits <= 15:
             raise OptionError(f"digits={digits!r} is not a number of significant digits; give a whole number, 1 to 15")
-        shown = self._table_shown
-        table = plain_table(shown).to_string(index=False, **_formats(shown, self.labels, digits), max_rows=40)
-        return f"{fill(self._heading(), 110, break_on_hyphens=False)}\n\n{table}"
+        return as_text(self, digits)
 
     def __str__(self) -> str:
         """Return the estimand, then the table, to four significant digits."""
@@ -273,95 +238,4 @@ class Estimates:
         return str(self)
 
     def _repr_html_(self) -> str:
-        shown = self._table_shown
-        table = html(shown, index=False, **_formats(shown, self.labels, 4), max_rows=40)
-        return block(f"<p>{escape(self._heading())}</p>{table}")
-
-    def _heading(self) -> str:
-        heading = f"{plain(self.estimand)} {100 * self.ci_prob:g}\N{NO-BREAK SPACE}% equal-tailed intervals."
-        rest = listing(map(named, self._unprinted), 6)
-        heading += f" Columns that only `.table` has: {rest}." if rest else ""
-        bounded = self.judged and (self._table["odds_bound"] != "").any()
-        return f"{heading} {BOUNDS}" if bounded else heading
-
-
-def estimates(
-    request: Request,
-    parts: Sequence[tuple[pd.DataFrame, Sequence[Array]]],
-    estimand: str,
-    shown: Shown,
-    unit: Unit = "average",
-    changed: Collection[str] = (),
-) -> Estimates:
-    """Put estimates together, the frames of a row below each other.
-
-    Parameters
-    ----------
-    request
-        The frames and the draws.
-    parts
-        Labels of k rows, and for each frame draws (s, k); parts follow each other.
-    estimand
-        What is estimated, without the frames.
-    shown
-        How it is drawn.
-    unit
-        What one estimate is of.
-    changed
-        The columns that are set to other values than the rows have.
-    """
-    names = [frame.name for frame in request.frames]
-    tables, values = [], []
-    for labels, draws_by_frame in parts:
-        _check_labels(labels)
-        table = labels.loc[labels.index.repeat(len(names))].reset_index(drop=True)
-        tables.append(table.assign(frame=names * len(labels)))
-        values.append(np.stack(draws_by_frame, axis=2).reshape(len(draws_by_frame[0]), -1))
-    table, flat = pd.concat(tables, ignore_index=True), np.concatenate(values, axis=1)
-    clause = request.frames_clause(unit, changed)
-    sentence = f"{estimand} {clause[0].upper()}{clause[1:]}."
-    sizes = {dim: request.posterior.sizes[dim] for dim in ("chain", "draw")}
-    coords: dict[str, Any] = {dim: request.posterior[dim].values for dim in sizes}
-    coords |= {name: ("row", table[name].to_numpy()) for name in map(str, table)}
-    attrs = {
-        "estimand": sentence,
-        "frame": names[0] if len(names) == 1 else "see the coordinate frame",
-        "scale": request.scale,
-        "family": request.model.family.name,
-        "link": request.model.family.link.name,
-    }
-    shaped = flat.reshape(*sizes.values(), -1)
-    draws = xr.DataArray(shaped, coords, ("chain", "draw", "row"), attrs=attrs)
-    shown = replace(shown, frames=request.frame_titles(), grouped=bool(request.model.design.blocks))
-    return Estimates(draws, tuple(map(str, table)), sentence, request.ci_prob, shown)
-
-
-def _formats(table: pd.DataFrame, labels: Sequence[str], digits: int) -> dict[str, Any]:
-    """Return how pandas writes estimates and labels."""
-    return {
-        "float_format": "{:.4g}".format,
-        "formatters": {
-            plain(name): partial(_significant, digits=digits)
-            for name in table
-            if name not in labels and pd.api.types.is_numeric_dtype(table[name])
-        },
-    }
-
-
-def _significant(value: float, digits: int) -> str:
-    """Return a number to `digits` significant digits, the whole part in full below a million."""
-    text = f"{value:.{digits}g}"
-    return f"{value:.0f}" if "e+" in text and abs(value) < 1e6 else text
-
-
-def _check_labels(table: pd.DataFrame) -> None:
-    """Refuse columns with names that the table uses itself.
-
-    Raises
-    ------
-    OptionError
-        Naming them.
-    """
-    clashing = [name for name in table if name in RESERVED - {"row"} or list(table).count(name) > 1]
-    if clashing:
-        raise OptionError(f"the table has a column {clashing[0]!r} of its own; rename that of the data before the fit")
+        return as_html(self, 4)

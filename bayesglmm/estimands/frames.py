@@ -17,7 +17,7 @@ and crossed blocks are averaged over together.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,7 @@ __all__ = [
 type Array = NDArray[np.float64]
 type Frame = Literal["typical", "population", "group", "new_group"]
 
-FRAMES: tuple[Frame, ...] = ("typical", "population", "group", "new_group")
+FRAMES: tuple[Frame, ...] = get_args(Frame.__value__)
 """b = 0, averaged over b, an observed group, a group that was not fitted."""
 
 
@@ -241,7 +241,7 @@ def mean_response(link: Link, eta: Array, v: Array | None) -> Array:
 
 
 def distinct_rows(design: Design) -> tuple[NDArray[np.int64], Array]:
-    """Return one row of each set that is equal in all that the mean over b depends on: x, offset and z.
+    """Return one row of each set that is equal in all that the mean and the variance depend on: x, offset, exposure, z.
 
     Returns
     -------
@@ -250,7 +250,7 @@ def distinct_rows(design: Design) -> tuple[NDArray[np.int64], Array]:
     """
     outcome = design.outcome
     trials = np.ones(design.n) if outcome is None else outcome.trials_or_ones
-    key = np.column_stack([design.x, design.offset, *(block.z for block in design.blocks)])
+    key = np.column_stack([design.x, design.offset, design.exposures, *(block.z for block in design.blocks)])
     _, rows, cell = np.unique(key, axis=0, return_index=True, return_inverse=True)
     return rows, np.bincount(cell.reshape(-1), trials)
 

@@ -1,7 +1,7 @@
 """Random effects b and coefficients β + b of groups: their fixed part β, and their meaning on each scale."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,10 @@ type Quantity = Literal["effects", "coefficients"]
 type EffectScale = Literal["link", "response"]
 type Transform = Callable[[Array], Array]
 
-QUANTITIES: tuple[Quantity, ...] = ("effects", "coefficients")
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity.__value__)
 """b, deviations from the typical group; β + b, the group's own coefficients."""
 
-SCALES: tuple[EffectScale, ...] = ("link", "response")
+SCALES: tuple[EffectScale, ...] = get_args(EffectScale.__value__)
 
 _AT_ZERO = ", where the predictors that interact with it are 0"
 

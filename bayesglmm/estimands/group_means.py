@@ -15,6 +15,7 @@ from bayesglmm.estimands.frames import NamedFrame
 from bayesglmm.estimands.random_effects import blocks_of
 from bayesglmm.estimands.request import read_request
 from bayesglmm.estimands.weights import check_cells, read_weighting, row_weights
+from bayesglmm.posterior.inference import said
 from bayesglmm.posterior.moments import summarise
 from bayesglmm.posterior.protocol import Fitted
 
@@ -130,7 +131,7 @@ def group_means(
         coords: dict[str, Any] = {dim: fit.posterior[dim].values for dim in sizes}
         coords["level"] = np.asarray(block.levels)
         averages = means(request, framed(request, frame, design.columns), cells)
-        attrs = {"frame": frame.name, "estimand": estimand}
+        attrs = {"frame": frame.name, "estimand": said(estimand, fit.posterior)}
         return xr.DataArray(averages.reshape(*sizes.values(), -1), coords, ("chain", "draw", "level"), attrs=attrs)
 
     group, population = map(draws, request.frames)

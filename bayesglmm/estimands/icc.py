@@ -8,7 +8,7 @@ Morris (1982), Annals of Statistics 10, 65-80: quadratic variance functions.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from bayesglmm.estimands.frames import distinct_rows
 from bayesglmm.marginalize.covariance import shared_covariance
 from bayesglmm.marginalize.mean import mean_over_b
 from bayesglmm.posterior.draws import Draws, chunks, linear_predictor, variance_over_b
+from bayesglmm.posterior.inference import said
 from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.specify.design import Design
@@ -39,7 +40,7 @@ __all__ = [
 type Array = NDArray[np.float64]
 type IccScale = Literal["latent", "response"]
 
-SCALES: tuple[IccScale, ...] = ("latent", "response")
+SCALES: tuple[IccScale, ...] = get_args(IccScale.__value__)
 """The scale of the variance: of a latent variable with mean η, or of the outcome."""
 
 
@@ -91,6 +92,7 @@ def icc(fit: Fitted, new_data: object = None, *, scale: str = "latent", ci_prob:
     table.index = pd.Index(list(shares), name="source")
     table.columns.name = f"share of variance, {chosen} scale"
     table.attrs = _attrs(model.family, chosen, new_data is None, ci_prob)
+    table.attrs["estimand"] = said(str(table.attrs["estimand"]), fit.posterior)
     return table
 
 
@@ -161,7 +163,7 @@ def _response(
         raise OptionError(
             f"the mean under the {link.name} link has no average over Gaussian random effects, so no variance"
         )
-    coefficients = quadratic_variance(family, draws.parameters(family))
+    parameters, exposures = draws.parameters(family), design.exposures
     between = {name: np.zeros(draws.size) for name in factors}
     between_all, within = np.zeros(draws.size), np.zeros(draws.size)
     rows, weights = weighted
@@ -180,25 +182,34 @@ def _response(
             )
             between[name] += covariance_factor @ weight
         between_all += covariance_all @ weight
-        constant, linear, square = coefficients
+        constant, linear, square = quadratic_variance(family, parameters, exposure=exposures[i])
         within += (constant + linear * mean + square * (covariance_all + mean**2)) @ weight
     return between, between_all, between_all + within
 
 
 def quadratic_variance(
-    family: Family, parameters: Mapping[str, Array], instead: str = "scale='latent'"
+    family: Family, parameters: Mapping[str, Array], instead: str = "scale='latent'", exposure: Array | None = None
 ) -> tuple[Array, Array, Array]:
-    """Return a, b, c, each (s, 1), of the variance a + bμ + cμ² of one outcome; errors say what to use instead.
+    """Return a, b, c, each (s, r), of the variance a + bμ + cμ² of one outcome of r rows.
+
+    Parameters
+    ----------
+    family, parameters
+        The family, and its parameters (s, 1) by name.
+    instead
+        What errors say to use instead.
+    exposure
+        (r,) the exposures of the rows; None for 1.
 
     Raises
     ------
     OptionError
         If the variance is infinite, or not a quadratic function of the mean.
     """
-    one = np.ones((1, 1))
+    units = np.ones((1, 1)) if exposure is None else exposure
 
     def variance(mu: float) -> Array:
-        return np.asarray(family.variance(mu * one, parameters, one))
+        return np.asarray(family.variance(np.full((1, 1), mu), parameters, units))
 
     low, middle, high = variance(0.25), variance(0.5), variance(0.75)
     if not all(np.isfinite(values).all() for values in (low, middle, high)):

@@ -235,7 +235,7 @@ def _groups(model: Model, draws: Draws, design: Design, pattern: _Pattern) -> Gr
     return Groups(
         model.family,
         outcome.y[rows],
-        outcome.trials_or_ones[rows],
+        design.units[rows],
         outcome.weights_or_ones[rows],
         np.concatenate([design.blocks[position].z[rows] for position in pattern.blocks], axis=1),
         pattern.index,

@@ -8,12 +8,12 @@ __all__ = ["is_rate", "offset_columns", "unit"]
 
 def is_rate(model: Model) -> bool:
     """Return whether the mean is proportional to exp(offset), and so has a rate per unit of it."""
-    return bool(model.formula.offsets) and model.family.link.multiplicative
+    return bool(model.formula.all_offsets) and model.family.link.multiplicative
 
 
 def unit(model: Model) -> str:
-    """Name what a rate is per unit of: `weeks` with `offset(log(weeks))`."""
-    match model.formula.offsets:
+    """Name what a rate is per unit of: `weeks` with `offset(log(weeks))` or `rate(weeks)`."""
+    match model.formula.all_offsets:
         case (Call("log", (exposure, *_)),):
             return render(exposure)
     return "exp(offset)"
@@ -21,4 +21,4 @@ def unit(model: Model) -> str:
 
 def offset_columns(model: Model) -> tuple[str, ...]:
     """List the columns behind the offsets."""
-    return column_names(*model.formula.offsets)
+    return column_names(*model.formula.all_offsets)

@@ -31,6 +31,7 @@ from bayesglmm.estimands.new_groups import Conditioned, condition
 from bayesglmm.estimands.weights import trials_columns, trials_of
 from bayesglmm.estimands.wording import Scale, Unit, frames_clause, offset_clause, quantity
 from bayesglmm.posterior.draws import Draws, chunks
+from bayesglmm.posterior.inference import said
 from bayesglmm.specify.design import Design, rows_text
 from bayesglmm.specify.formula import render
 from bayesglmm.specify.model import Model
@@ -131,7 +132,7 @@ def outcomes(
     is_binomial = model.family.outcome_type == "trials"
     rows = _read(model, posterior, new_data, frame, new_outcomes, rng, with_trials=is_binomial)
     family, parameters = model.family, rows.draws.parameters(model.family)
-    trials = _trials(rows.design) if is_binomial else np.ones(rows.design.n)
+    trials = _trials(rows.design) if is_binomial else rows.design.units
 
     def draw(eta: Array, v: Array | None, part: slice) -> Array:
         if v is not None:
@@ -172,7 +173,7 @@ class _Rows:
         attrs = {
             "frame": self.frame.name,
             "scale": scale,
-            "estimand": f"{what or quantity(model, scale)}{offset_clause(model)}; {clause}",
+            "estimand": said(f"{what or quantity(model, scale)}{offset_clause(model)}; {clause}", self.posterior),
             "family": model.family.name,
             "link": model.family.link.name,
         }

@@ -5,10 +5,12 @@ from typing import Any
 
 from bayesglmm.estimands.average import framed, means
 from bayesglmm.estimands.averaged_rows import read_rows
-from bayesglmm.estimands.estimates import Estimates, Shown, estimates
+from bayesglmm.estimands.estimates import Estimates
+from bayesglmm.estimands.estimates_in_frames import estimates
 from bayesglmm.estimands.reference_grid import fixed, product
 from bayesglmm.estimands.request import FrameOption, read_request
 from bayesglmm.estimands.row_labels import row_labels
+from bayesglmm.estimands.shown import Shown
 from bayesglmm.estimands.transforms import TransformOption
 from bayesglmm.estimands.wording import Unit, columns_set
 from bayesglmm.posterior.protocol import Fitted

@@ -24,6 +24,7 @@ from bayesglmm.estimands.group_coefficients import (
 )
 from bayesglmm.estimands.ranks import BEST, rank_probabilities, rank_table
 from bayesglmm.posterior.draws import Draws, block_diagonal
+from bayesglmm.posterior.inference import INFERENCE, is_posterior, said
 from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.specify.design import BlockDesign
@@ -108,7 +109,8 @@ class RandomEffects(Result):
         flat = self.flat
         zero = np.array([float(transform(np.zeros(()))) for transform in self.transforms])
         table = summarise(flat.reshape(len(flat), -1), self.ci_prob)
-        table["probability_positive"] = (flat > zero).mean(axis=0).reshape(-1)
+        if is_posterior(self.draws):
+            table["probability_positive"] = (flat > zero).mean(axis=0).reshape(-1)
         levels = self.draws["level"].values.tolist()
         table.index = pd.MultiIndex.from_product([levels, self.columns], names=["level", "column"])
         table.attrs = self._attrs()
@@ -295,6 +297,8 @@ def random_effects(
     coords |= {"level": np.asarray(blocks[0].levels), "column": columns}
     shaped = values.reshape(*sizes.values(), *values.shape[1:])
     attrs = attributes(blocks[0].factor, quantity, scale, family.link, meaning)
+    attrs["estimand"] = said(str(attrs["estimand"]), posterior)
+    attrs |= {name: value for name, value in posterior.attrs.items() if name == INFERENCE}
     array = xr.DataArray(shaped, coords, ("chain", "draw", "level", "column"), quantity, attrs)
     return RandomEffects(blocks[0].factor, array, centre, covariance, transforms, meaning, family.link.scale, ci_prob)
 

@@ -6,7 +6,7 @@ Laird & Louis (1989), Journal of Educational Statistics 14, 29-46: expected rank
 Goldstein & Spiegelhalter (1996), Journal of the Royal Statistical Society A 159, 385-443: ranks and their spread.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ __all__ = ["BEST", "Best", "rank_probabilities", "rank_table"]
 type Array = NDArray[np.float64]
 type Best = Literal["largest", "smallest"]
 
-BEST: tuple[Best, ...] = ("largest", "smallest")
+BEST: tuple[Best, ...] = get_args(Best.__value__)
 """Which end of the ranks is rank 1."""
 
 

@@ -60,7 +60,7 @@ def raw_means(model: Model, grid: Setting, rate: bool) -> Raw:
     design = model.design
     columns, outcome = design.columns, design.outcome
     assert outcome is not None
-    if model.formula.offsets and not rate:
+    if model.formula.all_offsets and not rate:
         raise OptionError(
             "these means are at one offset and the outcomes each at its own, so there are no raw means beside them; "
             "under the log link leave the columns of the offset out of at, and both are rates"

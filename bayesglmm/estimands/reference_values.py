@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ type Step = Literal["sd", "unit"]
 type Point = tuple[str, str | None, Any]
 """The text of a step, the column that it changes, and its value there; None for the baseline."""
 
-STEPS: tuple[Step, ...] = ("sd", "unit")
+STEPS: tuple[Step, ...] = get_args(Step.__value__)
 """The step of a numeric predictor: a standard deviation of its column, or 1."""
 
 
@@ -142,7 +142,7 @@ def _rows(design: Design, held: Sequence[Held], points: Sequence[Point]) -> Colu
         )
         for predictor in held
     }
-    for name in column_names(*design.formula.offsets):
+    for name in column_names(*design.formula.all_offsets):
         if name not in values:
             values[name] = np.full(len(points), np.mean(np.asarray(old[name], dtype=float)))
     return Columns(values, np.arange(len(points)))

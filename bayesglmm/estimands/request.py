@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import xarray as xr
@@ -20,7 +21,7 @@ __all__ = ["SCALES", "FrameOption", "Request", "Scale", "read_request"]
 
 type FrameOption = Frame | Mapping[str, Frame] | Sequence[Frame | Mapping[str, Frame]]
 
-SCALES: tuple[Scale, ...] = ("response", "link")
+SCALES: tuple[Scale, ...] = get_args(Scale.__value__)
 """The mean of the outcome, the linear predictor."""
 
 

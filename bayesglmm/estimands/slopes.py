@@ -15,11 +15,13 @@ from bayesglmm.errors import DataError, OptionError, listing
 from bayesglmm.estimands.average import FramedDesign, average, framed
 from bayesglmm.estimands.averaged_rows import AveragedRows, read_rows
 from bayesglmm.estimands.contrasts import read_variables
-from bayesglmm.estimands.estimates import Estimates, Shown, estimates
+from bayesglmm.estimands.estimates import Estimates
+from bayesglmm.estimands.estimates_in_frames import estimates
 from bayesglmm.estimands.frames import NamedFrame, mean_response
 from bayesglmm.estimands.reference_grid import fixed, product
 from bayesglmm.estimands.reference_values import is_factor, levels
 from bayesglmm.estimands.request import FrameOption, Request, read_request
+from bayesglmm.estimands.shown import Shown
 from bayesglmm.estimands.transforms import TransformOption
 from bayesglmm.estimands.wording import columns_set
 from bayesglmm.posterior.protocol import Fitted
@@ -172,7 +174,7 @@ def _around(model: Model, name: str, columns: Columns) -> tuple[Array, Array, Ar
     column, x = np.asarray(model.design.columns[name], dtype=float), np.asarray(columns[name], dtype=float)
     formula = model.formula
     sides = (formula.terms, *(block.terms for block in formula.blocks))  # whose factors are arithmetic, not a/b
-    trees = (*(factor for side in sides for term in side.terms for factor in term.factors), *formula.offsets)
+    trees = (*(factor for side in sides for term in side.terms for factor in term.factors), *formula.all_offsets)
     splines = [
         node for tree in trees for node in walk(tree) if isinstance(node, Call) and node.function in ("bs", "cr")
     ]

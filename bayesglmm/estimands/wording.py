@@ -149,9 +149,9 @@ def _factors_by_frame(model: Model, frame: NamedFrame) -> dict[Frame, list[str]]
 
 def offset_clause(model: Model, at: Collection[str] = ()) -> str:
     """Say at which offset rows are, where the model has one: that of each row, or one whose columns are all in `at`."""
-    if not model.formula.offsets:
+    if not model.formula.all_offsets:
         return ""
-    offset = listing(render(tree) for tree in model.formula.offsets)
+    offset = listing(render(tree) for tree in model.formula.all_offsets)
     is_set = all(name in at for name in offset_columns(model))
     return f", at {f'offset {offset}' if is_set else f'the offset {offset} of each row'}"
 

@@ -50,7 +50,7 @@ class Rows:
     y
         (n,) the outcome.
     trials
-        (n,) the number of trials, 1 without.
+        (n,) the number of trials, or the exposure of a count; 1 without.
     weight
         (n,) what the log likelihood of each row is multiplied by.
     index
@@ -84,7 +84,7 @@ class Rows:
             design.x[:, 1:] if design.has_intercept else design.x,
             design.offset,
             outcome.y,
-            outcome.trials_or_ones,
+            design.units,
             outcome.weights_or_ones,
             tuple(block.index for block in design.blocks),
             tuple(block.z for block in design.blocks),

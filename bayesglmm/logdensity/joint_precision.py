@@ -12,18 +12,38 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesglmm.logdensity.data_rows import Rows
 
-__all__ = ["JointPattern", "JointPrecision", "Part"]
+__all__ = ["Blocks", "JointPattern", "JointPrecision", "Part", "first_variables", "parts_of"]
 
 type Array = NDArray[np.float64]
 type Integers = NDArray[np.int64]
 
 _NONE = np.zeros(0, dtype=np.int64)
+
+
+class Blocks(Protocol):
+    """The rows' levels and columns of each block.
+
+    Attributes
+    ----------
+    n
+        The number of rows.
+    index, z
+        Per block (n,) the level of each row, and (n, k) the columns.
+    """
+
+    @property
+    def n(self) -> int: ...  # noqa: D102
+    @property
+    def index(self) -> tuple[Integers, ...]: ...  # noqa: D102
+    @property
+    def z(self) -> tuple[Array, ...]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +142,8 @@ class JointPattern:
         most
             The most pairs of entries in rows of the factor; None is returned where there are more.
         """
-        first, d = _first(sizes, x.shape[1])
-        parts = _parts(rows, sizes, x, first)
+        first, d = first_variables(sizes, x.shape[1])
+        parts = parts_of(rows, sizes, x, first)
         below = _factor_rows(parts, d, most)
         if below is None:
             return None
@@ -191,7 +211,7 @@ class JointPrecision:
         return cls(pattern, where, information, np.concatenate([prior, np.ones(pattern.size - len(prior))]), r)
 
 
-def _first(sizes: Sequence[tuple[int, int]], coefficients: int) -> tuple[list[int], int]:
+def first_variables(sizes: Sequence[tuple[int, int]], coefficients: int) -> tuple[list[int], int]:
     """Return the first variable of each block, those of few levels first, and the number of variables."""
     first, total = [0] * len(sizes), coefficients
     for number in sorted(range(len(sizes)), key=lambda number: sizes[number][0]):
@@ -200,7 +220,7 @@ def _first(sizes: Sequence[tuple[int, int]], coefficients: int) -> tuple[list[in
     return first, total
 
 
-def _parts(rows: Rows, sizes: Sequence[tuple[int, int]], x: Array, first: Sequence[int]) -> list[Part]:
+def parts_of(rows: Blocks, sizes: Sequence[tuple[int, int]], x: Array, first: Sequence[int]) -> list[Part]:
     """List the parts: coefficients with each other and with each block, and blocks whose levels share rows."""
     single_cell = np.zeros(rows.n, dtype=np.int64)
     columns = [x[:, [c]] for c in range(x.shape[1])]

@@ -152,6 +152,8 @@ def _observe(model: Parts, eta: Any, parameters: dict[str, Any]) -> None:
     outcome, family = model.design.outcome, model.family
     assert outcome is not None
     trials = None if outcome.trials is None else _counts("trials", outcome.trials)
+    if model.design.exposure is not None:
+        trials = pm.Data("y_exposure", model.design.exposure, dims="row")
     y = (
         pm.Data("y_data", outcome.y, dims="row")
         if family.outcome_type == "continuous"

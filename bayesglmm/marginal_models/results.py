@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,13 @@ from bayesglmm.common.results import Layout, Result
 from bayesglmm.errors import OptionError, choose
 from bayesglmm.marginal_models.families import MarginalFamily
 from bayesglmm.marginal_models.tables import FORMATS, coefficient_table
-from bayesglmm.marginal_models.working import Working
 from bayesglmm.posterior.summaries import NO_GROUPS
 from bayesglmm.specify.describe import notes, size
 from bayesglmm.specify.design import Design
 from bayesglmm.specify.families.links import Link
+
+if TYPE_CHECKING:
+    from bayesglmm.marginal_models.working import Working
 
 __all__ = ["STANDARD_ERRORS", "GEEFit", "GLMFit", "StandardErrors"]
 
@@ -72,7 +74,7 @@ class GEEFit(Result):
     design: Design
     family: MarginalFamily
     link: Link
-    working: Working
+    working: "Working"
     working_text: str
     correlation: Any
     beta: Array
@@ -165,6 +167,7 @@ class GEEFit(Result):
             "scale": _scale(self.link),
             "frame": f"population: coefficients are averages over {self._factor} (marginal)",
             "standard_errors": standard_errors,
+            "method": f"generalized estimating equations, working correlation {self.working}, {standard_errors} errors",
         }
         return table
 
@@ -267,10 +270,11 @@ class GLMFit(Result):
         """
         table = coefficient_table(self.coef, self.beta, self.covariance_matrix, self.df_residual, ci_prob)
         table.attrs = {"ci_prob": ci_prob, "scale": _scale(self.link), "frame": NO_GROUPS}
+        table.attrs["method"] = "quasi-likelihood"
         return table
 
     @property
-    def log_likelihood(self) -> NoReturn:
+    def loglik(self) -> NoReturn:
         """There is none: raises OptionError."""
         self._refuse("log-likelihood")
 

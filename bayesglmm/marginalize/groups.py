@@ -15,7 +15,7 @@ from scipy import special
 from bayesglmm.errors import BayesGLMMWarning, InterfaceError
 from bayesglmm.specify.families import Family
 
-__all__ = ["MOST_EFFECTS", "GroupIntegrals", "Groups", "draw_effects", "over_effects", "root"]
+__all__ = ["MOST_EFFECTS", "GroupIntegrals", "Groups", "draw_effects", "integrals", "over_effects", "root", "warn"]
 
 type Array = NDArray[np.float64]
 
@@ -44,7 +44,8 @@ class Groups:
     family
         The family with its link.
     y, trials, weights
-        (n,) outcomes; numbers of trials, 1 without; the weights that multiply the rows' log likelihoods, 1 without.
+        (n,) outcomes; numbers of trials, or exposures, 1 without; the weights that multiply the rows' log likelihoods,
+        1 without.
     z
         (n, q) the columns of the effects.
     index
@@ -136,29 +137,35 @@ def over_effects(groups: Groups) -> GroupIntegrals:
     Trefethen & Weideman (2014), SIAM Review 56, 385-458: why the trapezoid converges geometrically.
     Pinheiro & Bates (1995), Journal of Computational and Graphical Statistics 4, 12-35: rules about the mode.
     """
+    found = integrals(groups)
+    warn(groups.z.shape[1], found.error)
+    return found
+
+
+def integrals(groups: Groups, *, quadrature: bool = True) -> GroupIntegrals:
+    """Return what `over_effects` does without its warnings; by Laplace's approximation where `quadrature` is False."""
     s, q = len(groups.eta), groups.z.shape[1]
     mode, spread = np.zeros((s, groups.m, q)), np.zeros((s, groups.m, q, q))
     value, error = np.empty((s, groups.m)), np.zeros((s, groups.m))
-    _run(groups, value, error, mode, spread, evaluate=False)
-    _warn(q, error)
+    _run(groups, value, error, mode, spread, attempts=_ATTEMPTS.get(q, 0) if quadrature else 0)
     constants = groups.weights * groups.family.constant(groups.y, groups.trials)
     constant = np.bincount(groups.index, constants, groups.m)
     return GroupIntegrals(value + constant, error, mode, spread)
 
 
-def _warn(q: int, error: Array) -> None:
-    """Warn of Laplace's approximation, and of quadrature that did not converge."""
-    if q > MOST_EFFECTS:
+def warn(q: int, error: Array, most: int = MOST_EFFECTS, largest: float = _TOO_FAR_APART) -> None:
+    """Warn of Laplace's approximation where groups have more effects than `most`, or of errors above the largest."""
+    if q > most:
         warnings.warn(
-            f"groups have {q} random effects; more than {MOST_EFFECTS} are integrated out by Laplace's approximation, "
+            f"groups have {q} random effects; more than {most} are integrated out by Laplace's approximation, "
             "which is not exact for binary outcomes and small counts",
             BayesGLMMWarning,
             stacklevel=4,
         )
-    elif (error > _TOO_FAR_APART).any():
+    elif (error > largest).any():
         warnings.warn(
             "the integral of a group's likelihood over its effects did not converge: for "
-            f"{(error > _TOO_FAR_APART).mean():.1%} of draws and groups the last two sums differ, by up to "
+            f"{(error > largest).mean():.1%} of draws and groups the last two sums differ, by up to "
             f"{error.max():.1g} of it; standard deviations of random effects are very large there",
             BayesGLMMWarning,
             stacklevel=4,
@@ -200,15 +207,21 @@ def _proposal(rng: np.random.Generator, groups: Groups, integrals: GroupIntegral
     log_t += np.log(np.einsum("smcc->smc", integrals.spread)).sum(axis=2)
     proposal = np.logaddexp(log_t, -np.square(u).sum(axis=2) / 2)
     target, unused = np.empty(shape[:2]), np.empty(0)
-    _run(groups, target, unused, u, unused, evaluate=True)
+    _run(groups, target, unused, u, unused)
     return u, target - proposal
 
 
-def _run(groups: Groups, value: Array, error: Array, mode: Array, spread: Array, *, evaluate: bool) -> None:
-    """Call the compiled kernel on every core, each on draws of its own; it writes into the arrays."""
+def _run(
+    groups: Groups, value: Array, error: Array, mode: Array, spread: Array, *, attempts: int | None = None
+) -> None:
+    """Call the compiled kernel on every core, each on draws of its own; it writes into the arrays.
+
+    `attempts` are steps of the lattice, 0 for Laplace's approximation, None for the log integrand at `mode`.
+    """
     from bayesglmm.compiled.table import Filled
     from bayesglmm.marginalize.layout import Header
 
+    evaluate = attempts is None
     order = np.argsort(groups.index, kind="stable")
     s, q = len(groups.eta), groups.z.shape[1]
     parameters = [*groups.parameters.values(), np.zeros((s, 1))]
@@ -222,7 +235,7 @@ def _run(groups: Groups, value: Array, error: Array, mode: Array, spread: Array,
             Header.ROWS: len(order),
             Header.EFFECTS: q,
             Header.PARAMETERS: len(groups.parameters),
-            Header.ATTEMPTS: _ATTEMPTS.get(q, 0),
+            Header.ATTEMPTS: attempts or 0,
             Header.EVALUATE: int(evaluate),
             Header.LINK: link,
             Header.FAMILY: family,

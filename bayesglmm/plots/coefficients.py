@@ -17,6 +17,7 @@ from bayesglmm.plots.style import (
     new_figure,
     quantiles,
 )
+from bayesglmm.posterior.inference import said
 
 __all__ = ["draw"]
 
@@ -71,9 +72,9 @@ def draw(shown: Coefficients, *, intercept: bool = False) -> Picture:
 def _caption(shown: Coefficients) -> str:
     frame = "conditional coefficients (of the typical subject, b = 0)" if shown.grouped else "coefficients"
     above = f" The upper axis shows exp(β), the conditional {shown.ratio}." if shown.ratio and shown.grouped else ""
-    return (
-        f"Forest of the {frame} on the {shown.scale}: {intervals_text(shown.ci_prob)}, written out on the right.{above}"
-    )
+    intervals = intervals_text(shown.ci_prob, shown.link_draws)
+    sentence = f"Forest of the {frame} on the {shown.scale}: {intervals}, written out on the right"
+    return f"{said(sentence, shown.link_draws)}.{above}"
 
 
 def _figures(

@@ -27,7 +27,7 @@ def draw(effects: RandomEffects, first: str, second: str) -> Picture:
     -------
     Picture
         Points are posterior medians, crosses their 50 % equal-tailed intervals. The ellipses hold 50 % and 95 % of a
-        population N(0, G) at the posterior mean of G.
+        population N(0, G) at the mean of G.
     """
     positions = [effects.columns.index(name) for name in (first, second)]
     g = effects.covariance.mean(axis=0)[np.ix_(positions, positions)]
@@ -65,7 +65,7 @@ def _draw(axes: Axes, values: Array, g: Array) -> None:
 def _caption(factor: str, scale: str, m: int) -> str:
     intervals = ", without intervals, which more than 100 points would hide" if m > 100 else " with 50 % intervals"
     return (
-        f"Random effects of the {m:,} levels of {factor} against each other, on the {scale}: posterior medians"
+        f"Random effects of the {m:,} levels of {factor} against each other, on the {scale}: medians"
         f"{intervals}. Ellipses: 50 % (dashed) and 95 % (solid) of a population N(0, G) at the posterior mean of G. "
         "Medians are shrunken toward 0, so fewer of them than of the groups themselves lie outside."
     )

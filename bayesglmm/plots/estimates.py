@@ -28,6 +28,7 @@ from bayesglmm.plots.style import (
     as_labels,
     drawn,
     label,
+    median_text,
     new_figure,
     wrapped,
 )
@@ -135,7 +136,7 @@ def _panels(estimates: Estimates, names: Mapping[str, str], lines: int, raw: Raw
         if shown.bounds[0] == 0:
             panels[0].set_ylim(bottom=0.0)
         title = ", ".join(label(names.get(name, name)) for name in by)
-        handles = _entries(groups if by else [], shown.shape, estimates.ci_prob, lines, raw is not None)
+        handles = _entries(groups if by else [], estimates, lines, raw is not None)
         handles += [] if raw is None else [_raw_entry(raw)]
         figure.legend(handles=handles, title=title or None, loc="outside right upper", alignment="left")
         note = "; ".join(drawn(text) for text in (shown.note, raw.note if raw else "") if text)
@@ -246,9 +247,10 @@ def _ticks(axes: Axes, estimates: Estimates) -> None:
     axes.set_xlim(x.min() - 0.5 * gap, x.max() + 0.5 * gap)
 
 
-def _entries(groups: list[_Group], shape: str, ci_prob: float, lines: int, raw: bool) -> list[Any]:
+def _entries(groups: list[_Group], estimates: Estimates, lines: int, raw: bool) -> list[Any]:
     """Return the entries of the legend: groups, then lines and shades."""
     handles: list[Any] = []
+    shape, ci_prob = estimates.shown.shape, estimates.ci_prob
     for group in groups:
         text = fill(group.text, 34)
         if shape == "curve":
@@ -261,7 +263,7 @@ def _entries(groups: list[_Group], shape: str, ci_prob: float, lines: int, raw: 
     interval = f"{100 * ci_prob:g} % interval"
     if shape != "curve":
         return [*handles, Line2D([], [], color=INK, marker="o", markersize=5, label=f"median, {interval}")]
-    handles.append(Line2D([], [], color=INK, label="posterior median"))
+    handles.append(Line2D([], [], color=INK, label=median_text(estimates.draws)))
     if lines:
         return [*handles, Line2D([], [], color=INK, linewidth=0.5, alpha=0.5, label=f"{lines} draws")]
     return [*handles, Patch(facecolor=INK, alpha=_SHADE, label=f"its {interval}")]

@@ -22,6 +22,7 @@ from bayesglmm.plots.style import (
     new_figure,
     quantiles,
 )
+from bayesglmm.posterior.inference import said
 
 __all__ = ["draw", "draw_means"]
 
@@ -41,7 +42,7 @@ _WHAT = {
 }
 _MEANS = (
     "Mean response of the {m:,} levels of {name}, each over its own rows (frame: group). {raw}: raw means of the "
-    "outcome; upright ticks: posterior median of the population's mean on these rows (frame: population), toward "
+    "outcome; upright ticks: median of the population's mean on these rows (frame: population), toward "
     "which groups are shrunken. The groups' own means"
 )
 
@@ -64,9 +65,8 @@ def draw(effects: RandomEffects, columns: Sequence[str]) -> Picture:
     name, m = label(effects.factor), effects.draws.sizes["level"]
     attrs = effects.draws.attrs
     scale = effects.link_scale if attrs["scale"] == "link" else "response scale"
-    caption = (
-        f"{_WHAT[attrs['quantity']].format(name=name, m=m, scale=scale)}: {intervals_text(effects.ci_prob)}, sorted."
-    )
+    intervals = said(intervals_text(effects.ci_prob, effects.draws), effects.draws)
+    caption = f"{_WHAT[attrs['quantity']].format(name=name, m=m, scale=scale)}: {intervals}, sorted."
     with new_figure(max(5.4, 1.2 + 3.3 * len(columns)), _height(m), caption) as figure:
         row = figure.subplots(1, len(columns), squeeze=False)[0]
         for axes, column in zip(row, columns, strict=True):
@@ -87,7 +87,7 @@ def draw_means(means: GroupMeans) -> Picture:
     m, name = len(means.raw), label(means.factor)
     labelled = m <= _LABELLED
     caption = _MEANS.format(name=name, m=m, raw="Crosses" if labelled else "Dots in colour")
-    with new_figure(5.4, _height(m), f"{caption}: {intervals_text(means.ci_prob)}, sorted.") as figure:
+    with new_figure(5.4, _height(m), f"{caption}: {intervals_text(means.ci_prob, means.draws)}, sorted.") as figure:
         axes = figure.add_subplot()
         order = _rows(
             axes, means.draws.values.reshape(-1, m), means.draws["level"].values.tolist(), means.ci_prob, None

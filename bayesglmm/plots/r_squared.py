@@ -19,7 +19,7 @@ def draw(shown: RSquared) -> Picture:
     frames = [str(name) for name in shown.draws["frame"].values]
     values = quantiles(shown.draws.values.reshape(-1, len(frames)), shown.ci_prob)
     heights = np.arange(len(frames))[::-1].astype(float)
-    caption = f"{shown.draws.attrs['estimand']}; {intervals_text(shown.ci_prob)}."
+    caption = f"{shown.draws.attrs['estimand']}; {intervals_text(shown.ci_prob, shown.draws)}."
     with new_figure(6.0, 1.2 + 0.4 * len(frames), caption) as figure:
         axes = figure.add_subplot()
         forest_rows(axes, values, heights, reference=None)
@@ -29,7 +29,7 @@ def draw(shown: RSquared) -> Picture:
             axes.text(1.02, height, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
         axes.set_xlim(0, 1)
         axes.set_xlabel(f"R², {shown.draws.attrs['scale']} scale")
-        figure.supxlabel(intervals_text(shown.ci_prob), fontsize=8)
+        figure.supxlabel(intervals_text(shown.ci_prob, shown.draws), fontsize=8)
     return figure
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -25,6 +26,7 @@ from PIL import Image
 from bayesglmm.common.names import columns_text
 from bayesglmm.common.text import cut, plain
 from bayesglmm.errors import OptionError
+from bayesglmm.posterior.inference import is_posterior
 from bayesglmm.posterior.moments import interval
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "frameless",
     "intervals_text",
     "label",
+    "median_text",
     "new_figure",
     "quantiles",
     "wrapped",
@@ -237,9 +240,14 @@ def quantiles(draws: NDArray[np.float64], ci_prob: float) -> NDArray[np.float64]
     return np.asarray(np.quantile(draws, (lower, 0.25, 0.5, 0.75, upper), axis=0))
 
 
-def intervals_text(ci_prob: float) -> str:
-    """Say what the rows of a forest are."""
-    return f"posterior median, 50 % interval (thick) and {100 * ci_prob:g} % equal-tailed interval (thin)"
+def median_text(draws: xr.DataArray) -> str:
+    """Say of what distribution a median is."""
+    return "posterior median" if is_posterior(draws) else "median of the asymptotic normal"
+
+
+def intervals_text(ci_prob: float, draws: xr.DataArray) -> str:
+    """Say what the rows of a forest of draws are."""
+    return f"{median_text(draws)}, 50 % interval (thick) and {100 * ci_prob:g} % equal-tailed interval (thin)"
 
 
 def forest_rows(

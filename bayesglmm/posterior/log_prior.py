@@ -17,7 +17,7 @@ from bayesglmm.specify.priors import Assigned, Priors
 from bayesglmm.specify.priors.numeric import log_density
 from bayesglmm.specify.variables import Parts
 
-__all__ = ["Values", "log_prior", "of_values"]
+__all__ = ["Values", "log_prior", "of_values", "terms"]
 
 type Array = NDArray[np.float64]
 
@@ -81,6 +81,16 @@ def of_values(design: Design, priors: Priors, values: Values) -> dict[str, Array
     return terms
 
 
+def terms(model: Parts) -> list[str]:
+    """Return the names of the terms of the log prior of a model, in the order of `log_prior`."""
+    priors = model.priors
+    names = ["intercept"] if priors.intercept is not None else []
+    names += ["slopes"] if priors.slopes else []
+    for block in model.design.blocks:
+        names += [f"sd_{block.name}"] + ([f"corr_{block.name}"] if block.name in priors.correlation else [])
+    return [*names, *priors.parameters]
+
+
 def log_prior(model: Parts, posterior: xr.Dataset) -> xr.Dataset:
     """Return the log prior density of each draw, up to constants that no draw changes.
 
@@ -106,10 +116,10 @@ def log_prior(model: Parts, posterior: xr.Dataset) -> xr.Dataset:
         if block.correlated
     }
     parameters = {name: column[:, 0] for name, column in draws.parameters(model.family).items()}
-    terms = of_values(model.design, model.priors, Values(draws.beta, sd, log_det, parameters))
+    found = of_values(model.design, model.priors, Values(draws.beta, sd, log_det, parameters))
     coords = {dim: posterior[dim].values for dim in ("chain", "draw")}
     shape = tuple(len(labels) for labels in coords.values())
-    return xr.Dataset({name: (("chain", "draw"), term.reshape(shape)) for name, term in terms.items()}, coords)
+    return xr.Dataset({name: (("chain", "draw"), term.reshape(shape)) for name, term in found.items()}, coords)
 
 
 def _sum(assigned: Sequence[Assigned], values: Array) -> Array:

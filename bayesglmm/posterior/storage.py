@@ -26,6 +26,7 @@ import xarray as xr
 
 from bayesglmm.common.files import LEFTOVER, flush_folder, locked, remove, remove_leftovers, replace_file
 from bayesglmm.errors import StorageError
+from bayesglmm.posterior.for_arviz import without_lazy_groups
 from bayesglmm.posterior.saved import (
     FORMAT,
     MANIFEST,
@@ -163,7 +164,7 @@ def _prepared(model: Model, draws: xr.DataTree) -> tuple[dict[str, Any], memoryv
     check_draws(model, draws)
     if _COLUMNS in draws.children:
         raise StorageError(f"the draws have a group of their own called '{_COLUMNS}'; rename it")
-    tree = draws.copy()
+    tree = without_lazy_groups(draws)
     tree[_COLUMNS] = xr.DataTree(dataset=columns.assign({_RECORD: ((), json.dumps(description, ensure_ascii=False))}))
     image, declared = to_netcdf(tree)
     checksum = hashlib.sha256(image).hexdigest()

@@ -37,10 +37,19 @@ Kind = Literal[
     "tree_depth",
     "separation",
     "mended",
+    "no_maximum",
+    "integral",
+    "sd_zero",
+    "singular",
+    "flat",
+    "not_definite",
+    "not_converged",
+    "curvature",
+    "nodes",
 ]
 
-_WARNINGS: tuple[Kind, ...] = ("few_divergences",)
-"""Findings about the sampling that do not bias estimates."""
+_WARNINGS: tuple[Kind, ...] = ("few_divergences", "sd_zero", "singular", "curvature")
+"""Findings that leave the other estimates as they are."""
 
 _INFORMATION: tuple[Kind, ...] = ("separation", "mended")
 """Findings that are no fault of the sampling."""
@@ -113,7 +122,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """The verdict on the sampling of a fit, and its findings.
+    """The verdict on the sampling of a fit, or on the maximisation of a likelihood, and its findings.
 
     Parameters
     ----------
@@ -124,11 +133,14 @@ class Check:
         The figures behind the verdict: largest R-hat, smallest ESS, number of divergences; and the backend.
     fit
         The fit that was checked, which `plot` draws; None for draws alone.
+    subject
+        What was checked.
     """
 
     findings: tuple[Finding, ...]
     figures: str
     fit: Any = field(default=None, repr=False, compare=False)
+    subject: Literal["sampling", "maximisation"] = "sampling"
 
     @property
     def ok(self) -> bool:
@@ -149,10 +161,11 @@ class Check:
     def verdict(self) -> str:
         """One line: no problems, the warnings, or the failures."""
         if self.ok and self.warnings:
-            return f"sampling: {'; '.join(finding.message for finding in self.warnings)} ({self.figures})"
+            return f"{self.subject}: {'; '.join(finding.message for finding in self.warnings)} ({self.figures})"
         if self.ok:
-            return f"sampling: no problems found ({self.figures})"
-        return f"{FAILED}, do not report: {'; '.join(f.message for f in self.failures)}"
+            return f"{self.subject}: no problems found ({self.figures})"
+        failed = FAILED if self.subject == "sampling" else f"{self.subject.upper()} FAILED its checks"
+        return f"{failed}, do not report: {'; '.join(f.message for f in self.failures)}"
 
     @property
     def table(self) -> pd.DataFrame:

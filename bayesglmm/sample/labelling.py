@@ -9,7 +9,7 @@ from bayesglmm.errors import SamplingError
 from bayesglmm.specify.model import Model
 from bayesglmm.specify.variables import variable_names
 
-__all__ = ["RESCALE", "STATISTICS", "constants", "labelled", "observed"]
+__all__ = ["RESCALE", "STATISTICS", "about", "constants", "labelled", "observed"]
 
 STATISTICS = (
     "lp",
@@ -53,7 +53,7 @@ def labelled(trace: xr.DataTree, model: Model) -> xr.DataTree:
     statistics = statistics.assign({name: statistics[name].astype(bool) for name in _FLAGS}).drop_attrs()
     return xr.DataTree.from_dict(
         {
-            "posterior": posterior.assign_attrs(_about(model)),
+            "posterior": posterior.assign_attrs(about(model)),
             "sample_stats": statistics,
             "observed_data": observed(model),
             "constant_data": constants(model),
@@ -75,7 +75,8 @@ def _complete(posterior: xr.Dataset) -> dict[str, Any]:
     return {"chain": np.flatnonzero(lengths >= shortest), "draw": slice(0, shortest)}
 
 
-def _about(model: Model) -> dict[str, str]:
+def about(model: Model) -> dict[str, str]:
+    """Return the attributes of a posterior: what was fitted, and what its coefficients are."""
     return {
         "formula": str(model.formula),
         "family": model.family.name,

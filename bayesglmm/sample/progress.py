@@ -1,14 +1,14 @@
-"""A status line in a terminal or a notebook, for the time before there are draws to count."""
+"""A status line in a terminal or a notebook, for what has no progress bar of its own."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 __all__ = ["status"]
 
 
 @contextmanager
-def status(text: str, *, shown: bool) -> Iterator[None]:
+def status(text: str, *, shown: bool) -> Iterator[Callable[[str], None]]:
     """Show a line while the body runs, and remove it after.
 
     Parameters
@@ -17,20 +17,37 @@ def status(text: str, *, shown: bool) -> Iterator[None]:
         What is being done.
     shown
         Whether to show it; nothing is written otherwise.
+
+    Yields
+    ------
+    Callable
+        Shows another text in the place of the first.
     """
     handle = _notebook_line(text) if shown and _in_notebook() else None
-    terminal = shown and handle is None
-    line = f"{text} …"
-    if terminal:
-        sys.stderr.write(line if sys.stderr.isatty() else f"{line}\n")
+    in_terminal = shown and handle is None and sys.stderr.isatty()
+    written = ""
+
+    def show(changed: str) -> None:
+        nonlocal written
+        line = f"{changed} …"
+        if handle is not None:
+            handle.update({"text/plain": line}, raw=True)
+        elif in_terminal:
+            sys.stderr.write(f"\r{line.ljust(len(written))}")
+            sys.stderr.flush()
+            written = line
+
+    if shown and handle is None and not in_terminal:
+        sys.stderr.write(f"{text} …\n")
         sys.stderr.flush()
+    show(text)
     try:
-        yield
+        yield show
     finally:
         if handle is not None:
             handle.update({"text/plain": ""}, raw=True)
-        elif terminal and sys.stderr.isatty():
-            sys.stderr.write(f"\r{' ' * len(line)}\r")
+        elif in_terminal:
+            sys.stderr.write(f"\r{' ' * len(written)}\r")
             sys.stderr.flush()
 
 

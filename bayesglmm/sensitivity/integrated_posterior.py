@@ -113,6 +113,13 @@ class Target:
             total = log_prior + log_jacobian + log_density_of_b + self._likelihood(values, g, b)
         return np.nan_to_num(total, nan=-np.inf, posinf=-np.inf)
 
+    def rows(self, x: Array) -> Array:
+        """Return the log likelihood of each row given b, (s, n), at coordinates (s, d); no block is integrated out."""
+        values, covariances, unread, _ = self._values(x)
+        b, _ = self._effects(covariances, unread)
+        eta = self._rows.eta(values.beta, list(b.values()))
+        return self._rows.of_rows(eta, self._rows.parameters(values.parameters, len(x))) + self._constants
+
     def _values(self, x: Array) -> tuple[Values, list[Array], Array, Array]:
         """Return the parameters, G (s, k, k) of each block, the effects' coordinates and the log Jacobian (s,)."""
         p = len(self.model.design.coef)
@@ -157,12 +164,11 @@ class Target:
         """Return the log likelihood of all rows given the effects b, the others integrated out over N(0, G), (s,)."""
         design, outcome, beta = self.model.design, self.model.design.outcome, values.beta
         assert outcome is not None
-        trials, weights = outcome.trials_or_ones, outcome.weights_or_ones
+        trials, weights = design.units, outcome.weights_or_ones
         z = np.concatenate([np.zeros((design.n, 0)), *(self._columns(number) for number in self.integrated)], axis=1)
         if g is None or not z.shape[1]:
-            constant = (weights * self.model.family.constant(outcome.y, trials)).sum()
             conditional = self._rows.conditional(beta, list(b.values()), values.parameters)
-            return np.nan_to_num(conditional + constant, nan=-np.inf)
+            return np.nan_to_num(conditional + self._constants.sum(), nan=-np.inf)
         total = np.empty(len(beta))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BayesGLMMWarning)  # points far from the draws, of next to no weight
@@ -181,12 +187,19 @@ class Target:
         return self.model.design.blocks[number].z[:, self.kept[number]]
 
     @cached_property
+    def _constants(self) -> Array:
+        """What no parameter changes of the log likelihood of each row times its weight, (n,)."""
+        outcome = self.model.design.outcome
+        assert outcome is not None
+        return outcome.weights_or_ones * self.model.family.constant(outcome.y, outcome.trials_or_ones)
+
+    @cached_property
     def _rows(self) -> "Likelihood":
-        """The likelihood of rows given the effects of sampled blocks, none merged, up to the constant of the family."""
+        """The likelihood of rows, in the order of the data, given the effects of sampled blocks, up to `_constants`."""
         from bayesglmm.logdensity.data_rows import Rows
         from bayesglmm.posterior.log_likelihood import Likelihood
 
-        rows = Rows.of(self.model)
+        rows = Rows.in_order(self.model)
         index, z = tuple(rows.index[number] for number in self.sampled), tuple(rows.z[n] for n in self.sampled)
         return Likelihood.of(self.model, replace(rows, index=index, z=z))
 

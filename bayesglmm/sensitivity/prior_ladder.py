@@ -11,7 +11,7 @@ Heinze & Schemper (2002), Statistics in Medicine 21, 2409-2419.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ __all__ = ["WIDENED", "PriorLadder", "Refittable", "Refitted", "Widened", "prior
 type Array = NDArray[np.float64]
 type Widened = Literal["slopes", "sd"]
 
-WIDENED: tuple[Widened, ...] = ("slopes", "sd")
+WIDENED: tuple[Widened, ...] = get_args(Widened.__value__)
 """The parameters whose priors widen."""
 
 

@@ -72,7 +72,7 @@ def prior_predictive(model: Model, *, draws: int = 1000, seed: int | np.random.G
     effects = resolve(arrays, design, {block.name: "group" for block in design.blocks}, rng)
     eta, _ = eta_and_variance(arrays.beta, design, effects, slice(None))
     mean = mean_response(model.family.link, eta, None)
-    trials = outcome.trials_or_ones
+    trials = design.units
     y = np.asarray(model.family.draw(rng, mean, arrays.parameters(model.family), trials), dtype=np.float64)
     labels, by_row = {"chain": [0], "draw": np.arange(draws), "row": design.columns.rows}, (*_SAMPLE_DIMS, "row")
     predictive = xr.Dataset({"mean": (by_row, mean[None]), "y": (by_row, y[None])}, labels)

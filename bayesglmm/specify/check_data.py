@@ -10,7 +10,7 @@ from bayesglmm.specify.design import Design, Outcome
 from bayesglmm.specify.families import Family
 from bayesglmm.specify.formula import render
 
-__all__ = ["check_groups", "check_left_out", "check_offset", "check_outcome"]
+__all__ = ["check_exposure", "check_groups", "check_left_out", "check_offset", "check_outcome"]
 
 _FURTHEST = 100.0
 """The largest offset taken under a log link: e^100 is no exposure in any unit."""
@@ -48,11 +48,30 @@ def check_outcome(outcome: Outcome, family: Family) -> None:
         )
 
 
+def check_exposure(design: Design, family: Family) -> None:
+    """Refuse an exposure, `rate(e)`, of a family or under a link that has none."""
+    rate = design.formula.response.rate
+    if rate is None:
+        return
+    if not family.exposure:
+        instead = "leave it out"
+        if family.link.multiplicative:
+            instead = f"write offset(log({render(rate)})), which multiplies the mean alone"
+        raise ResponseError(
+            f"rate({render(rate)}) is the exposure of a count, which the {family.name} family has not; {instead}"
+        )
+    if not family.link.multiplicative:
+        raise ResponseError(
+            f"rate({render(rate)}) multiplies the mean, which is an offset under the log link alone; the link is "
+            f"{family.link.name}: use link='log'"
+        )
+
+
 def check_offset(design: Design, family: Family) -> None:
     """Refuse an offset under a log link that is so large that it is an exposure without its logarithm."""
     if not family.link.multiplicative or np.abs(design.offset).max() <= _FURTHEST:
         return
-    names = listing(render(offset) for offset in design.formula.offsets)
+    names = listing(render(offset) for offset in design.formula.all_offsets)
     largest = design.offset[np.abs(design.offset).argmax()]
     raise DataError(
         f"the offset {names} reaches {largest:.6g} on the log scale, a factor of e^{largest:.6g}; "

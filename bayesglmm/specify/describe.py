@@ -5,7 +5,7 @@ from html import escape
 from bayesglmm.common.text import plain
 from bayesglmm.specify.design import BlockDesign, Design
 from bayesglmm.specify.families import Family
-from bayesglmm.specify.formula import Call, Name, render
+from bayesglmm.specify.formula import Call, Name, Node, render
 from bayesglmm.specify.priors import Priors
 
 __all__ = ["describe", "describe_html", "notes", "prior_rows", "size"]
@@ -109,14 +109,21 @@ def _title(family: Family) -> str:
 def _equations(design: Design, family: Family) -> list[str]:
     assert design.outcome is not None
     mean = family.link.text.format("μ")
+    rate = design.formula.response.rate
     terms = [f"offset({render(offset)})" for offset in design.formula.offsets]
+    terms += [] if rate is None else [render(Call("log", (rate,)))]
     terms += ["β[Intercept]" if name == "Intercept" else f"β[{name}]·{name}" for name in design.coef]
     terms += [_random(block, column) for block in design.blocks for column in block.columns]
     lines = [
-        f"{design.outcome.name} ~ {family.notation.format(mu='μ')}",
+        f"{design.outcome.name} ~ {family.notation.format(mu='μ', times='' if rate is None else f'·{_factor(rate)}')}",
         f"{mean} = {' + '.join(terms)}",
     ]
     return [plain(line) for line in (*lines, *(_covariance(block) for block in design.blocks))]
+
+
+def _factor(rate: Node) -> str:
+    """Return an exposure as a factor of a product."""
+    return render(rate) if isinstance(rate, Name | Call) else f"({render(rate)})"
 
 
 def _random(block: BlockDesign, column: str) -> str:

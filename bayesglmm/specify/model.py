@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from bayesglmm.errors import DataError, PriorError, listing, refuse_unknown
-from bayesglmm.specify.check_data import check_groups, check_left_out, check_offset, check_outcome
+from bayesglmm.specify.check_data import check_exposure, check_groups, check_left_out, check_offset, check_outcome
 from bayesglmm.specify.describe import describe, describe_html, prior_rows
 from bayesglmm.specify.design import Columns, Design
 from bayesglmm.specify.design.roles import referable
@@ -312,6 +312,7 @@ def glmm(
         check_left_out(outcome)
     chosen.check(outcome.name, outcome.y, outcome.trials, outcome.levels, design.columns.rows)
     check_outcome(outcome, chosen)
+    check_exposure(design, chosen)
     check_offset(design, chosen)
     check_groups(design, chosen)
     model = Model(parsed, chosen, Priors.build(priors, design, chosen), design, data, missing)

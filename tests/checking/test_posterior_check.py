@@ -1,6 +1,7 @@
 """Posterior checks: each finds the fault that it is meant for, and lets the true model pass."""
 
 import itertools
+import re
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from handmade import hand_made, seizure_fit, seizure_like
 
 from bayesglmm import Fit, PosteriorCheck, glmm
+from bayesglmm.checking import posterior_check
 from bayesglmm.checking.posterior_check import CHECKS
 from bayesglmm.errors import DataError, OptionError
 
@@ -18,6 +20,11 @@ from planted_faults import fitted, missing_slope, nothing, overdispersion, two_k
 
 OPTIONS = {"covariate": {"column": "x"}, "time": {"column": "time"}}
 """What kinds need beside their name."""
+
+
+def test_the_table_of_kinds_lists_every_kind() -> None:
+    described = re.findall(r'^ {4}"(\w+)" ', posterior_check.__doc__ or "", re.MULTILINE)
+    assert sorted(described) == sorted(CHECKS)
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +42,19 @@ def test_a_true_model_passes_every_check(true: Fit, kind: str, frame: str) -> No
     assert "stays inside" in found.reading
     assert f"frame {frame}" in found.estimand
     assert ("redrawn from N(0, G)" if frame == "population" else "held at their posterior draws") in found.estimand
+    assert r"\n" not in str(found)
+
+
+def test_the_text_of_a_check_has_its_statistics_as_a_table_of_their_own() -> None:
+    found = seizure_fit().posterior_check("group_statistic", seed=1, max_draws=50)
+    assert isinstance(found, PosteriorCheck)
+    assert found.statistics is not None
+    _, curve, statistics, reading = str(found).split("\n\n")
+    assert curve.split("\n")[0].split() == list(found.table.columns)
+    assert statistics.split("\n")[0].split() == list(found.statistics.columns)
+    assert [line[:17].rstrip() for line in statistics.split("\n")[2:]] == list(found.statistics.index)
+    assert " ".join(reading.split()) == found.reading
+    assert found._repr_html_().count("<table") == 2
 
 
 def test_overdispersion_is_found_by_pit_and_variances() -> None:

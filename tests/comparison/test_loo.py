@@ -49,22 +49,9 @@ def test_the_log_likelihood_of_rows_is_scipys_log_density(family: str) -> None:
             np.testing.assert_allclose(values[chain, draw], expected, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # of ArviZ, that counts are drawn as densities
-def test_arviz_reads_the_draws(small: Fit) -> None:
-    tree = small.arviz
-    assert tree["posterior_predictive"]["y"].dtype.kind == "i"
-    assert tree["observed_data"]["y"].dtype.kind == "i"
-    assert set(small.draws.children) == set(tree.children) - {"log_likelihood", "posterior_predictive"}
-    assert az.loo_r2(tree, var_name="y") is not None
-    for read in (az.loo, az.loo_pit, az.loo_expectations, az.loo_metrics):
-        assert read(tree) is not None
-    for draw in (az.plot_ppc_dist, az.plot_ppc_pit, az.plot_ppc_rootogram, az.plot_ppc_tstat, az.plot_loo_pit):
-        assert draw(tree, backend="none") is not None
-
-
 def test_rows_left_out_are_those_of_arviz_and_of_fits_without_them(small: Fit) -> None:
     weighted, exact = small.loo(exact=False), small.loo()
-    theirs = az.loo(small.arviz, pointwise=True, var_name="y")
+    theirs = az.loo(small.draws, pointwise=True, var_name="y")
     assert weighted.elpd == pytest.approx(theirs.elpd)
     assert weighted.se == pytest.approx(theirs.se, rel=0.03)  # ArviZ's divides by n, not n − 1
     assert weighted.p_loo == pytest.approx(theirs.p, abs=0.05)

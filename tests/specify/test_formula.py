@@ -606,8 +606,9 @@ ELSEWHERE = {
     "s | weights ~ x": "weights takes a column: weights(n)",
     "y | weights(scale(w)) ~ x": "scale() cannot stand in the response",
     "s.u | trials(n) ~ x": "in backticks: `s.u`",
-    "y | rate(t) ~ x": "offset(log(t))",
-    "y | mi() ~ x": "behind the response stand trials(n) or weights(w)",
+    "y | rate(t) + rate(u) ~ x": "rate(…) is given twice",
+    "y | rate(scale(t)) ~ x": "scale() cannot stand in the response",
+    "y | mi() ~ x": "behind the response stand trials(n), rate(e) or weights(w)",
     "y ~ s(x)": "a natural cubic spline is cr(x, df=4)",
     "y ~ ln(x)": "the natural logarithm is log(x)",
 }
@@ -625,12 +626,14 @@ ADDITIONS = {
     "y | weights(w) ~ x": "y | weights(w) ~ x",
     "y|weights(w/2)+trials(n) ~ x": "p(y, n) | weights(w / 2) ~ x",
     "cbind(s, f) | weights(w) ~ x": "cbind(s, f) | weights(w) ~ x",
+    "y | rate( t ) ~ x": "y | rate(t) ~ x",
+    "y | weights(w) + rate(t / 7) ~ x": "y | rate(t / 7) + weights(w) ~ x",
 }
 
 
 @pytest.mark.parametrize(("text", "written"), ADDITIONS.items())
-def test_trials_and_weights_stand_behind_the_response(text: str, written: str) -> None:
+def test_trials_exposures_and_weights_stand_behind_the_response(text: str, written: str) -> None:
     formula = parse(text)
     assert str(formula) == written
     assert parse(written) == formula
-    assert set(formula.columns) <= {"s", "n", "total", "x", "g", "y", "w", "f"}
+    assert set(formula.columns) <= {"s", "n", "total", "x", "g", "y", "w", "f", "t"}

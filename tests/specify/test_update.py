@@ -90,7 +90,9 @@ def test_an_offset_that_is_there_is_not_doubled() -> None:
         ("y | weights(w) ~ x", ". | weights(v) ~ .", "y | weights(v) ~ x"),
         ("y ~ x", ". | weights(w) ~ .", "y | weights(w) ~ x"),
         ("p(s, n) | weights(w) ~ x", ". ~ . + z", "p(s, n) | weights(w) ~ x + z"),
+        ("y | rate(e) + weights(w) ~ x", "~ . + z", "y | rate(e) + weights(w) ~ x + z"),
+        ("y | rate(e) ~ x", ". | rate(t) ~ .", "y | rate(t) ~ x"),
     ],
 )
-def test_weights_stay_until_others_are_given(before: str, change: str, after: str) -> None:
+def test_weights_and_exposures_stay_until_others_are_given(before: str, change: str, after: str) -> None:
     assert str(update(parse(before), change)) == after

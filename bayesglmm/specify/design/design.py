@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bayesglmm.errors import DataError, listing
 from bayesglmm.specify.design.codes import reference_level
 from bayesglmm.specify.design.columns import Column, Columns
+from bayesglmm.specify.design.convert import rows_text
 from bayesglmm.specify.design.evaluate import check_labels, numbers
 from bayesglmm.specify.design.groups import Grouping
 from bayesglmm.specify.design.matrix import Encoder
@@ -85,7 +86,9 @@ class Design:
     coef
         Their names, `Intercept` first where there is one.
     offset
-        (n,) the sum of the offsets, on the scale of the linear predictor.
+        (n,) the sum of the offsets, on the scale of the linear predictor; with log e of an exposure e.
+    exposure
+        (n,) the exposure that a count is the sum over, of `rate(e)`; None where the response has none.
     blocks
         The blocks of random effects.
     columns
@@ -97,6 +100,7 @@ class Design:
     x: NDArray[np.float64]
     coef: tuple[str, ...]
     offset: NDArray[np.float64]
+    exposure: NDArray[np.float64] | None
     blocks: tuple[BlockDesign, ...]
     columns: Columns
     _common: Encoder
@@ -169,9 +173,9 @@ class Design:
             blocks.append(BlockDesign(name, encoder.names, z, index, grouping.levels, correlated, grouping))
             encoders.append(encoder)
         _check_apart(blocks)
-        offset = _offset(formula, columns)
+        offset, exposure = _offset(formula, columns), _exposure(formula, columns)
         learned = (common, tuple(encoders), labels)
-        return cls(formula, outcome, x, common.names, offset, tuple(blocks), columns, *learned)
+        return cls(formula, outcome, x, common.names, offset, exposure, tuple(blocks), columns, *learned)
 
     def on(
         self,
@@ -222,9 +226,20 @@ class Design:
             for block, encoder in zip(self.blocks, self._lhs, strict=True)
         )
         x = self._common.apply(columns)
-        offset = _offset(self.formula, columns)
+        offset, exposure = _offset(self.formula, columns), _exposure(self.formula, columns)
         learned = (self._common, self._lhs, self._labels)
-        return Design(self.formula, new_outcome, x, self.coef, offset, blocks, columns, *learned)
+        return Design(self.formula, new_outcome, x, self.coef, offset, exposure, blocks, columns, *learned)
+
+    @property
+    def exposures(self) -> NDArray[np.float64]:
+        """The exposure of each row, (n,); 1 where the response has no `rate(e)`."""
+        return np.ones(self.n) if self.exposure is None else self.exposure
+
+    @property
+    def units(self) -> NDArray[np.float64]:
+        """What the outcome of each row is a sum over, (n,): its trials or its exposure, 1 without."""
+        trials = None if self.outcome is None else self.outcome.trials
+        return self.exposures if trials is None else trials
 
     @property
     def references(self) -> dict[str, str]:
@@ -252,7 +267,7 @@ class Design:
     def _needed(self, outcome: bool, factors: Iterable[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns new data must have, and those that are read if they are there."""
         formula = self.formula
-        needed = column_names(formula.common, *formula.offsets, *(bar.lhs for bar in formula.bars))
+        needed = column_names(formula.common, *formula.all_offsets, *(bar.lhs for bar in formula.bars))
         read = {block.factor for block in self.blocks} if factors is None else set(factors)
         groups = [factor for block in formula.blocks if str(block.group) in read for factor in block.group.factors]
         optional = column_names(*(formula.response.trees if outcome else ()), *groups)
@@ -321,7 +336,23 @@ def _offset(formula: Formula, columns: Columns) -> NDArray[np.float64]:
     total = np.zeros(columns.n)
     for expression in formula.offsets:
         total += numbers(expression, columns, columns.n)
-    return total
+    exposure = _exposure(formula, columns)
+    return total if exposure is None else total + np.log(exposure)
+
+
+def _exposure(formula: Formula, columns: Columns) -> NDArray[np.float64] | None:
+    """Return the exposure of rows, refusing values that are not above 0."""
+    rate = formula.response.rate
+    if rate is None:
+        return None
+    exposure = numbers(rate, columns, columns.n)
+    bad = np.flatnonzero(~(exposure > 0) | ~np.isfinite(exposure))
+    if len(bad):
+        raise DataError(
+            f"rate({render(rate)}) has {exposure[bad[0]]:g} in {rows_text(columns.rows[bad].tolist())}; an exposure is "
+            "a finite number above 0: correct these rows, or leave them out"
+        )
+    return exposure
 
 
 def _block_names(formula: Formula) -> tuple[str, ...]:

@@ -36,8 +36,9 @@ def roles(formula: Formula) -> dict[str, set[Role]]:
     response = formula.response
     if isinstance(response.outcome, Name) and response.second is None:
         add((response.outcome.name,), "response")
-        if response.weights is not None:
-            _add_expression(response.weights, add)
+        for tree in (response.rate, response.weights):
+            if tree is not None:
+                _add_expression(tree, add)
     else:
         for tree in response.trees:
             _add_expression(tree, add)

@@ -1,12 +1,14 @@
 """The families, one file each: a module of this folder that holds a `Family` is in the table."""
 
+import copyreg
 import importlib
 import pkgutil
+from typing import Any
 
 from bayesglmm.errors import FamilyError, listing, suggest
 from bayesglmm.specify.families.base import Family, Merge, Parameter, Residual, Rule
 from bayesglmm.specify.families.elsewhere import instead
-from bayesglmm.specify.families.links import Link
+from bayesglmm.specify.families.links import LINKS, Link
 
 __all__ = ["FAMILIES", "Family", "Merge", "Parameter", "Residual", "Rule", "get_family"]
 
@@ -36,3 +38,15 @@ def get_family(family: str | Family, link: str | Link | None = None) -> Family:
     if family in FAMILIES:
         return FAMILIES[family].with_link(link)
     raise FamilyError(instead(family, FAMILIES) or f"family={family!r} is not a family; {suggest(family, FAMILIES)}")
+
+
+def _pickled(family: Family) -> Any:
+    """Return how a family is pickled: one of the package by its name and its link's, as functions have none."""
+    if FAMILIES.get(family.name) is not None and LINKS.get(family.link.name) is family.link:
+        ours = FAMILIES[family.name].with_link(family.link.name)
+        if ours == family:
+            return get_family, (family.name, family.link.name)
+    return family.__reduce_ex__(4)
+
+
+copyreg.pickle(Family, _pickled)

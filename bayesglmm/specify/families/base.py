@@ -193,7 +193,10 @@ class Family:
         The residual on the scale of the linear predictor, None where there is none. Groups of one row each are not
         identified beside it, and the latent intraclass correlation has its variance.
     notation
-        The distribution in mathematical notation, `{mu}` standing for the mean.
+        The distribution in mathematical notation, `{mu}` standing for the mean and `{times}` for "·e" of an exposure.
+    exposure
+        Whether a response may have an exposure e, `y | rate(e)`: an outcome is then the sum of the counts of e units.
+        μ is e times the mean of a unit, and `trials` is e in all functions here. Parameters are those of a unit.
     cdf
         (y, μ, parameters by name, trials) → P(Y ≤ y), arrays that broadcast; y may lie off the support. None where it
         is not known: quantile residuals then rank an outcome among simulated ones.
@@ -215,6 +218,7 @@ class Family:
     merge: Merge | None = None
     effect: Mapping[str, str] = field(default_factory=dict)
     residual: Residual | None = None
+    exposure: bool = False
     cdf: Callable[[Array, Array, Mapping[str, Array], Array], Array] | None = None
 
     @property

@@ -1,6 +1,13 @@
-"""Overdispersed counts, quadratic variance: V = μ + μ²/φ (glmmTMB's nbinom2, brms' negbinomial)."""
+"""Overdispersed counts, quadratic variance: V = μ + μ²/φ (glmmTMB's nbinom2, brms' negbinomial).
 
-from bayesglmm.specify.families.base import Family, Parameter, Pointer, Pointers, Predictors
+With an exposure e the shape is φ e, as in brms: a count is the sum of independent counts of e units of the shape φ.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Pointers, Predictors
 from bayesglmm.specify.families.links import get_link
 from bayesglmm.specify.families.poisson import COUNT_RULES, draw_counts, overdispersed_cdf, saturated
 from bayesglmm.specify.families.special import changes, overdispersed, stirling
@@ -15,10 +22,10 @@ _POISSON = 1e100
 def _rows(n: int, y: Pointer, trials: Pointer, at: Predictors, ll: Pointer, d: Pointers) -> None:
     (mu, log_mu, _, d_log_mu), (phi, _, _, d_log_phi) = at
     d_eta, by_phi = d
-    remainder, slope = stirling(min(phi[0], _POISSON))
+    remainder, slope = stirling(min(phi[0] * trials[0], _POISSON))
     for i in range(n):
-        size = min(phi[i], _POISSON)
-        if changes(phi, i):
+        size = min(phi[i] * trials[i], _POISSON)
+        if changes(phi, i) or changes(trials, i):
             remainder, slope = stirling(size)
         ll[i], by_mean, by_size, _ = overdispersed(y[i], mu[i], log_mu[i], size, remainder, slope)
         d_eta[i] = by_mean * d_log_mu[i]
@@ -36,6 +43,20 @@ identify. This prior is normal in log φ.
 Simpson, Rue, Riebler, Martins & Sørbye (2017), Statistical Science 32, 1-28, for the scale on which to judge it.
 """
 
+
+def _size(parameters: Mapping[str, Array], exposure: Array) -> Array:
+    """Return φ e: counts of e units, each of the shape φ and of equal means, have a sum of the shape φ e."""
+    return parameters["phi"] * exposure
+
+
+def _draw(rng: np.random.Generator, mu: Array, size: Array) -> Array:
+    return draw_counts(rng, mu * rng.gamma(size, 1 / size, mu.shape))
+
+
+def _cdf(y: Array, mu: Array, size: Array) -> Array:
+    return overdispersed_cdf(y, mu, size, mu / size)
+
+
 NEGATIVE_BINOMIAL = Family(
     name="negative_binomial",
     link=get_link("log"),
@@ -50,15 +71,17 @@ NEGATIVE_BINOMIAL = Family(
         ),
     ),
     rules=COUNT_RULES,
-    variance=lambda mu, parameters, trials: mu + mu**2 / parameters["phi"],
-    draw=lambda rng, mu, parameters, trials: draw_counts(
-        rng, mu * rng.gamma(parameters["phi"], 1 / parameters["phi"], mu.shape)
-    ),
-    cdf=lambda y, mu, parameters, trials: overdispersed_cdf(y, mu, parameters["phi"], mu / parameters["phi"]),
-    distribution=lambda eta, link, parameters, trials: {"mu": link.tensor(eta), "alpha": parameters["phi"]},
+    variance=lambda mu, parameters, trials: mu + mu**2 / _size(parameters, trials),
+    draw=lambda rng, mu, parameters, trials: _draw(rng, mu, _size(parameters, trials)),
+    cdf=lambda y, mu, parameters, trials: _cdf(y, mu, _size(parameters, trials)),
+    distribution=lambda eta, link, parameters, trials: {
+        "mu": link.tensor(eta),
+        "alpha": parameters["phi"] if trials is None else parameters["phi"] * trials,
+    },
     pymc="NegativeBinomial",
-    notation="NegativeBinomial({mu}, φ)",
+    notation="NegativeBinomial({mu}, φ{times})",
     rows=_rows,
     constant=lambda y, trials: saturated(y),
     effect={"log": "rate ratio"},
+    exposure=True,
 )

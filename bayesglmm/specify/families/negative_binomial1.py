@@ -1,4 +1,7 @@
-"""Overdispersed counts, linear variance: V = μ(1 + φ) (glmmTMB's nbinom1)."""
+"""Overdispersed counts, linear variance: V = μ(1 + φ) (glmmTMB's nbinom1).
+
+Sums of independent counts of the same φ are of the same family and φ, so an exposure multiplies the mean alone.
+"""
 
 from bayesglmm.specify.families.base import Family, Parameter, Pointer, Pointers, Predictors
 from bayesglmm.specify.families.links import get_link
@@ -46,4 +49,5 @@ NEGATIVE_BINOMIAL1 = Family(
     rows=_rows,
     constant=lambda y, trials: saturated(y),
     effect={"log": "rate ratio"},
+    exposure=True,
 )

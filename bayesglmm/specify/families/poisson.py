@@ -26,7 +26,7 @@ __all__ = ["COUNT_RULES", "POISSON", "draw_counts", "overdispersed_cdf", "poisso
 COUNT_RULES = (
     Rule(
         lambda y, trials: ~whole(y),
-        "counts are whole numbers up to 2^53; give a rate as its count, with offset(log(exposure))",
+        "counts are whole numbers up to 2^53; give a rate as its count, y | rate(exposure)",
     ),
     Rule(lambda y, trials: y < 0, "counts are not negative; correct or drop these rows"),
 )
@@ -109,4 +109,5 @@ POISSON = Family(
     constant=_constant,
     merge=Merge(sum_rows, under=lambda link: link.multiplicative, offset=_sum_exposures),
     effect={"log": "rate ratio"},
+    exposure=True,
 )

@@ -29,28 +29,33 @@ class Response:
         The trials or the failures, None for a plain response.
     weights
         What the log likelihood of each row is multiplied by, None where every row counts once.
+    rate
+        The exposure that a count is the sum over, None where there is none.
     """
 
     form: Literal["plain", "p", "cbind"]
     outcome: Node
     second: Node | None = None
     weights: Node | None = None
+    rate: Node | None = None
 
     @property
     def trees(self) -> tuple[Node, ...]:
         """Its expressions."""
-        return tuple(tree for tree in (self.outcome, self.second, self.weights) if tree is not None)
+        return tuple(tree for tree in (self.outcome, self.second, self.rate, self.weights) if tree is not None)
 
     @property
     def unweighted(self) -> str:
-        """The response as it is written in a formula, without the weights."""
+        """The response as it is written in a formula, without what stands behind its bar."""
         if self.second is None:
             return render(self.outcome)
         return f"{self.form}({render(self.outcome)}, {render(self.second)})"
 
     def __str__(self) -> str:
         """Return the response as it is written in a formula."""
-        return self.unweighted if self.weights is None else f"{self.unweighted} | weights({render(self.weights)})"
+        additions = {"rate": self.rate, "weights": self.weights}
+        written = [f"{name}({render(tree)})" for name, tree in additions.items() if tree is not None]
+        return f"{self.unweighted} | {' + '.join(written)}" if written else self.unweighted
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,12 @@ class Formula:
         )
 
     @property
+    def all_offsets(self) -> tuple[Node, ...]:
+        """What is added to the linear predictor: the offsets, then log e where the response has rate(e)."""
+        rate = self.response.rate
+        return self.offsets if rate is None else (*self.offsets, Call("log", (rate,)))
+
+    @property
     def trees(self) -> tuple[Node, ...]:
         """All trees of the formula, in the order of `str(formula)`."""
         return (*self.response.trees, self.common, *self.offsets, *self.bars)
@@ -155,15 +166,22 @@ def parse(text: str | Formula) -> Formula:
     return formula
 
 
+_IN_TWO = ("p", "cbind")
+"""Functions of a response in two columns."""
+
+
 def _response(tree: Node, additions: Mapping[str, Node], text: str) -> Response:
-    trials, weights = additions.get("trials"), additions.get("weights")
-    if isinstance(tree, Call) and tree.function in ("p", "cbind"):
+    trials, weights, rate = (additions.get(name) for name in ("trials", "weights", "rate"))
+    second = trials if trials is not None else tree if isinstance(tree, Call) and tree.function in _IN_TWO else None
+    if rate is not None and second is not None:
+        raise FormulaError("successes among trials have no exposure; leave out rate(…)", text, rate.at)
+    if isinstance(tree, Call) and tree.function in _IN_TWO:
         if trials is not None:
             raise FormulaError(f"{tree.function}(…) has the trials; leave out trials(…)", text, tree.at)
         form: Literal["p", "cbind"] = "p" if tree.function == "p" else "cbind"
         response = Response(form, tree.args[0], tree.args[1], weights)
     else:
-        response = Response("plain" if trials is None else "p", tree, trials, weights)
+        response = Response("plain" if trials is None else "p", tree, trials, weights, rate)
     if not column_names(response.outcome):
         raise FormulaError("the response names no column; write the outcome before '~'", text, tree.at)
     for part in response.trees:
@@ -222,7 +240,7 @@ def _check_node(node: Node, text: str) -> None:
         raise FormulaError("a block (… | g) is added to the other terms, not combined with them", text, node.at)
     if isinstance(node, Call) and node.function == "offset":
         raise FormulaError("an offset is added to the other terms, not combined with them", text, node.at)
-    if isinstance(node, Call) and node.function in ("p", "cbind"):
+    if isinstance(node, Call) and node.function in _IN_TWO:
         raise FormulaError(f"{node.function}(…) belongs on the left of '~'", text, node.at)
 
 

@@ -1,7 +1,7 @@
 """Recursive descent from tokens to a tree: two small grammars, one for terms and one for arithmetic.
 
 formula    = response ["|" addition ("+" addition)*] "~" terms
-addition   = ("trials" | "weights") "(" arithmetic ")"
+addition   = ("trials" | "rate" | "weights") "(" arithmetic ")"
 terms      = ["-" | "+"] product (("+" | "-") product)*
 product    = interaction (("*" | "/") interaction)*
 interaction= power (":" power)*
@@ -52,13 +52,13 @@ class Reader(Cursor):
         return left, additions, right
 
     def _additions(self, outcome: str) -> dict[str, Node]:
-        """Read `| trials(n) + weights(w)`, in brms' way, behind the response."""
+        """Read `| trials(n) + weights(w)` and `| rate(e)`, in brms' way, behind the response."""
         additions: dict[str, Node] = {}
         more = True
         while more:
             sign = self.take()
             name = self.token
-            if name.text not in ("trials", "weights"):
+            if name.text not in ("trials", "rate", "weights"):
                 raise self._not_an_addition(outcome, sign)
             if name.text in additions:
                 raise self.fail(f"{name.text}(…) is given twice", name.at)
@@ -78,13 +78,12 @@ class Reader(Cursor):
         inner = match[1] if match else "…"
         instead = {
             "vint": f"a response with trials is written p({outcome}, {inner})",
-            "rate": f"a rate is written with an offset: {outcome} ~ … + offset(log({inner}))",
         }
         return self.fail(
             instead.get(
                 term,
-                "behind the response stand trials(n) or weights(w); a block of random effects is added on the right: "
-                "(1 | group)",
+                "behind the response stand trials(n), rate(e) or weights(w); a block of random effects is added on the "
+                "right: (1 | group)",
             ),
             sign.at,
         )

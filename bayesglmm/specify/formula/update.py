@@ -59,8 +59,9 @@ def update(formula: Formula, text: str | Formula) -> Formula:
         raise FormulaError(f"a dot inside a call cannot stand for {formula.response}; write the response anew", text, 0)
     response = formula.response.unweighted if left == _DOT else render(_put(left, formula.response.outcome))
     added = [f"{name}({render(tree)})" for name, tree in additions.items()]
-    if formula.response.weights is not None and "weights" not in additions:
-        added.append(f"weights({render(formula.response.weights)})")
+    for name, tree in (("rate", formula.response.rate), ("weights", formula.response.weights)):
+        if tree is not None and name not in additions:
+            added.append(f"{name}({render(tree)})")
     response += f" | {' + '.join(added)}" if added else ""
     common: Node | None = None
     offsets: list[Node] = []

@@ -1,7 +1,7 @@
 """Default priors by preset: what each stands for and where it comes from."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from bayesglmm.specify.families import Parameter
 from bayesglmm.specify.priors.distributions.exponential import Exponential
@@ -18,7 +18,7 @@ __all__ = ["PRESETS", "Assigned", "Preset", "default_for", "default_parameter"]
 
 type Preset = Literal["default", "brms", "rstanarm"]
 
-PRESETS: tuple[Preset, ...] = ("default", "brms", "rstanarm")
+PRESETS: tuple[Preset, ...] = get_args(Preset.__value__)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """The links, one file each: a module of this folder that holds a `Link` is in the table."""
 
+import copyreg
 import importlib
 import pkgutil
+from typing import Any
 
 from bayesglmm.errors import FamilyError, suggest
 from bayesglmm.specify.families.links.link import Link, Range
@@ -28,3 +30,11 @@ def get_link(name: str) -> Link:
     if not isinstance(name, str) or name not in LINKS:
         raise FamilyError(f"link={name!r} is not a link; {suggest(str(name), LINKS)}")
     return LINKS[name]
+
+
+def _pickled(link: Link) -> Any:
+    """Return how a link is pickled: one of the package by its name, since its functions have none."""
+    return (get_link, (link.name,)) if LINKS.get(link.name) is link else link.__reduce_ex__(4)
+
+
+copyreg.pickle(Link, _pickled)
