@@ -1,29 +1,41 @@
 """Rows and groups left out, by `loo` and `kfold`, beside fits to data from which they were removed.
 
-uv run python benchmarks/left_out.py              # left_out.csv: some minutes
-uv run python benchmarks/left_out.py --units 3    # to see that all works
+uv run python benchmarks/left_out.py              # refits.csv, toenail_slopes.csv
+uv run python benchmarks/left_out.py --units 3    # to see that all works: leaves the files as they are
+uv run python benchmarks/left_out.py --part cases # or folds, or slopes: measures one of the three
 """
 
 import argparse
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import special
-from tables import table
+import xarray as xr
+from arviz import mcse
+from numpy.typing import NDArray
 
 import bayesglmm as bg
 from bayesglmm.comparison.left_out import with_weights
 from bayesglmm.marginalize.group_likelihood import group_log_likelihood
+from bayesglmm.posterior.draws import Draws
 from bayesglmm.posterior.pointwise import log_likelihood
 from bayesglmm.posterior.protocol import Thinned
 
-FILE = Path(__file__).with_name("left_out.csv")
+__all__ = ["CASES", "Case", "Refitted", "beside_folds", "beside_loo", "removed"]
 
+type Array = NDArray[np.float64]
+
+FILE, SLOPES = (Path(__file__).with_name(name) for name in ("refits.csv", "toenail_slopes.csv"))
+
+FITS = 6  # fits of all rows, of different seeds: how much `loo` varies with the draws
+FOLDS, FOLD_DRAWS = 5, 2000  # whole groups of a fold have far fewer effective draws than single rows
+
+SEIZURE = "count ~ trt*time + offset(log(weeks)) + (1 + time | id)"
 COUNTS = {"Intercept": "normal(0, 5)", "slopes": "normal(0, 2.5)", "sd": "half_student_t(3, 0, 2.5)"}
 TIMES = {
     "Intercept": "normal(250, 100)",
@@ -35,7 +47,19 @@ TIMES = {
 
 @dataclass(frozen=True)
 class Case:
-    """A model on a study, under priors that do not depend on the data: they are the same with rows removed."""
+    """A model on a study, under priors that do not depend on the data: they are the same with rows removed.
+
+    Parameters
+    ----------
+    study, formula, family
+        As in `bayesglmm.fit`.
+    factor
+        The grouping factor whose levels are left out.
+    priors
+        Of all parameters.
+    every
+        Of the groups every so many are kept.
+    """
 
     study: str
     formula: str
@@ -45,153 +69,240 @@ class Case:
     every: int = 1
 
     def load(self) -> pd.DataFrame:
-        """Return the data, of every few groups."""
+        """Return the data of the groups that are kept."""
         data = bg.datasets.load(self.study)
         return data[data[self.factor].isin(data[self.factor].unique()[:: self.every])].reset_index(drop=True)
 
 
 CASES = {
-    "seizure, poisson": Case(
-        "seizure", "count ~ trt*time + offset(log(weeks)) + (1 + time | id)", "poisson", "id", COUNTS
-    ),
+    "seizure, Poisson": Case("seizure", SEIZURE, "poisson", "id", COUNTS, every=2),
     "seizure, negative binomial": Case(
-        "seizure",
-        "count ~ trt*time + offset(log(weeks)) + (1 + time | id)",
-        "negative_binomial",
-        "id",
-        {**COUNTS, "phi": "gamma(2, 0.1)"},
+        "seizure", SEIZURE, "negative_binomial", "id", {**COUNTS, "phi": "gamma(2, 0.1)"}, every=2
     ),
-    "toenail": Case("toenail", "outcome ~ month*treatment + (1 | id)", "bernoulli", "id", COUNTS, every=3),
-    "cbpp": Case("cbpp", "p(incidence, size) ~ period + (1 | herd)", "binomial", "herd", COUNTS),
+    "toenail": Case("toenail", "outcome ~ month*treatment + (1 | id)", "bernoulli", "id", COUNTS, every=6),
+    "cbpp": Case("cbpp", "p(incidence, size) ~ C(period) + (1 | herd)", "binomial", "herd", COUNTS),
     "sleepstudy": Case("sleepstudy", "Reaction ~ Days + (1 + Days | Subject)", "gaussian", "Subject", TIMES),
     "crossover": Case("crossover", "outcome ~ trt*period + (1 | id)", "bernoulli", "id", COUNTS),
 }
 
-SETTINGS: Mapping[str, Any] = {"draws": 1000, "chains": 4, "progress": False}
+SETTINGS: Mapping[str, Any] = {"draws": 500, "chains": 4}
 
 
-def fitted(case: Case, data: pd.DataFrame, seed: int) -> bg.Fit:
+@dataclass(frozen=True, eq=False)
+class Refitted:
+    """The log predictive densities of units, by fits to data from which they were removed.
+
+    Parameters
+    ----------
+    values
+        (u,) one a unit.
+    errors
+        (u,) their Monte Carlo standard errors.
+    error
+        That of their sum: units that one fit predicts together vary together with its draws.
+    """
+
+    values: Array
+    errors: Array
+    error: float
+
+    @classmethod
+    def of(cls, parts: Sequence["Refitted"]) -> "Refitted":
+        """Return the units of independent fits, one after the other."""
+        values, errors = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "errors"))
+        return cls(values, errors, float(np.sqrt(sum(part.error**2 for part in parts))))
+
+
+def fitted(case: Case, data: pd.DataFrame, seed: int, **settings: Any) -> bg.Fit:
     """Fit the model of a case to data."""
-    return bg.fit(case.formula, data, case.family, priors=dict(case.priors), seed=seed, **SETTINGS)
+    chosen = {**SETTINGS, **settings}
+    return bg.fit(case.formula, data, case.family, priors=dict(case.priors), seed=seed, progress=False, **chosen)
 
 
-def removed(case: Case, fit: bg.Fit, data: pd.DataFrame, gone: np.ndarray, unit: str, seed: int) -> np.ndarray:
-    """Return the log predictive density of units (n,) that are removed from the data together, by a fit to the rest."""
-    others = fitted(case, data[~gone].reset_index(drop=True), seed)
-    levels = {block.name: list(block.levels) for block in fit.model.design.blocks}
-    draws = others.draws.copy()
-    draws["posterior"] = bg_tree(others.posterior.reindex(levels, fill_value=0.0))
+def unit_of_rows(fit: bg.Fit, unit: str) -> NDArray[np.int64]:
+    """Return the number of the unit of each row, (n,)."""
+    return np.arange(fit.model.design.n) if unit == "row" else np.asarray(fit.model.design.blocks[0].index)
+
+
+def removed(
+    case: Case, fit: bg.Fit, data: pd.DataFrame, gone: NDArray[np.bool_], unit: str, seed: int, **settings: Any
+) -> Refitted:
+    """Return the log predictive densities of units that are removed from the data together, by a fit to the rest.
+
+    The density of a unit is the mean of its density over the draws; the error is that of the mean, relative to it.
+    """
+    others = fitted(case, data[~gone].reset_index(drop=True), seed, **settings)
+    draws = xr.DataTree.from_dict({"posterior": _with_all_groups(fit.model, others, seed)})
     scored = Thinned(with_weights(fit.model, gone.astype(float)), draws, 1)
     if unit == "row":
-        values = log_likelihood(scored).values[..., gone]
+        values = log_likelihood(scored)[..., gone]
     else:
-        index = fit.model.design.blocks[0].index
-        values = group_log_likelihood(scored, unit).values[..., np.unique(index[gone])]
-    flat = values.reshape(-1, values.shape[-1])
-    return np.asarray(special.logsumexp(flat, axis=0) - np.log(len(flat)))
+        values = group_log_likelihood(scored, unit)[..., np.unique(unit_of_rows(fit, unit)[gone])]
+    largest = values.max(("chain", "draw"))
+    mean = np.exp(values - largest).mean(("chain", "draw"))
+    relative = np.exp(values - largest) / mean
+    error = float(mcse(relative.sum(relative.dims[-1]), method="mean"))
+    return Refitted((np.log(mean) + largest).values, mcse(relative, method="mean").values, error)
 
 
-def bg_tree(dataset: Any) -> Any:
-    """Return a dataset as a node of a tree."""
-    import xarray as xr
+def _with_all_groups(model: bg.Model, others: bg.Fit, seed: int) -> xr.Dataset:
+    """Return draws of a fit to fewer rows, with the effects of groups that have none left drawn from N(0, G)."""
+    posterior, rng = others.posterior, np.random.default_rng(seed)
+    for block, fewer in zip(model.design.blocks, others.model.design.blocks, strict=True):
+        root = np.linalg.cholesky(Draws(posterior, others.model.design).covariance(fewer))
+        normal = rng.normal(size=(len(root), len(block.levels), block.size))
+        name = f"b_{block.name}"
+        whole = posterior[name].reindex({block.name: list(block.levels)})
+        new = np.einsum("scd,smd->smc", root, normal).reshape(whole.shape)
+        posterior = posterior.drop_dims(block.name).assign({name: whole.fillna(new)})
+    return posterior
 
-    return xr.DataTree(dataset)
 
-
-def measured(name: str, case: Case, unit: str, units: int, seed: int) -> dict[str, Any]:
-    """Compare `loo` with fits to data without each of some units, two of each, of different seeds."""
+def beside_loo(name: str, unit: str, units: int, seed: int = 1, **settings: Any) -> dict[str, Any]:
+    """Compare `loo` with fits to data without each of some units: a third of the largest k, the others at random."""
+    case, start = CASES[name], time.perf_counter()
     data = case.load()
-    fit = fitted(case, data, seed)
-    weighted, exact = fit.loo(unit, exact=False), fit.loo(unit, exact=True)
-    total = len(exact.pointwise)
-    rng = np.random.default_rng(seed)
-    worst = np.argsort(-weighted.pareto_k.values)[: units // 2]
-    rest = rng.choice(np.setdiff1d(np.arange(total), worst), min(units - len(worst), total - len(worst)), replace=False)
-    chosen = np.concatenate([worst, rest])
-    index = np.arange(total) if unit == "row" else fit.model.design.blocks[0].index
-    again = [
-        np.concatenate([removed(case, fit, data, index == each, unit, seed + repeat) for each in chosen])
-        for repeat in (1, 2)
-    ]
-    average = np.mean(again, axis=0)
+    fits = [fitted(case, data, seed + i, **settings) for i in range(FITS)]
+    weighted = [each.loo(unit, exact=False) for each in fits]
+    found = fits[0].loo(unit)
+    total, rng = len(found.pointwise), np.random.default_rng(seed)
+    worst = np.argsort(-weighted[0].pareto_k.values, kind="stable")[: units // 3]
+    rest = np.setdiff1d(np.arange(total), worst)
+    chosen = np.concatenate([worst, rng.choice(rest, min(units - len(worst), len(rest)), replace=False)])
+    index = unit_of_rows(fits[0], unit)
+    exact = Refitted.of(
+        [removed(case, fits[0], data, index == one, unit, 100 + seed + int(one), **settings) for one in chosen]
+    )
+    again = np.isin(found.pareto_k[found.pareto_k.dims[0]].values[chosen], found.refitted)
+    values = np.array([one.pointwise.values[chosen] for one in weighted])
+    variances = np.where(again, np.square(exact.errors), values.var(axis=0, ddof=1))
+    of_sum = values[:, ~again].sum(axis=1).var(ddof=1) + np.square(exact.errors[again]).sum()
     return {
         "study": name,
+        "family": case.family,
         "unit": unit,
         "units": total,
-        "k above 0.7": int((weighted.pareto_k.values > 0.7).sum()),
-        "elpd, weights alone": weighted.elpd,
-        "elpd": exact.elpd,
-        "se": exact.se,
-        "removed": len(chosen),
-        "largest difference, weights alone": np.abs(weighted.pointwise.values[chosen] - average).max(),
-        "largest difference": np.abs(exact.pointwise.values[chosen] - average).max(),
-        "rms difference": np.sqrt(np.mean((exact.pointwise.values[chosen] - average) ** 2)),
-        "rms of two fits": np.sqrt(np.mean((again[0] - again[1]) ** 2)),
+        "k_above": len(weighted[0].unreliable),
+        "elpd_before": weighted[0].elpd,
+        "elpd": found.elpd,
+        "se": found.se,
+        "refits_by_loo": len(found.refitted),
+        **differences(found.pointwise.values[chosen], variances, of_sum, exact),
+        "largest_before": np.abs(weighted[0].pointwise.values[chosen] - exact.values).max(),
+        "seconds": time.perf_counter() - start,
     }
 
 
-def folds(name: str, case: Case, by: str | None, seed: int) -> dict[str, Any]:
-    """Compare `kfold` with fits to data without each fold, two of each."""
+def beside_folds(name: str, by: str | None, seed: int = 1, **settings: Any) -> dict[str, Any]:
+    """Compare `kfold` with fits to data without the rows of each fold."""
+    case, unit, start = CASES[name], by or "row", time.perf_counter()
     data = case.load()
-    fit = fitted(case, data, seed)
-    found = fit.kfold(5, by=by, seed=seed)
-    index = np.arange(len(data)) if by is None else fit.model.design.blocks[0].index
-    total = len(found.pointwise)
-    part = np.random.default_rng(seed).permutation(total) % 5
-    again = []
-    for repeat in (1, 2):
-        values = np.empty(total)
-        for number in range(5):
-            gone = (part == number)[index]
-            values[part == number] = removed(case, fit, data, gone, by or "row", seed + repeat)
-        again.append(values)
-    average = np.mean(again, axis=0)
+    fit = fitted(case, data, seed, **settings)
+    found = fit.kfold(FOLDS, by=by, seed=seed)
+    total, index = len(found.pointwise), unit_of_rows(fit, unit)
+    part = np.random.default_rng(seed).permutation(total) % FOLDS  # as `kfold` does
+    exact = Refitted.of(
+        [
+            removed(case, fit, data, (part == number)[index], unit, 100 + seed + number, **settings)
+            for number in range(FOLDS)
+        ]
+    )
+    values = found.pointwise.values[np.argsort(part, kind="stable")]
     return {
         "study": name,
-        "unit": f"5 folds of {by or 'row'}",
+        "family": case.family,
+        "unit": f"{FOLDS} folds of {unit}",
         "units": total,
         "elpd": found.elpd,
         "se": found.se,
-        "removed": total,
-        "largest difference": np.abs(found.pointwise.values - average).max(),
-        "rms difference": np.sqrt(np.mean((found.pointwise.values - average) ** 2)),
-        "rms of two fits": np.sqrt(np.mean((again[0] - again[1]) ** 2)),
+        **differences(values, np.square(exact.errors), exact.error**2, exact),
+        "seconds": time.perf_counter() - start,
     }
 
 
-def slopes(seed: int) -> list[dict[str, Any]]:
-    """Compare the toenail study with and without a slope of each patient, by rows and by patients."""
+def differences(values: Array, variances: Array, of_sum: float, exact: Refitted) -> dict[str, float]:
+    """Compare the package's values (u,), of Monte Carlo variances (u,) and `of_sum` in all, with those of refits.
+
+    Differences by Monte Carlo error alone have a root mean square near `rms_monte_carlo`, and a sum whose standard
+    deviation is near `error`.
+    """
+    apart, both = values - exact.values, variances + np.square(exact.errors)
+    return {
+        "units_refitted": len(values),
+        "elpd_of_these": values.sum(),
+        "elpd_exact": exact.values.sum(),
+        "error": np.sqrt(of_sum + exact.error**2),
+        "largest": np.abs(apart).max(),
+        "largest_error": np.sqrt(both[np.abs(apart).argmax()]),
+        "rms": np.sqrt(np.mean(np.square(apart))),
+        "rms_monte_carlo": np.sqrt(np.mean(both)),
+    }
+
+
+def slopes(seed: int, folds: int = 10) -> Iterator[dict[str, Any]]:
+    """Compare the toenail study with and without a slope of each patient, by visits and by patients."""
     data = bg.datasets.load("toenail")
-    one = bg.fit("outcome ~ month*treatment + (1 | id)", data, "bernoulli", seed=seed, **SETTINGS)
+    model = "outcome ~ month*treatment + (1 | id)"
+    one = bg.fit(model, data, "bernoulli", seed=seed, draws=500, chains=4, progress=False)
     fits = {"intercepts": one, "slopes": one.update("~ month*treatment + (1 + month | id)", progress=False)}
-    rows = []
     for unit in ("row", "id"):
-        table_ = bg.compare(fits, unit).table
-        for model in fits:
-            rows.append({"study": f"toenail, {model}", "unit": unit, **table_.loc[model].to_dict()})
-    return rows
+        ways = {
+            "loo": {name: fit.loo(unit) for name, fit in fits.items()},
+            f"{folds} folds": {
+                name: fit.kfold(folds, by=None if unit == "row" else unit, seed=seed) for name, fit in fits.items()
+            },
+        }
+        for way, elpds in ways.items():
+            compared = bg.compare(elpds).table
+            for name, found in elpds.items():
+                large = int((found.pareto_k.values > 0.7).sum())
+                counted = {"k_above": large, "unreliable": len(found.unreliable)}
+                yield {"model": name, "unit": unit, "by": way, **compared.loc[name].to_dict(), **counted}
+
+
+def cases(units: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Leave out rows and groups of each study."""
+    for name, case in CASES.items():
+        for unit in ("row", case.factor):
+            yield beside_loo(name, unit, units, seed)
+
+
+def folds(seed: int) -> Iterator[dict[str, Any]]:
+    """Leave out folds of two studies."""
+    for name in ("cbpp", "sleepstudy"):
+        for by in (None, CASES[name].factor):
+            yield beside_folds(name, by, seed, draws=FOLD_DRAWS)
+
+
+def _measured(lines: Iterator[dict[str, Any]], file: Path, keys: list[str], keep: bool) -> None:
+    """Print each line as soon as it is there, and put it in the place of its like in the file."""
+    for line in lines:
+        print(line, flush=True)
+        if keep:
+            new = pd.DataFrame([line]).round(4)
+            if file.is_file():
+                old = pd.read_csv(file)
+                same = (old[keys] == new[keys].iloc[0]).all(axis=1)
+                new = pd.concat([old[~same], new], ignore_index=True)
+            new.to_csv(file, index=False)
 
 
 def main() -> None:
-    """Measure, write the table, and print it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--units", type=int, default=16)
+    """Measure, and keep what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--units", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--part", choices=("cases", "folds", "slopes"))
     given = parser.parse_args()
-    rows = []
+    keep = given.units == parser.get_default("units")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", bg.BayesGLMMWarning)
-        for name, case in CASES.items():
-            rows += [measured(name, case, unit, given.units, given.seed) for unit in ("row", case.factor)]
-            print(rows[-2:], flush=True)
-        rows += [folds(name, CASES[name], by, given.seed) for name, by in (("cbpp", None), ("sleepstudy", "Subject"))]
-        questions = slopes(given.seed)
-    result = pd.DataFrame(rows)
-    if given.units == parser.get_default("units"):
-        result.round(3).to_csv(FILE, index=False)
-        pd.DataFrame(questions).round(2).to_csv(FILE.with_name("toenail_slopes.csv"), index=False)
-    print(table(result.round(3).fillna("").astype(str).values.tolist(), list(result)) if False else result.to_string())
-    print(pd.DataFrame(questions).to_string())
+        if given.part in {None, "cases"}:
+            _measured(cases(given.units, given.seed), FILE, ["study", "unit"], keep)
+        if given.part in {None, "folds"}:
+            _measured(folds(given.seed), FILE, ["study", "unit"], keep)
+        if given.part in {None, "slopes"}:
+            _measured(slopes(given.seed), SLOPES, ["model", "unit", "by"], keep)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ Not known either, and invented: the number of patients, the scale of hours and i
 gender. The truth has no random slope of treatment and no interaction.
 
 SEED is the first from 1 upward for which `bg.maximum_likelihood` estimates every parameter within two standard
-errors of the truth, in both models; `python models/simulate_rehab.py --seed` looks for it again.
+errors of the truth, in both models, and likelihood-ratio tests at 5 % find neither the slope nor the interaction that
+the truth has not. (Seed 1 has estimates as near, but a slope is found, p = 0.005: one data set in twenty does so.)
+`python models/simulate_rehab.py --seed` looks for it again.
 
     python models/simulate_rehab.py [path]
 """
@@ -30,7 +32,7 @@ import pandas as pd
 
 import bayesglmm as bg
 
-SEED = 1
+SEED = 2
 CENTRES, PATIENTS = 110, 1_000
 
 # Truth, log scale: log E(incidents) = INTERCEPT + TRT trt + MALE male + HOURS (hours - MEAN_HOURS) + b_centre.
@@ -51,6 +53,12 @@ TRUTHS = {
     WITH_HOURS: (INTERCEPT, TRT, MALE, HOURS, SD_GIVEN_HOURS),
 }
 """By formula the truth of each parameter, in the order of `summary()`."""
+
+WITHOUT_TRUTH = (
+    "incidents ~ trt + gender + I(hours - 8) + (1 + trt | centre)",
+    "incidents ~ trt * I(hours - 8) + gender + (1 | centre)",
+)
+"""Larger models, whose additional parameters are 0 in truth."""
 
 DEFAULT = Path(__file__).parents[1] / "bayesglmm" / "datasets" / "rehab.csv"
 
@@ -83,14 +91,21 @@ def distances(data: pd.DataFrame, formula: str) -> pd.Series:
     return (table["estimate"] - np.array(TRUTHS[formula])) / table["std_error"]
 
 
+def found(data: pd.DataFrame, larger: str) -> bool:
+    """Whether a likelihood-ratio test at 5 % prefers a larger model to the one with hours."""
+    fits = [bg.maximum_likelihood(formula, data, "poisson", nodes=15) for formula in (WITH_HOURS, larger)]
+    return bg.likelihood_ratio(*fits).p_value < 0.05
+
+
 def near(seed: int) -> bool:
-    """Whether every estimate is within two standard errors of the truth, in both models."""
+    """Whether the data of a seed say what is true, as the text above has it."""
     data = simulate(seed)
-    return all(bool((distances(data, formula).abs() < 2).all()) for formula in TRUTHS)
+    estimated = all(bool((distances(data, formula).abs() < 2).all()) for formula in TRUTHS)
+    return estimated and not any(found(data, larger) for larger in WITHOUT_TRUTH)
 
 
 def first_seed() -> int:
-    """Return the first seed from 1 upward whose data are near the truth."""
+    """Return the first seed from 1 upward whose data say what is true."""
     return next(seed for seed in itertools.count(1) if near(seed))
 
 

@@ -214,7 +214,7 @@ def test_rehab_has_the_design_and_recovers_its_truth() -> None:
     assert data["patient"].is_unique
     assert data["centre"].nunique() == 110
     assert (data.groupby("centre")["hours"].nunique() == 1).all()
-    assert data["hours"].agg(["min", "max"]).to_list() == [0.8, 13.6]
+    assert data["hours"].agg(["min", "max"]).to_list() == [1.5, 14.5]
     male = data["gender"] == "male"
     x = np.column_stack([np.ones(len(data)), data["trt"], male, data["hours"] - truth.MEAN_HOURS]).astype(float)
     beta = poisson_fit(x, data["incidents"].to_numpy(), np.zeros(len(data)))

@@ -84,7 +84,7 @@ class ElpdComparison(Result):
         return Layout((first.estimand,), self.table, below, {"float_format": "{:.2f}".format, "na_rep": ""}, 110)
 
 
-def compare(models: Mapping[str, Any], unit: str = "row") -> ElpdComparison:
+def compare(models: Mapping[str, Any], unit: str = "row", *, max_draws: int | None = None) -> ElpdComparison:
     """Compare models by the expected log predictive density of units left out.
 
     Parameters
@@ -94,6 +94,8 @@ def compare(models: Mapping[str, Any], unit: str = "row") -> ElpdComparison:
         `kfold` of one kind.
     unit
         `"row"` or a grouping factor, as in `Fit.loo`.
+    max_draws
+        The most draws that are weighted, as in `Fit.loo`; None for all.
 
     Returns
     -------
@@ -111,7 +113,9 @@ def compare(models: Mapping[str, Any], unit: str = "row") -> ElpdComparison:
         refuse_different(fits)
     elif len(models) < 2:
         raise OptionError('a comparison needs two models or more, by name: {"without": fit, "with": other}')
-    elpds = {name: each if isinstance(each, Elpd) else each.loo(unit) for name, each in models.items()}
+    elpds = {
+        name: each if isinstance(each, Elpd) else each.loo(unit, max_draws=max_draws) for name, each in models.items()
+    }
     _refuse_units(elpds)
     values = np.column_stack([each.pointwise.values for each in elpds.values()])
     order = np.argsort(-values.sum(axis=0), kind="stable")

@@ -53,4 +53,4 @@ def kfold(fit: Fitted, refit: Refit, k: int = 10, *, by: str | None = None, seed
     pointwise = xr.DataArray(values, {name: labels}, (name,), "elpd_i")
     unweighted = xr.full_like(pointwise, np.nan)
     method = f"By {k} fits, each without a {k}th of the units."
-    return Elpd(pointwise, unweighted, float("nan"), unit, (), describe_unit(fit, unit), method)
+    return Elpd(pointwise, unweighted, float("nan"), unit, (), (), describe_unit(fit, unit), method)

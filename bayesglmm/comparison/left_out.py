@@ -19,6 +19,7 @@ from bayesglmm.marginalize.group_likelihood import group_log_likelihood, integra
 from bayesglmm.posterior.pointwise import log_likelihood
 from bayesglmm.posterior.protocol import Fitted, Thinned
 from bayesglmm.sample import diagnostics
+from bayesglmm.sample.mending import suspect
 from bayesglmm.specify.design import rows_text
 from bayesglmm.specify.model import Model
 
@@ -81,8 +82,8 @@ def log_predictive(fit: Fitted, refit: Refit, left_out: NDArray[np.bool_], facto
     assert outcome is not None
     weights = outcome.weights_or_ones
     others = refit(with_weights(fit.model, np.where(left_out, 0.0, weights)))
-    check = diagnostics.check(others.draws)
-    if not check.ok:
+    check = diagnostics.check(others.draws) if suspect(others.draws) else None
+    if check is not None and not check.ok:
         rows = rows_text(fit.model.design.columns.rows[left_out].tolist())
         warnings.warn(
             f"a fit without {rows} failed its checks, and what it "

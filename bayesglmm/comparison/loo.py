@@ -4,11 +4,13 @@ References
 ----------
 Vehtari, Gelman & Gabry (2017), Statistics and Computing 27, 1413-1432: leave-one-out by importance sampling.
 Vehtari, Simpson, Gelman, Yao & Gabry (2024), Journal of Machine Learning Research 25 (72), 1-58: Pareto's k.
+Li, Qiu, Zhang & Feng (2016), Statistics and Computing 26, 881-897: weights with the random effects integrated out.
 Merkle, Furr & Rabe-Hesketh (2019), Psychometrika 84, 802-829: whole groups, their random effects integrated out.
 """
 
 import warnings
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,13 +24,15 @@ from bayesglmm.comparison.left_out import Refit, integrated_log_likelihood, log_
 from bayesglmm.errors import OptionError, listing, suggest
 from bayesglmm.estimands.random_effects import blocks_of
 from bayesglmm.marginalize.group_likelihood import integrated_with
+from bayesglmm.marginalize.row_likelihood import row_log_likelihood
 from bayesglmm.posterior.pointwise import log_likelihood
-from bayesglmm.posterior.protocol import Fitted
+from bayesglmm.posterior.protocol import Fitted, Thinned
+from bayesglmm.specify.model import Model
 
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
 
-__all__ = ["Elpd", "describe_unit", "loo", "read_unit"]
+__all__ = ["Elpd", "describe_unit", "loo", "read_unit", "unit_of"]
 
 type Array = NDArray[np.float64]
 
@@ -37,6 +41,14 @@ _TOO_LARGE = 0.7
 
 _MOST_REFITS = 50
 """The most refits that are made unasked."""
+
+_FEWEST = 100
+"""The fewest draws whose largest weights a Pareto distribution is fitted to."""
+
+_INTEGRATED_DRAWS = {1: 2000, 2: 500}
+"""By the number of effects of a group, about how many draws are weighted with these integrated out. Such weights vary
+little: the error of 500 draws is below that of a refit of 4,000 (`benchmarks/README.md`). Three effects take longer
+than refits do."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,11 +60,14 @@ class Elpd(Result):
     pointwise
         (u,) the log predictive density of each unit, dim the unit's name, labelled.
     pareto_k
-        (u,) Pareto's k of each unit, before refits; NaN where nothing was weighted.
+        (u,) Pareto's k of each unit, before refits, of the weights with the random effects integrated out for the units
+        of `integrated`; NaN where nothing was weighted.
     p_loo
         The effective number of parameters; NaN for folds.
     unit
         `"row"`, or the factor whose levels are left out whole.
+    integrated
+        The labels of the rows whose weights have the random effects of their group integrated out.
     refitted
         The labels of the units whose value is that of a refit without them.
     estimand
@@ -65,6 +80,7 @@ class Elpd(Result):
     pareto_k: xr.DataArray
     p_loo: float
     unit: str
+    integrated: tuple[Any, ...]
     refitted: tuple[Any, ...]
     estimand: str
     method: str
@@ -82,12 +98,13 @@ class Elpd(Result):
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row: `elpd`, `se`, `p_loo`, the number of units, and of those of a k above 0.7 that were not refitted."""
+        """One row: `elpd`, `se`, `p_loo`, the numbers of units, and of those `integrated`, `refitted`, `unreliable`."""
         row = {
             "elpd": self.elpd,
             "se": self.se,
             "p_loo": self.p_loo,
             "units": len(self.pointwise),
+            "integrated": len(self.integrated),
             "refitted": len(self.refitted),
             "unreliable": len(self.unreliable),
         }
@@ -147,16 +164,23 @@ def read_unit(fit: Fitted, unit: str) -> str:
     """
     if fit.draws.attrs.get("prior_only"):
         raise OptionError("these are draws from the prior alone: fit the data to predict outcomes left out")
+    return unit_of(fit.model, unit)
+
+
+def unit_of(model: Model, unit: str) -> str:
+    """Return `"row"`, or the grouping factor of a name, as `read_unit` does, of a model not yet fitted."""
     if unit == "row":
         return unit
-    factors = dict.fromkeys(block.factor for block in fit.model.design.blocks)
+    factors = dict.fromkeys(block.factor for block in model.design.blocks)
     name = find(str(unit), factors)
     if name is None:
         raise OptionError(f"unit={unit!r} is neither 'row' nor a grouping factor; {suggest(str(unit), factors)}")
     return name
 
 
-def loo(fit: Fitted, refit: Refit, unit: str = "row", *, exact: bool | None = None) -> Elpd:
+def loo(
+    fit: Fitted, refit: Refit, unit: str = "row", *, exact: bool | None = None, max_draws: int | None = None
+) -> Elpd:
     """Return the expected log predictive density of rows or groups, each left out in turn.
 
     Parameters
@@ -171,8 +195,13 @@ def loo(fit: Fitted, refit: Refit, unit: str = "row", *, exact: bool | None = No
         with them those of a factor nested in it, such as an effect of each row. The two answer different questions:
         predictions of rows gain from effects that only describe the groups observed.
     exact
-        Whether units of a Pareto k above 0.7 are left out by fitting again without each. None fits again if there
-        are at most 50.
+        What is done with units of a Pareto k above 0.7. None: rows of one factor with at most two effects a group are
+        weighted again, the effects of their group integrated out, and units whose k is still above 0.7 are left out by
+        fitting again without each, if there are at most 50. True: the same, whatever their number. False: nothing, as
+        in ArviZ.
+    max_draws
+        The most draws that are weighted, evenly spaced; None for all. Integrals over the effects of many groups take
+        a minute at thousands of draws, and 500 give elpd to some tenths.
 
     Returns
     -------
@@ -181,31 +210,84 @@ def loo(fit: Fitted, refit: Refit, unit: str = "row", *, exact: bool | None = No
     Raises
     ------
     OptionError
-        For an unknown unit, draws of the prior alone, or groups that cannot be integrated out (see
-        `bayesglmm.marginalize.group_likelihood`).
+        For an unknown unit, fewer than 100 draws, draws of the prior alone, or groups that cannot be integrated out
+        (see `bayesglmm.marginalize.group_likelihood`).
     """
-    import arviz
-
-    unit = read_unit(fit, unit)
-    values = log_likelihood(fit) if unit == "row" else integrated_log_likelihood(fit, unit)
-    dim, at = str(values.dims[-1]), {name: values[name] for name in ("chain", "draw")}
-    tree = xr.DataTree.from_dict({"posterior": fit.posterior.sel(at), "log_likelihood": xr.Dataset({"y": values})})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of large Pareto k, which the result says
-        result = arviz.loo(tree, pointwise=True, var_name="y")
-    pointwise, pareto_k = result.elpd_i.copy(), result.pareto_k.copy()
+    unit, thinned = read_unit(fit, unit), _thinned(fit, max_draws)
+    values = log_likelihood(thinned) if unit == "row" else integrated_log_likelihood(thinned, unit)
+    pointwise, pareto_k = _weighted(thinned, values)
+    integrated = np.empty(0, dtype=np.int64)
+    if exact is not False and unit == "row":
+        integrated = _integrate(thinned, pointwise, pareto_k)
     large = np.flatnonzero(pareto_k.values > _TOO_LARGE)
     if exact is False or (exact is None and len(large) > _MOST_REFITS):
         large = large[:0]
     for position in large:
         pointwise[position] = log_predictive(fit, refit, _rows(fit, unit, int(position)), _factor(unit))[0]
-    labels = tuple(pareto_k[dim].values[large].tolist())
-    method = "By importance sampling from the posterior"
-    method += f", {len(large)} of {len(pointwise)} by fits without them." if len(large) else "."
-    elpd = Elpd(pointwise, pareto_k, 0.0, unit, labels, describe_unit(fit, unit), method)
+    labels = pareto_k[pareto_k.dims[0]].values
+    total, used = (each.posterior.sizes["chain"] * each.posterior.sizes["draw"] for each in (fit, thinned))
+    draws = f" at {used:,} of {total:,} draws" if used < total else ""
+    method = _method(draws, len(pointwise), len(integrated), len(large))
+    named = tuple(labels[integrated].tolist()), tuple(labels[large].tolist())
+    elpd = Elpd(pointwise, pareto_k, 0.0, unit, *named, describe_unit(fit, unit), method)
     in_sample = np.asarray(values.values, dtype=float).reshape(-1, len(pointwise))
     lppd = np.logaddexp.reduce(in_sample, axis=0) - np.log(len(in_sample))
     return replace(elpd, p_loo=float(lppd.sum()) - elpd.elpd)
+
+
+def _thinned(fit: Fitted, max_draws: int | None) -> Fitted:
+    """Return the fit with at most so many draws, evenly spaced."""
+    if max_draws is not None and max_draws < _FEWEST:
+        raise OptionError(f"max_draws={max_draws!r} is too few to weight; give {_FEWEST} or more")
+    total = fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"]
+    step = ceil(total / (max_draws or total))
+    return fit if step == 1 else Thinned(fit.model, fit.draws, step)
+
+
+def _step(fit: Fitted) -> int:
+    return fit.thin if isinstance(fit, Thinned) else 1
+
+
+def _weighted(fit: Fitted, values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return the log predictive density of each unit by smoothed importance sampling, and Pareto's k, both (u,)."""
+    import arviz
+
+    posterior = fit.posterior.sel({name: values[name] for name in ("chain", "draw")})
+    tree = xr.DataTree.from_dict({"posterior": posterior, "log_likelihood": xr.Dataset({"y": values})})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of large Pareto k, which the result says
+        result = arviz.loo(tree, pointwise=True, var_name="y")
+    return result.elpd_i.copy(), result.pareto_k.copy()
+
+
+def _integrate(fit: Fitted, pointwise: xr.DataArray, pareto_k: xr.DataArray) -> NDArray[np.int64]:
+    """Weight rows of a large k again, the random effects of their group integrated out; return their numbers.
+
+    A row says much of its group's effects and little of the parameters θ. With b out, the weights are 1 / p(y_i | y_j
+    without i, θ), and what they average is the same predictive density.
+    """
+    large = np.flatnonzero(pareto_k.values > _TOO_LARGE)
+    blocks = fit.model.design.blocks
+    if not blocks or not len(large):
+        return large[:0]
+    factor = max(blocks, key=lambda block: len(block.levels)).factor
+    draws = _INTEGRATED_DRAWS.get(sum(block.size for block in blocks_of(fit, factor)))
+    if draws is None:
+        return large[:0]
+    sizes = fit.posterior.sizes
+    thinned = Thinned(fit.model, fit.draws, _step(fit) * max(1, sizes["chain"] * sizes["draw"] // draws))
+    pointwise[large], pareto_k[large] = _weighted(thinned, row_log_likelihood(thinned, large, factor))
+    return large
+
+
+def _method(draws: str, units: int, integrated: int, refitted: int) -> str:
+    """Say how the predictive densities were computed."""
+    parts = [f"By importance sampling from the posterior{draws}"]
+    if integrated:
+        parts.append(f"{integrated} of {units} with the random effects of their group integrated out of the weights")
+    if refitted:
+        parts.append(f"{refitted} of {units} by fits without them")
+    return f"{', '.join(parts)}."
 
 
 def _factor(unit: str) -> str | None:

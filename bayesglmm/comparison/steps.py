@@ -26,7 +26,7 @@ from bayesglmm.specify.formula import Block
 from bayesglmm.specify.formula.nodes import render
 from bayesglmm.specify.model import Model
 
-__all__ = ["ModelSteps", "model_steps"]
+__all__ = ["ModelSteps", "change", "model_steps"]
 
 type Array = NDArray[np.float64]
 
@@ -140,7 +140,7 @@ def model_steps(
     ordered = _ordered(estimates.index.get_level_values("quantity"))
     table = estimates["mean"].unstack("quantity").reindex(index=names, columns=ordered)
     models = [fit.model for fit in fits.values()]
-    changes = [str(models[0].formula), *(_change(*pair) for pair in pairwise(models))]
+    changes = [str(models[0].formula), *(change(*pair) for pair in pairwise(models))]
     table.insert(0, "change", changes)
     table.columns.name = None
     scale = f"scale of the linear predictor ({models[0].family.link.name} link)"
@@ -208,7 +208,7 @@ def _ordered(names: Iterable[str]) -> list[str]:
     return sorted(dict.fromkeys(names), key=group)
 
 
-def _change(before: Model, after: Model) -> str:
+def change(before: Model, after: Model) -> str:
     """Say what a model has that the one before has not, and what went."""
     old, new = _parts(before), _parts(after)
     parts = [f"+ {text}" for part, text in new.items() if part not in old]

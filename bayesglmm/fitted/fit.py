@@ -97,9 +97,9 @@ class Fit(Checking):
 
     # Comparison
 
-    def loo(self, unit: str = "row", *, exact: bool | None = None) -> Elpd:
+    def loo(self, unit: str = "row", *, exact: bool | None = None, max_draws: int | None = None) -> Elpd:
         """Return the expected log predictive density, rows or groups left out: see `bayesglmm.comparison.loo`."""
-        return loo.loo(self, self._refit, unit, exact=exact)
+        return loo.loo(self, self._refit, unit, exact=exact, max_draws=max_draws)
 
     def kfold(self, k: int = 10, *, by: str | None = None, seed: int = 0) -> Elpd:
         """Fit without each of k parts of the rows or groups: see `bayesglmm.comparison.kfold`."""

@@ -279,7 +279,7 @@ class Asymptotic:
         groups = Groups(
             model.family,
             outcome.y,
-            outcome.trials_or_ones,
+            design.units,
             outcome.weights_or_ones,
             np.concatenate([block.z for block in design.blocks], axis=1),
             design.blocks[0].index,

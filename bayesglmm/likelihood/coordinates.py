@@ -9,6 +9,7 @@ diagonal entry: a standard deviation of 0 is an ordinary stationary point, not a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -86,7 +87,7 @@ class Coordinates:
         names += [f"log_{name}" for name in (named_parameters if parameters is None else parameters)]
         return cls(tuple(names), len(coef), tuple(entries), tuple(block.size for block in design.blocks))
 
-    @property
+    @cached_property
     def places(self) -> tuple[slice, ...]:
         """Where the entries of each block stand in θ."""
         ends = np.cumsum([self.coefficients, *(len(rows) for rows, _ in self.entries)]).tolist()

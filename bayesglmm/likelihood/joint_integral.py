@@ -32,7 +32,7 @@ from bayesglmm.likelihood.data import Data
 from bayesglmm.likelihood.integrated import Effects, Integrated, undefined
 from bayesglmm.likelihood.rows import Curvatures, Rows
 from bayesglmm.likelihood.sparse_factor import Factor, Pattern
-from bayesglmm.logdensity.joint_precision import first_variables, parts_of
+from bayesglmm.logdensity.joint_precision import Part, first_variables, parts_of
 
 __all__ = ["JointIntegral"]
 
@@ -75,8 +75,21 @@ class JointIntegral:
         self.columns: Array = orthogonal * np.sqrt(data.n)  # of coefficients γ, β = T γ
         self.to_beta: Array = np.linalg.inv(triangle) * np.sqrt(data.n)
         self.first, self.d = first_variables(self.sizes, self.columns.shape[1])
-        self.parts = parts_of(data, self.sizes, self.columns, self.first)
+        self.parts = parts_of(data, self.sizes, data.x[:, :0], self.first) + self._parts_of_coefficients()
         self._pattern()
+
+    def _parts_of_coefficients(self) -> list[Part]:
+        """List the parts of H of the coefficients among themselves, and with each block."""
+        if not self.columns.shape[1]:
+            return []
+        zero = np.zeros(1, dtype=np.int64)
+        cell = np.zeros(self.data.n, dtype=np.int64)
+        parts = [Part((-1, -1), zero, zero, cell, (self.columns, self.columns))]
+        for number, (first, (m, k)) in enumerate(zip(self.first, self.sizes, strict=True)):
+            levels = first + k * np.arange(m)
+            columns = self.data.z[number], self.columns
+            parts.append(Part((number, -1), levels, np.zeros_like(levels), self.data.index[number], columns))
+        return parts
 
     def _pattern(self) -> None:
         """Find the pattern of H; its variables are eliminated from the last to the first."""
@@ -223,6 +236,9 @@ class JointIntegral:
             left, right = (self._root(number, roots) for number in part.blocks)
             alone = part.left is part.right or (part.blocks[0] == part.blocks[1] and (part.left == part.right).all())
             share = 0.5 if alone else 1.0
+            if part.blocks == (-1, -1):
+                by_weight -= share * ((self.columns @ z[:, :, 0]) * self.columns).sum(axis=1)
+                continue
             of_cells = _sandwich(left.T, z, right.T)
             for p in range(part.shape[0]):
                 for q in range(part.shape[1]):
@@ -237,7 +253,13 @@ class JointIntegral:
 
     def _information(self, weights: Array) -> list[Array]:
         """Return ZᵀWZ of every part, (k, k', count)."""
-        return [part.information(weights).reshape(part.shape) for part in self.parts]
+        x = self.columns
+        return [
+            (x.T @ (weights[:, None] * x))[:, :, None]
+            if part.blocks == (-1, -1)
+            else part.information(weights).reshape(part.shape)
+            for part in self.parts
+        ]
 
     def _matrix(self, information: Sequence[Array], roots: Sequence[Array]) -> Array:
         """Return H as its pattern stores it, of ZᵀWZ."""
@@ -249,7 +271,7 @@ class JointIntegral:
         return storage
 
     def _root(self, number: int, roots: Sequence[Array]) -> Array:
-        return roots[number] if number >= 0 else np.ones((1, 1))
+        return roots[number] if number >= 0 else np.eye(self.columns.shape[1])
 
     def _solve(self, factor: Factor, right: Array) -> Array:
         return factor.solve(right[::-1])[::-1]

@@ -20,7 +20,7 @@ from bayesglmm.likelihood.integrated import Effects
 from bayesglmm.likelihood.nodes import MOST_NODES, change_with_more, settled
 from bayesglmm.likelihood.objective import Objective, check_quadrature
 from bayesglmm.likelihood.pql import penalised_quasi_likelihood
-from bayesglmm.likelihood.search import Ascent, ascend
+from bayesglmm.likelihood.search import Ascent, ascend, natural_units
 from bayesglmm.likelihood.start import start
 from bayesglmm.specify.model import Model
 
@@ -112,6 +112,7 @@ def maximise(
     nodes: int | None = None,
     restricted: bool = False,
     dispersion: bool = True,
+    near: Maximum | None = None,
 ) -> Maximum:
     """Maximise the likelihood of a model; priors are not read.
 
@@ -129,6 +130,9 @@ def maximise(
         Whether the likelihood is restricted: coefficients integrated out too. For Gaussian outcomes that is REML.
     dispersion
         Of PQL, whether the dispersion is free, as in glmmPQL; it is 1 otherwise, as in Breslow & Clayton (1993).
+    near
+        A maximum of the same model with other outcomes, near which the search begins; its number of nodes is taken
+        where none is given. PQL begins anew.
 
     Returns
     -------
@@ -143,21 +147,28 @@ def maximise(
     """
     choose("method", method, METHODS)
     _check_nodes(method, nodes)
-    if not model.design.blocks or method == "laplace" or nodes == 1:
-        objective = Objective(model, restricted=restricted)
-        ascent = ascend(objective.value_and_gradient, *start(objective))
-        return _maximum(objective, ascent, method if model.design.blocks else "glm")
-    if method == "pql":
+    if method == "pql" and model.design.blocks:
         return _by_pql(model, restricted, dispersion)
+    points = nodes or (None if near is None else near.nodes)
+    if not model.design.blocks or method == "laplace" or points == 1:
+        objective = Objective(model, restricted=restricted)
+        return _maximum(objective, _ascent(objective, near), method if model.design.blocks else "glm")
     check_quadrature(model, restricted)
-    if nodes is not None:
-        objective = Objective(model, nodes)
-        ascent = ascend(objective.value_and_gradient, *start(objective))
+    if points is not None:
+        objective = Objective(model, points)
+        ascent = _ascent(objective, near)
         change = change_with_more(objective, ascent.x)
-        return _maximum(objective, ascent, method, change, unsettled(nodes, change, _CHANGE))
+        return _maximum(objective, ascent, method, change, unsettled(points, change, _CHANGE))
     enough = settled(Objective(model))
     further = unsettled(enough.objective.nodes, enough.change, SETTLED)
     return _maximum(enough.objective, enough.ascent, method, enough.change, further)
+
+
+def _ascent(objective: Objective, near: Maximum | None) -> Ascent:
+    same = near is not None and near.theta_names == objective.coordinates.names
+    if near is not None and same and np.isfinite(objective.value(near.theta)):
+        return ascend(objective.value_and_gradient, near.theta, natural_units(near.hessian))
+    return ascend(objective.value_and_gradient, *start(objective))
 
 
 def _check_nodes(method: str, nodes: object) -> None:

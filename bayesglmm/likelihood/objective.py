@@ -136,7 +136,7 @@ def _constant(model: Model, rows: RowLikelihood, data: Data) -> float:
     """Return what is added to the rows' log likelihood: the family's constants, and what merging rows left out."""
     outcome = model.design.outcome
     assert outcome is not None
-    weight, trials = outcome.weights_or_ones, outcome.trials_or_ones
+    weight, trials = outcome.weights_or_ones, model.design.units
     counted = weight != 0
     constants = model.family.constant(outcome.y[counted], trials[counted])
     total = float((weight[counted] * constants).sum())

@@ -135,11 +135,11 @@ class RowLikelihood:
 
 def _first(values: Array, h: Array) -> Array:
     """Return the derivative (…, n) of values (…, 5, n) at η, η ± h and η ± 2h."""
-    _, up, down, up2, down2 = np.moveaxis(values, -2, 0)
+    up, down, up2, down2 = (values[..., point, :] for point in range(1, 5))
     return np.asarray((8 * (up - down) - (up2 - down2)) / (12 * h))
 
 
 def _second(values: Array, h: Array) -> Array:
     """Return the second derivative, of the same values."""
-    at, up, down, up2, down2 = np.moveaxis(values, -2, 0)
+    at, up, down, up2, down2 = (values[..., point, :] for point in range(5))
     return np.asarray((16 * (up + down) - (up2 + down2) - 30 * at) / (12 * h * h))

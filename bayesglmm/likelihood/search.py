@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from bayesglmm.logdensity.trust_region import descend
 
-__all__ = ["Ascent", "Function", "approach", "ascend", "climb", "information"]
+__all__ = ["Ascent", "Function", "approach", "ascend", "climb", "information", "natural_units"]
 
 type Array = NDArray[np.float64]
 type Function = Callable[[Array], tuple[float, Array]]
 
 _ROUNDS, _EVALUATIONS = 6, 200
+_PATIENCE = 2
+"""Bad predictions in a row through which the updated Hessian is kept: a new one takes an evaluation a variable."""
+
 _DECREMENT = 1e-10
 """The gain still expected at which the trust region stops."""
 
@@ -125,7 +128,13 @@ def ascend(function: Function, start: Array, scale: Array) -> Ascent:
         place = scaled.place(np.zeros(len(x)))
         hessian = scaled.rough_hessian(place)
         place, hessian = descend(
-            scaled.moved, scaled.rough_hessian, place, hessian, decrement=_DECREMENT, most=_EVALUATIONS
+            scaled.moved,
+            scaled.rough_hessian,
+            place,
+            hessian,
+            decrement=_DECREMENT,
+            most=_EVALUATIONS,
+            patience=_PATIENCE,
         )
         x, units = x + scale @ place.t, scale @ _root(hessian)
         matrix = information(function, x, units)
@@ -154,6 +163,12 @@ def _root(hessian: Array) -> Array:
     return np.asarray(vectors / np.sqrt(np.maximum(np.abs(values), _LEAST_CURVATURE)))
 
 
+def natural_units(hessian: Array) -> Array:
+    """Return columns (d, d) of about standard errors, of an observed information (d, d) in any units."""
+    lengths = np.sqrt(np.maximum(np.abs(np.diag(hessian)), np.finfo(float).tiny))
+    return np.asarray(_root(hessian / np.outer(lengths, lengths)) / lengths[:, None])
+
+
 def approach(function: Function, start: Array, scale: Array) -> tuple[Array, Array]:
     """Return a point (d,) near the maximum, to a fraction of a standard error, and natural units (d, d) there.
 
@@ -162,7 +177,9 @@ def approach(function: Function, start: Array, scale: Array) -> tuple[Array, Arr
     scaled = _Scaled(function, start, scale)
     place = scaled.place(np.zeros(len(start)))
     hessian = scaled.rough_hessian(place)
-    place, _ = descend(scaled.moved, scaled.rough_hessian, place, hessian, decrement=_NEAR, most=_EVALUATIONS)
+    place, _ = descend(
+        scaled.moved, scaled.rough_hessian, place, hessian, decrement=_NEAR, most=_EVALUATIONS, patience=_PATIENCE
+    )
     values, vectors = np.linalg.eigh(scaled.rough_hessian(place))
     return start + scale @ place.t, scale @ (vectors / np.sqrt(np.maximum(np.abs(values), _LEAST_NEAR)))
 
@@ -172,7 +189,13 @@ def climb(function: Function, x: Array, scale: Array) -> tuple[Array, Array]:
     scaled = _Scaled(function, x, scale)
     place = scaled.place(np.zeros(len(x)))
     place, hessian = descend(
-        scaled.moved, scaled.rough_hessian, place, np.eye(len(x)), decrement=_DECREMENT, most=_EVALUATIONS
+        scaled.moved,
+        scaled.rough_hessian,
+        place,
+        np.eye(len(x)),
+        decrement=_DECREMENT,
+        most=_EVALUATIONS,
+        patience=_PATIENCE,
     )
     return x + scale @ place.t, scale @ _root(hessian)
 

@@ -55,6 +55,7 @@ def descend[P: Place](
     *,
     decrement: float,
     most: int,
+    patience: int = 0,
 ) -> tuple[P, Array]:
     """Minimise from a place until less than the decrement is left to gain, or evaluations run out.
 
@@ -72,13 +73,15 @@ def descend[P: Place](
         The gain at which to stop.
     most
         The most evaluations.
+    patience
+        How many bad predictions in a row the updated Hessian is kept through.
 
     Returns
     -------
     place, hessian
         The last place, and the updated Hessian.
     """
-    radius = 1.0
+    radius, bad = 1.0, 0
     for _ in range(most):
         step = region_step(place.slope, hessian, radius)
         gain = -float(place.slope @ step + step @ hessian @ step / 2)
@@ -93,8 +96,9 @@ def descend[P: Place](
         elif ratio > 0.7 and not inside:
             radius = min(2 * radius, _FARTHEST)
         before, place = place, tried if ratio > 1e-3 else place
-        if ratio < 0.1 or (ratio > 2 and not inside):
-            hessian = hessian_at(place)
+        bad = bad + 1 if ratio < 0.1 or (ratio > 2 and not inside) else 0
+        if bad > patience:
+            hessian, bad = hessian_at(place), 0
         else:
             hessian = _updated(hessian, step, tried.slope - before.slope)
     return place, hessian

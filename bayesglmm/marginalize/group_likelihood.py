@@ -24,7 +24,14 @@ from bayesglmm.posterior.draws import Draws, block_diagonal, chunks, linear_pred
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.specify.design import BlockDesign, Design
 
-__all__ = ["POINTS", "group_log_likelihood", "integral_points", "integrated_in_full", "integrated_with"]
+__all__ = [
+    "POINTS",
+    "blocks_integrated",
+    "group_log_likelihood",
+    "integral_points",
+    "integrated_in_full",
+    "integrated_with",
+]
 
 type Array = NDArray[np.float64]
 
@@ -108,6 +115,11 @@ def group_log_likelihood(fit: Fitted, factor: str | None = None, *, thin: int = 
     }
     coords = {**lead, first.name: list(first.levels)}
     return xr.DataArray(values.reshape(shape), coords, (*lead, first.name), "group_log_likelihood", attrs)
+
+
+def blocks_integrated(design: Design, factor: str | None) -> list[BlockDesign]:
+    """Return the blocks of a factor, whose effects are integrated together."""
+    return _blocks_of(design, factor)[0]
 
 
 def integrated_with(design: Design, factor: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from bayesglmm.sample.sampling import sample
 from bayesglmm.sample.settings import Sampler
 from bayesglmm.specify.model import Model
 
-__all__ = ["mend"]
+__all__ = ["mend", "suspect"]
 
 type Array = NDArray[np.float64]
 
@@ -77,7 +77,8 @@ def mend(model: Model, sampler: Sampler, draws: xr.DataTree, *, progress: bool =
         the user's.
     """
     quick = draws.attrs.get("backend") == "density"
-    if not sampler.mend or not quick or draws.attrs.get("interrupted") or not _suspect(draws):
+    enough = draws["sample_stats"]["diverging"].size >= _ENOUGH
+    if not sampler.mend or not quick or draws.attrs.get("interrupted") or not suspect(draws, mixing=enough):
         return draws
     before = check(draws)
     plan = _plan(model, sampler, draws, before)
@@ -101,14 +102,14 @@ def mend(model: Model, sampler: Sampler, draws: xr.DataTree, *, progress: bool =
     return draws
 
 
-def _suspect(draws: xr.DataTree) -> bool:
-    """Whether a check may find something to mend: a quick screen, without ArviZ."""
+def suspect(draws: xr.DataTree, *, mixing: bool = True) -> bool:
+    """Whether a check may find something: a quick screen, without ArviZ, of trajectories and, if asked, of mixing."""
     statistics = draws["sample_stats"].to_dataset()
     if bool(statistics["diverging"].any()) or bool(statistics["reached_max_treedepth"].any()):
         return True
-    chains, size = statistics["diverging"].shape
-    if chains * size < _ENOUGH:
+    if not mixing:
         return False
+    chains, size = statistics["diverging"].shape
     posterior = draws["posterior"].to_dataset()
     return any(_chains_disagree(_some(posterior[name].values.reshape(chains, size, -1))) for name in posterior)
 

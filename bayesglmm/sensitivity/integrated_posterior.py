@@ -191,7 +191,7 @@ class Target:
         """What no parameter changes of the log likelihood of each row times its weight, (n,)."""
         outcome = self.model.design.outcome
         assert outcome is not None
-        return outcome.weights_or_ones * self.model.family.constant(outcome.y, outcome.trials_or_ones)
+        return outcome.weights_or_ones * self.model.family.constant(outcome.y, self.model.design.units)
 
     @cached_property
     def _rows(self) -> "Likelihood":

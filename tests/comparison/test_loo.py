@@ -13,8 +13,10 @@ import bayesglmm as bg
 from bayesglmm import Fit
 from bayesglmm.comparison.compare import stacking_weights
 from bayesglmm.comparison.left_out import log_predictive
+from bayesglmm.comparison.loo import loo
 from bayesglmm.errors import DataError, OptionError
 from bayesglmm.posterior.pointwise import log_likelihood
+from bayesglmm.posterior.protocol import Thinned
 from bayesglmm.specify.families import FAMILIES
 
 pytestmark = pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto:UserWarning")
@@ -56,7 +58,8 @@ def test_rows_left_out_are_those_of_arviz_and_of_fits_without_them(small: Fit) -
     assert weighted.se == pytest.approx(theirs.se, rel=0.03)  # ArviZ's divides by n, not n − 1
     assert weighted.p_loo == pytest.approx(theirs.p, abs=0.05)
     assert exact.unreliable == ()
-    assert set(exact.refitted) == set(weighted.unreliable)
+    assert exact.integrated == weighted.unreliable
+    assert exact.refitted == weighted.integrated == ()
     for row in (0, 17, 33):
         alone = log_predictive(small, small._refit, np.arange(40) == row, None)
         assert float(exact.pointwise[row]) == pytest.approx(float(alone[0]), abs=0.12)
@@ -71,6 +74,19 @@ def test_groups_left_out_are_predicted_as_by_fits_without_them(small: Fit) -> No
         alone = log_predictive(small, small._refit, index == level, "g")
         assert float(groups.pointwise[level]) == pytest.approx(float(alone[0]), abs=0.25)
     assert groups.elpd < small.loo(exact=False).elpd
+
+
+def test_fewer_draws_are_those_of_the_thinned_posterior(small: Fit) -> None:
+    every, some = small.loo("g"), small.loo("g", max_draws=800)
+    thinned = Thinned(small.model, small.draws, 5)
+    assert "at 800 of 4,000 draws" in some.method
+    assert "draws" not in every.method
+    np.testing.assert_array_equal(some.pointwise, loo(thinned, small._refit, "g").pointwise)
+    assert some.elpd == pytest.approx(every.elpd, abs=0.5)
+    compared = bg.compare({"a": small, "b": small}, "g", max_draws=800)
+    assert compared.elpds["a"].elpd == some.elpd
+    with pytest.raises(OptionError, match="max_draws=99 is too few to weight; give 100 or more"):
+        small.loo(max_draws=99)
 
 
 def test_folds_leave_out_each_unit_once(small: Fit) -> None:

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 from handmade import hand_made
-from scipy import special
+from scipy import special, stats
 
 import bayesglmm as bg
 from bayesglmm.errors import OptionError
 from bayesglmm.marginalize.group_likelihood import group_log_likelihood
+from bayesglmm.marginalize.row_likelihood import row_log_likelihood
 from bayesglmm.posterior.draws import Draws
+from bayesglmm.posterior.protocol import Thinned
 
 
 def crossed():
@@ -71,3 +73,28 @@ def test_factors_that_cannot_be_left_out_alone_are_refused() -> None:
         group_log_likelihood(hand_made(bg.glmm("yes ~ x", crossed(), "bernoulli")))
     with pytest.raises(OptionError, match="thin=0 is not a whole number of 1 or more"):
         nested.group_log_likelihood("site:id", thin=0)
+
+
+def test_a_row_given_the_others_of_its_group_is_normal_with_the_regression_of_the_normal_distribution() -> None:
+    """y_j ~ N(Xβ, Z G Zᵀ + σ² I) for normal outcomes, so y_i given the others is normal; the other factor is given."""
+    data = {**crossed(), "w": np.array([1.0, 0.0, *np.ones(58)])}
+    data["id"] = np.array([*np.arange(59) % 12, 99])  # a group of a single row
+    data["y"] = np.random.default_rng(8).normal(size=60)
+    fit = hand_made(bg.glmm("y | weights(w) ~ x + (1 + x | id) + (1 | item)", data, "gaussian"), chains=2, draws=4)
+    rows = np.array([13, 2, 14, 59])  # row 1, of the group of row 13, has no weight
+    found = row_log_likelihood(Thinned(fit.model, fit.draws, 2), rows, "id")
+    assert found.dims == ("chain", "draw", "row")
+    assert found["row"].values.tolist() == rows.tolist()
+    design = fit.model.design
+    draws, (of_id, of_item) = Draws(fit.posterior.isel(draw=[0, 2]), design), design.blocks
+    means = draws.beta @ design.x.T + draws.b(of_item)[:, of_item.index, 0]
+    sigma, g = draws.parameters(fit.model.family)["sigma"][:, 0], draws.covariance(of_id)
+    for position, row in enumerate(rows):
+        others = [i for i in np.flatnonzero(of_id.index == of_id.index[row]) if i not in (row, 1)]
+        for draw, mean in enumerate(means):
+            z = of_id.z[[row, *others]]
+            v = z @ g[draw] @ z.T + sigma[draw] ** 2 * np.eye(len(z))
+            slope = v[0, 1:] @ np.linalg.inv(v[1:, 1:])
+            centre = mean[row] + slope @ (data["y"][others] - mean[others])
+            expected = stats.norm.logpdf(data["y"][row], centre, np.sqrt(v[0, 0] - slope @ v[1:, 0]))
+            np.testing.assert_allclose(found.values.reshape(4, -1)[draw, position], expected, atol=1e-8)
