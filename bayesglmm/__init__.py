@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bayesglmm.fitted import Fit, MLFit
     from bayesglmm.fitting import fit, load, maximum_likelihood
     from bayesglmm.marginal_models.gee import gee
-    from bayesglmm.marginal_models.results import GEEFit
+    from bayesglmm.marginal_models.results import GEEFit, GLMFit
     from bayesglmm.marginalize.population import Attenuation, attenuation, population_mean
     from bayesglmm.sample.diagnostics import Check, Finding
     from bayesglmm.sample.settings import Sampler
@@ -70,6 +70,7 @@ __all__ = [
     "Fit",
     "Formula",
     "GEEFit",
+    "GLMFit",
     "GroupMeans",
     "Hypotheses",
     "ImpliedPriors",
@@ -134,6 +135,7 @@ _HOME = {
     "Fit": "fitted",
     "Formula": "specify.formula",
     "GEEFit": "marginal_models.results",
+    "GLMFit": "marginal_models.results",
     "GroupMeans": "estimands.group_means",
     "Hypotheses": "estimands.hypothesis",
     "ImpliedPriors": "sensitivity.implied_priors",
