@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from bayesglmm.plots.log_axis import log_axis
 from bayesglmm.plots.style import COLOURS, GREY, INK, Picture, new_figure
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def draw(shown: "BootstrapLikelihoodRatio") -> Picture:
             mixed = [tail(test.mixture, float(value)) for value in x]
             axes.plot(x, mixed, color=COLOURS[1], label=mixture_text(test.mixture))
         axes.axvline(shown.statistic, color=INK, linewidth=1.2, label="data")
-        axes.set_yscale("log")
         axes.set_ylim(0.5 / len(values), 1.2)
+        log_axis(axes, "y")
         axes.set_xlabel("2 × difference of log likelihoods")
         axes.set_ylabel("P(larger)")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=4, fontsize=7)

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from bayesglmm.common.text import plain
 from bayesglmm.errors import OptionError
 from bayesglmm.estimands.estimates import Estimates
 from bayesglmm.estimands.wording import number
+from bayesglmm.plots.log_axis import log_axis
 from bayesglmm.plots.style import COLOURS, GREY, MARKERS, Picture, as_labels, frameless, label, new_figure, wrapped
 
 __all__ = ["draw_forest"]
@@ -103,19 +103,4 @@ def _label_forest(axes: Axes, estimates: Estimates, texts: list[str], heights: A
     if shown.null is not None:
         axes.axvline(shown.null, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0, gid="null")
     if shown.ratio:
-        _log_scale(axes)
-
-
-def _log_scale(axes: Axes) -> None:
-    """Make the horizontal axis logarithmic, with as many labels as its decades leave room for."""
-    axes.set_xscale("log")
-    low, high = np.log10(axes.get_xlim())
-    axes.xaxis.set_major_locator(
-        LogLocator(base=10, subs=next(subs for most, subs in _MULTIPLES if high - low <= most))
-    )
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-_MULTIPLES = ((1.0, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)), (2.5, (1.0, 2.0, 5.0)), (np.inf, (1.0,)))
-"""Labelled multiples in each decade, by the largest number of decades of the axis."""
+        log_axis(axes, "x")

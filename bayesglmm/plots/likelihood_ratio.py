@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from bayesglmm.plots.log_axis import log_axis
 from bayesglmm.plots.style import COLOURS, INK, Picture, new_figure
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def draw(test: "LikelihoodRatio") -> Picture:
             axes.plot(x, y, color=COLOURS[0], label=mixture_text(test.mixture))
         axes.axvline(test.statistic, color=INK, linewidth=1.2, label="statistic")
         axes.axhline(0.05, color=INK, linewidth=0.6, linestyle=":")
-        axes.set_yscale("log")
+        log_axis(axes, "y")
         axes.set_xlabel("2 × difference of log likelihoods")
         axes.set_ylabel("P(larger)")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=3, fontsize=7)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesglmm.plots.log_axis import log_axis
 from bayesglmm.plots.style import COLOURS, INK, Picture, as_labels, new_figure
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def draw(shown: "SideBySide") -> Picture:
         axes.set_yticks(middle, as_labels(labels))
         axes.invert_yaxis()
         if shown.exponentiated:
-            axes.set_xscale("log")
+            log_axis(axes, "x")
         axes.set_xlabel("exp(coefficient)" if shown.exponentiated else "coefficient, scale of the link")
         figure.legend(
             *axes.get_legend_handles_labels(), loc="outside upper right", ncols=min(len(names), 6), fontsize=7
