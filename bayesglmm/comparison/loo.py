@@ -32,7 +32,7 @@ from bayesglmm.specify.model import Model
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
 
-__all__ = ["Elpd", "describe_unit", "loo", "read_unit", "standard_error", "unit_counts", "unit_of"]
+__all__ = ["FEWEST_DRAWS", "Elpd", "describe_unit", "loo", "read_unit", "standard_error", "unit_counts", "unit_of"]
 
 type Array = NDArray[np.float64]
 
