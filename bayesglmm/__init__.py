@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from bayesglmm.estimands.group_means import GroupMeans
     from bayesglmm.estimands.hypothesis import Hypotheses
     from bayesglmm.estimands.random_effects import RandomEffects
+    from bayesglmm.estimands.subject_curves import SubjectCurves
     from bayesglmm.fitted import Fit, MLFit
     from bayesglmm.fitting import fit, load, maximum_likelihood
     from bayesglmm.marginal_models.gee import gee
-    from bayesglmm.marginal_models.results import GEEFit
+    from bayesglmm.marginal_models.results import GEEFit, GLMFit
     from bayesglmm.marginalize.population import Attenuation, attenuation, population_mean
     from bayesglmm.sample.diagnostics import Check, Finding
     from bayesglmm.sample.settings import Sampler
@@ -69,6 +70,7 @@ __all__ = [
     "Fit",
     "Formula",
     "GEEFit",
+    "GLMFit",
     "GroupMeans",
     "Hypotheses",
     "ImpliedPriors",
@@ -88,6 +90,7 @@ __all__ = [
     "Sampler",
     "Separation",
     "SideBySide",
+    "SubjectCurves",
     "WaldTest",
     "ZeroSd",
     "attenuation",
@@ -132,6 +135,7 @@ _HOME = {
     "Fit": "fitted",
     "Formula": "specify.formula",
     "GEEFit": "marginal_models.results",
+    "GLMFit": "marginal_models.results",
     "GroupMeans": "estimands.group_means",
     "Hypotheses": "estimands.hypothesis",
     "ImpliedPriors": "sensitivity.implied_priors",
@@ -151,6 +155,7 @@ _HOME = {
     "Sampler": "sample.settings",
     "Separation": "sensitivity.separation",
     "SideBySide": "comparison.side_by_side",
+    "SubjectCurves": "estimands.subject_curves",
     "WaldTest": "comparison.wald",
     "ZeroSd": "sensitivity.zero_sd",
     "attenuation": "marginalize.population",

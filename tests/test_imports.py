@@ -52,6 +52,7 @@ HANDED_UP = {
     "comparison/wald.py": {"plots"},
     "comparison/loo.py": {"plots"},
     "estimands/group_means.py": {"plots"},
+    "estimands/subject_curves.py": {"plots"},
     "estimands/hypothesis.py": {"plots"},
     "estimands/random_effects.py": {"plots"},
     "comparison/bayes_factors.py": {"plots"},

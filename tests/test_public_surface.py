@@ -173,6 +173,7 @@ RESULTS = (
     bg.Residuals,
     bg.Separation,
     bg.SideBySide,
+    bg.SubjectCurves,
     bg.WaldTest,
     bg.ZeroSd,
 )

@@ -117,9 +117,9 @@ def dispersion(
     rng = np.random.default_rng(seed)
     predictive = Predictive.of(fit, "group", rng, max_draws)
     _refuse_binary(predictive)
-    freedom = model.design.n - _parameters(model)
+    freedom = predictive.n - _parameters(model)
     if freedom < 1:
-        raise OptionError(f"there are {model.design.n} rows and as many parameters: no degrees of freedom are left")
+        raise OptionError(f"there are {predictive.n} rows and as many parameters: no degrees of freedom are left")
     observed, predicted, at_mean = np.zeros(predictive.size), np.zeros(predictive.size), 0.0
     central = {name: values.mean(axis=0, keepdims=True) for name, values in predictive.parameters.items()}
     for part in predictive.parts():

@@ -129,13 +129,14 @@ def posterior_check(
     chosen: CheckFrameOption = frame if frame is not None else "population" if which in _REDRAWN else "group"
     if which == "zeros":
         return zeros(fit, frame=chosen, ci_prob=ci_prob, max_draws=max_draws, seed=seed)
-    block = blocks_of(fit, factor)[0] if which in _OF_GROUPS else None
-    values = None if column is None else read_column(fit.model, column)
+    name = blocks_of(fit, factor)[0].name if which in _OF_GROUPS else None
     rng = np.random.default_rng(seed)
     predictive = Predictive.of(fit, chosen, rng, max_draws)
+    block = next((block for block in predictive.model.design.blocks if block.name == name), None)
+    values = None if column is None else read_column(fit.model, column)[predictive.rows]
     if which in ("residuals", "covariate"):
-        name = f"fitted value, frame {predictive.frame.name}" if column is None else named(column)
-        return trend(which, predictive, name, values, rng, ci_prob)
+        against = f"fitted value, frame {predictive.frame.name}" if column is None else named(column)
+        return trend(which, predictive, against, values, rng, ci_prob)
     if block is None:
         return _DISTRIBUTIONS[which](predictive, rng, ci_prob)
     if which == "time":

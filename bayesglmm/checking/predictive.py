@@ -12,7 +12,7 @@ Gelman, Meng & Stern (1996), Statistica Sinica 6, 733-760.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -54,21 +54,30 @@ class Predictive:
         Which random effects are held and which redrawn.
     random
         The random effects of each draw, in that frame.
+    rows
+        (n,) the rows of the model's data that these are: a row of weight w is w of them, unless by row.
     """
 
     model: Model
     posterior: xr.Dataset
     frame: NamedFrame
     random: RandomPart
+    rows: NDArray[np.int64]
     _draws: Draws
     _beta: Array
     _parameters: Mapping[str, Array]
 
     @classmethod
     def of(
-        cls, fit: Fitted, frame: CheckFrameOption, rng: np.random.Generator, max_draws: int | None = None
+        cls,
+        fit: Fitted,
+        frame: CheckFrameOption,
+        rng: np.random.Generator,
+        max_draws: int | None = None,
+        *,
+        by_row: bool = False,
     ) -> "Predictive":
-        """Return the predictive distribution of the rows of a fit.
+        """Return the predictive distribution of the outcomes of a fit: of each row as many as its weight.
 
         Parameters
         ----------
@@ -80,33 +89,31 @@ class Predictive:
             Redraws random effects.
         max_draws
             The largest number of draws, evenly spaced; None for 100 to 1,000, the more the fewer rows there are.
+        by_row
+            Whether each row of a weight above 0 stands once.
 
         Raises
         ------
         OptionError
-            For an unknown frame, a number of draws below 20, a fit of the prior alone, or rows with weights.
+            For an unknown frame, a number of draws below 20, a fit of the prior alone, or weights that are not whole.
         """
         if fit.draws.attrs.get("prior_only"):
             raise OptionError("these are draws from the prior alone: fit the data to check the model against them")
         if max_draws is not None and max_draws < 20:
             raise OptionError(f"max_draws={max_draws!r} is too few for a distribution; give 20 or more")
-        model = fit.model
-        response = model.formula.response
-        if response.weights is not None:
-            raise OptionError(
-                f"the rows of {response} are weighted, and checks replicate rows that are one outcome each: fit the "
-                f"data with a row for each outcome ({response.unweighted} ~ …; the posterior is the same where weights "
-                "are counts) to check the model"
-            )
-        named = read_check_frame(model, frame)
-        posterior, design = fit.posterior, model.design
+        rows = _rows(fit.model, by_row)
+        named = read_check_frame(fit.model, frame)
+        posterior, model, design = fit.posterior, fit.model, fit.model.design
+        if model.formula.response.weights is not None:
+            design = design.at(rows)
+            model = replace(model, design=design)
         total = posterior.sizes["chain"] * posterior.sizes["draw"]
         step = step_for_count(_DRAWS, total, design.n, max_draws)
         thinned = posterior.isel(draw=slice(None, None, min(step, posterior.sizes["draw"])))
         draws = Draws(thinned, design)
         redrawn = {name: "group" if one == "group" else "new_group" for name, one in named.by_block.items()}
         random = resolve(draws, design, redrawn, rng)  # type: ignore[arg-type]
-        return cls(model, thinned, named, random, draws, draws.beta, draws.parameters(model.family))
+        return cls(model, thinned, named, random, rows, draws, draws.beta, draws.parameters(model.family))
 
     @property
     def draws(self) -> Draws:
@@ -151,7 +158,12 @@ class Predictive:
 
     @property
     def held(self) -> str:
-        """What becomes of the random effects, as a clause."""
+        """What becomes of the random effects, as a clause; with how rows of weights count."""
+        repeated = len(np.unique(self.rows)) < self.n
+        return self._held + ("; each row as many outcomes as its weight says" if repeated else "")
+
+    @property
+    def _held(self) -> str:
         blocks = self.model.design.blocks
         if not blocks:
             return "the model has no random effects"
@@ -196,6 +208,19 @@ class Predictive:
             return xr.DataArray(values.reshape(*sizes.values()), coords, dims, name, attrs)
         coords["row"] = self.model.design.columns.rows
         return xr.DataArray(values.reshape(*sizes.values(), -1), coords, (*dims, "row"), name, attrs)
+
+
+def _rows(model: Model, by_row: bool) -> NDArray[np.int64]:
+    """Return the rows of the data that are checked: as often as their weight, or once where it is not 0."""
+    assert model.design.outcome is not None
+    counts, response = model.design.outcome.counts, model.formula.response
+    if counts is None:
+        written = replace(response, weights=None)
+        raise OptionError(
+            f"the rows of {response} have weights that are not whole numbers, and stand for no number of outcomes that "
+            f"could be replicated: fit the rows without weights, {written} ~ …, to check the model"
+        )
+    return np.flatnonzero(counts) if by_row else np.repeat(np.arange(len(counts)), counts)
 
 
 def read_check_frame(model: Model, frame: CheckFrameOption) -> NamedFrame:

@@ -146,7 +146,7 @@ def residuals(
     if loo and which != "quantile":
         raise OptionError(f'loo=True is of quantile residuals, not of kind={kind!r}; use kind="quantile"')
     rng = np.random.default_rng(seed)
-    predictive = Predictive.of(fit, frame, rng, max_draws)
+    predictive = Predictive.of(fit, frame, rng, max_draws, by_row=True)
     if which == "quantile":
         return _quantile(predictive, rng, loo)
     if which == "deviance" and predictive.redraws:

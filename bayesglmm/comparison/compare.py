@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.common.results import Layout, Result
-from bayesglmm.comparison.loo import Elpd
+from bayesglmm.comparison.loo import Elpd, standard_error
 from bayesglmm.comparison.same_data import refuse_different
 from bayesglmm.errors import OptionError
 
@@ -81,7 +81,15 @@ class ElpdComparison(Result):
             "its elpd is not to be relied on."
             for name in unreliable
         )
-        return Layout((first.estimand,), self.table, below, {"float_format": "{:.2f}".format, "na_rep": ""}, 110)
+        above = (f"{first.estimand} {self._method()}",)
+        return Layout(above, self.table, below, {"float_format": "{:.2f}".format, "na_rep": ""}, 110)
+
+    def _method(self) -> str:
+        """Say how units were left out, of each model where that differs."""
+        methods = {name: each.method for name, each in self.elpds.items()}
+        if len(set(methods.values())) == 1:
+            return next(iter(methods.values()))
+        return " ".join(f"{name}: {method[0].lower()}{method[1:]}" for name, method in methods.items())
 
 
 def compare(models: Mapping[str, Any], unit: str = "row", *, max_draws: int | None = None) -> ElpdComparison:
@@ -118,16 +126,16 @@ def compare(models: Mapping[str, Any], unit: str = "row", *, max_draws: int | No
     }
     _refuse_units(elpds)
     values = np.column_stack([each.pointwise.values for each in elpds.values()])
-    order = np.argsort(-values.sum(axis=0), kind="stable")
-    differences = values - values[:, order[:1]]
+    order = np.argsort([-each.elpd for each in elpds.values()], kind="stable")
+    differences, counts = values - values[:, order[:1]], next(iter(elpds.values())).counts_or_ones
     table = pd.DataFrame(
         {
             "elpd": [each.elpd for each in elpds.values()],
             "se": [each.se for each in elpds.values()],
-            "elpd_diff": differences.sum(axis=0),
-            "se_diff": np.sqrt(len(values)) * differences.std(axis=0, ddof=1),
+            "elpd_diff": counts @ differences,
+            "se_diff": [standard_error(column, counts) for column in differences.T],
             "p_loo": [each.p_loo for each in elpds.values()],
-            "weight": stacking_weights(values),
+            "weight": stacking_weights(values, counts),
         },
         index=pd.Index(list(elpds), name="model"),
     )
@@ -139,7 +147,8 @@ def _refuse_units(elpds: Mapping[str, Elpd]) -> None:
     for name in names[1:]:
         first, other = elpds[names[0]], elpds[name]
         one, two = (each.pointwise[each.pointwise.dims[0]].values for each in (first, other))
-        if first.unit != other.unit or not np.array_equal(one, two):
+        counts = np.array_equal(first.counts_or_ones, other.counts_or_ones)
+        if first.unit != other.unit or not np.array_equal(one, two) or not counts:
             raise OptionError(
                 f"'{names[0]}' and '{name}' are of different units left out ({first.unit}, {other.unit}), or of other "
                 "rows; compute both in one way, on the same data"
@@ -151,15 +160,17 @@ def _refuse_units(elpds: Mapping[str, Elpd]) -> None:
             )
 
 
-def stacking_weights(values: Array) -> Array:
+def stacking_weights(values: Array, counts: Array | None = None) -> Array:
     """Return the weights (m,) of m models whose mixture has the largest Σ log density, from values (u, m).
 
-    By the EM algorithm for the weights of a mixture: the score is concave, and no step lowers it.
+    `counts` (u,) say how many units each row of `values` stands for; None for one each. By the EM algorithm for the
+    weights of a mixture: the score is concave, and no step lowers it.
     """
     relative = np.exp(values - values.max(axis=1, keepdims=True))
     weights = np.full(values.shape[1], 1 / values.shape[1])
+    shares = np.full(len(values), 1 / len(values)) if counts is None else counts / counts.sum()
     for _ in range(_MOST_STEPS):
-        new: Array = weights * (relative / (relative @ weights)[:, None]).mean(axis=0)
+        new: Array = weights * (shares @ (relative / (relative @ weights)[:, None]))
         if np.abs(new - weights).max() < _TOLERANCE:
             return new
         weights = new

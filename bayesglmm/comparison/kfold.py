@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from bayesglmm.comparison.left_out import Refit, log_predictive
-from bayesglmm.comparison.loo import Elpd, describe_unit, read_unit
+from bayesglmm.comparison.loo import Elpd, describe_unit, read_unit, unit_counts
 from bayesglmm.errors import OptionError
 from bayesglmm.estimands.random_effects import blocks_of
 from bayesglmm.posterior.protocol import Fitted
@@ -40,17 +40,19 @@ def kfold(fit: Fitted, refit: Refit, k: int = 10, *, by: str | None = None, seed
     """
     unit, design = read_unit(fit, by or "row"), fit.model.design
     block = None if unit == "row" else blocks_of(fit, unit)[0]
-    units = design.n if block is None else len(block.levels)
+    counts, kept = unit_counts(fit, unit)
+    units = len(kept)
     if not isinstance(k, int) or isinstance(k, bool) or not 2 <= k <= units:
         raise OptionError(f"k={k!r}: give a whole number of parts from 2 to {units}, the number of units")
-    part = np.random.default_rng(seed).permutation(units) % k
-    values = np.empty(units)
+    part = np.full(design.n if block is None else len(block.levels), -1)
+    part[kept] = np.random.default_rng(seed).permutation(units) % k
+    values = np.empty(len(part))
     for number in range(k):
         rows = part == number if block is None else (part == number)[block.index]
         values[part == number] = log_predictive(fit, refit, rows, None if block is None else unit)
-    labels = design.columns.rows if block is None else list(block.levels)
+    labels = design.columns.rows[kept] if block is None else [block.levels[level] for level in kept]
     name = "row" if block is None else block.name
-    pointwise = xr.DataArray(values, {name: labels}, (name,), "elpd_i")
+    pointwise = xr.DataArray(values[kept], {name: labels}, (name,), "elpd_i")
     unweighted = xr.full_like(pointwise, np.nan)
     method = f"By {k} fits, each without a {k}th of the units."
-    return Elpd(pointwise, unweighted, float("nan"), unit, (), (), describe_unit(fit, unit), method)
+    return Elpd(pointwise, unweighted, float("nan"), unit, (), (), describe_unit(fit, unit), method, counts)

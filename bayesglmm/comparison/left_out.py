@@ -53,7 +53,9 @@ def with_weights(model: Model, weights: Array) -> Model:
     return replace(model, design=replace(model.design, outcome=replace(outcome, weights=weights)))
 
 
-def log_predictive(fit: Fitted, refit: Refit, left_out: NDArray[np.bool_], factor: str | None) -> Array:
+def log_predictive(
+    fit: Fitted, refit: Refit, left_out: NDArray[np.bool_], factor: str | None, *, singly: bool = False
+) -> Array:
     """Return the log predictive density of units that are left out together, by a refit without them.
 
     Parameters
@@ -65,13 +67,15 @@ def log_predictive(fit: Fitted, refit: Refit, left_out: NDArray[np.bool_], facto
     left_out
         (n,) the rows left out.
     factor
-        For None the units are the rows left out, given the random effects of their groups; else the levels of this
-        factor that are left out whole, their random effects integrated out over N(0, G).
+        For None the units are the outcomes of the rows left out, given the random effects of their groups; else the
+        levels of this factor that are left out whole, their random effects integrated out over N(0, G).
+    singly
+        Whether of the outcomes that a row of whole weight stands for one is left out, and not all.
 
     Returns
     -------
     numpy.ndarray
-        One value a unit left out, in the order of the rows, or of the levels.
+        One value a row or level left out, in their order; of a row of whole weight that of one of its outcomes.
 
     Warns
     -----
@@ -80,8 +84,11 @@ def log_predictive(fit: Fitted, refit: Refit, left_out: NDArray[np.bool_], facto
     """
     outcome = fit.model.design.outcome
     assert outcome is not None
-    weights = outcome.weights_or_ones
-    others = refit(with_weights(fit.model, np.where(left_out, 0.0, weights)))
+    weights, one = outcome.weights_or_ones, outcome.weights_or_ones
+    if factor is None and outcome.counts is not None:
+        one = np.ones_like(weights)
+    remaining = weights - one if singly else np.zeros_like(weights)
+    others = refit(with_weights(fit.model, np.where(left_out, remaining, weights)))
     check = diagnostics.check(others.draws) if suspect(others.draws) else None
     if check is not None and not check.ok:
         rows = rows_text(fit.model.design.columns.rows[left_out].tolist())
@@ -91,7 +98,7 @@ def log_predictive(fit: Fitted, refit: Refit, left_out: NDArray[np.bool_], facto
             BayesGLMMWarning,
             stacklevel=2,
         )
-    scored = Thinned(with_weights(fit.model, np.where(left_out, weights, 0.0)), others.draws, 1)
+    scored = Thinned(with_weights(fit.model, np.where(left_out, one, 0.0)), others.draws, 1)
     if factor is None:
         values = log_likelihood(scored).values[..., left_out]
     else:

@@ -32,7 +32,7 @@ from bayesglmm.specify.model import Model
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
 
-__all__ = ["Elpd", "describe_unit", "loo", "read_unit", "unit_of"]
+__all__ = ["FEWEST_DRAWS", "Elpd", "describe_unit", "loo", "read_unit", "standard_error", "unit_counts", "unit_of"]
 
 type Array = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ _TOO_LARGE = 0.7
 _MOST_REFITS = 50
 """The most refits that are made unasked."""
 
-_FEWEST = 100
+FEWEST_DRAWS = 100
 """The fewest draws whose largest weights a Pareto distribution is fitted to."""
 
 _INTEGRATED_DRAWS = {1: 2000, 2: 500}
@@ -58,7 +58,8 @@ class Elpd(Result):
     Parameters
     ----------
     pointwise
-        (u,) the log predictive density of each unit, dim the unit's name, labelled.
+        (u,) the log predictive density of each unit, dim the unit's name, labelled; of a row that stands for several
+        outcomes, as its whole weight says, that of one of them.
     pareto_k
         (u,) Pareto's k of each unit, before refits, of the weights with the random effects integrated out for the units
         of `integrated`; NaN where nothing was weighted.
@@ -74,6 +75,8 @@ class Elpd(Result):
         What is predicted.
     method
         How.
+    counts
+        (u,) how many outcomes each unit stands for: the whole weights of rows; None for one each.
     """
 
     pointwise: xr.DataArray
@@ -84,17 +87,22 @@ class Elpd(Result):
     refitted: tuple[Any, ...]
     estimand: str
     method: str
+    counts: Array | None = None
+
+    @property
+    def counts_or_ones(self) -> Array:
+        """How many outcomes each unit stands for, (u,); 1 for one each."""
+        return np.ones(len(self.pointwise)) if self.counts is None else self.counts
 
     @property
     def elpd(self) -> float:
         """Σ of the log predictive densities: the larger, the better the predictions."""
-        return float(self.pointwise.sum())
+        return float(self.counts_or_ones @ self.pointwise.values)
 
     @property
     def se(self) -> float:
-        """The standard error of `elpd` over units."""
-        values = self.pointwise.values
-        return float(np.sqrt(len(values)) * values.std(ddof=1)) if len(values) > 1 else float("nan")
+        """The standard error of `elpd` over units, each as many as it stands for."""
+        return standard_error(self.pointwise.values, self.counts_or_ones)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -103,7 +111,7 @@ class Elpd(Result):
             "elpd": self.elpd,
             "se": self.se,
             "p_loo": self.p_loo,
-            "units": len(self.pointwise),
+            "units": int(self.counts_or_ones.sum()),
             "integrated": len(self.integrated),
             "refitted": len(self.refitted),
             "unreliable": len(self.unreliable),
@@ -149,9 +157,17 @@ def describe_unit(fit: Fitted, unit: str) -> str:
         effects = f"its random effects and those of {listing(nested)}" if nested else "its random effects"
         whole = f"Log predictive density of each {unit} left out whole"
         return f"{whole}, {effects} integrated out over N(0, G){held}."
+    counts, _ = unit_counts(fit, unit)
+    outcome = fit.model.design.outcome
+    assert outcome is not None
+    text = "Log predictive density of each row left out"
+    if counts is not None:
+        text = "Log predictive density of each outcome left out, a row standing for as many as its weight"
+    elif outcome.weights is not None:
+        text += ", times its weight"
     if fit.model.design.blocks:
-        return "Log predictive density of each row left out, given the random effects of its groups: of a further row."
-    return "Log predictive density of each row left out."
+        return f"{text}, given the random effects of its groups: of a further {'row' if counts is None else 'outcome'}."
+    return f"{text}."
 
 
 def read_unit(fit: Fitted, unit: str) -> str:
@@ -176,6 +192,31 @@ def unit_of(model: Model, unit: str) -> str:
     if name is None:
         raise OptionError(f"unit={unit!r} is neither 'row' nor a grouping factor; {suggest(str(unit), factors)}")
     return name
+
+
+def unit_counts(fit: Fitted, unit: str) -> tuple[Array | None, NDArray[np.int64]]:
+    """Return how many outcomes each unit stands for, (u,), None for one each, and which rows or levels are units.
+
+    Rows of weight 0 are none, nor are levels that have only such rows. A row of whole weight stands for so many
+    outcomes, each left out by itself; other weights are part of what is predicted, and so are those of a group's rows.
+    """
+    outcome = fit.model.design.outcome
+    assert outcome is not None
+    if unit != "row":
+        block = blocks_of(fit, unit)[0]
+        return None, np.flatnonzero(np.bincount(block.index, outcome.weights_or_ones, len(block.levels)))
+    kept = np.flatnonzero(outcome.weights_or_ones)
+    single = outcome.weights is None or outcome.counts is None
+    return None if single else outcome.weights_or_ones[kept], kept
+
+
+def standard_error(values: Array, counts: Array) -> float:
+    """Return the standard error of Σ c v, units (u,) standing for c equal values each; NaN for one value."""
+    total = counts.sum()
+    if total < 2:
+        return float("nan")
+    squares = counts @ (values - counts @ values / total) ** 2
+    return float(np.sqrt(total * squares / (total - 1)))
 
 
 def loo(
@@ -215,30 +256,34 @@ def loo(
     """
     unit, thinned = read_unit(fit, unit), _thinned(fit, max_draws)
     values = log_likelihood(thinned) if unit == "row" else integrated_log_likelihood(thinned, unit)
+    counts, kept = unit_counts(fit, unit)
+    values = values.isel({values.dims[-1]: kept})
+    values = values if counts is None else values / counts
     pointwise, pareto_k = _weighted(thinned, values)
     integrated = np.empty(0, dtype=np.int64)
-    if exact is not False and unit == "row":
-        integrated = _integrate(thinned, pointwise, pareto_k)
+    if exact is not False and unit == "row" and counts is None:
+        integrated = _integrate(thinned, pointwise, pareto_k, kept)
     large = np.flatnonzero(pareto_k.values > _TOO_LARGE)
     if exact is False or (exact is None and len(large) > _MOST_REFITS):
         large = large[:0]
     for position in large:
-        pointwise[position] = log_predictive(fit, refit, _rows(fit, unit, int(position)), _factor(unit))[0]
+        rows = _rows(fit, unit, int(kept[position]))
+        pointwise[position] = log_predictive(fit, refit, rows, _factor(unit), singly=True)[0]
     labels = pareto_k[pareto_k.dims[0]].values
     total, used = (each.posterior.sizes["chain"] * each.posterior.sizes["draw"] for each in (fit, thinned))
     draws = f" at {used:,} of {total:,} draws" if used < total else ""
     method = _method(draws, len(pointwise), len(integrated), len(large))
     named = tuple(labels[integrated].tolist()), tuple(labels[large].tolist())
-    elpd = Elpd(pointwise, pareto_k, 0.0, unit, *named, describe_unit(fit, unit), method)
+    elpd = Elpd(pointwise, pareto_k, 0.0, unit, *named, describe_unit(fit, unit), method, counts)
     in_sample = np.asarray(values.values, dtype=float).reshape(-1, len(pointwise))
     lppd = np.logaddexp.reduce(in_sample, axis=0) - np.log(len(in_sample))
-    return replace(elpd, p_loo=float(lppd.sum()) - elpd.elpd)
+    return replace(elpd, p_loo=float(elpd.counts_or_ones @ lppd) - elpd.elpd)
 
 
 def _thinned(fit: Fitted, max_draws: int | None) -> Fitted:
     """Return the fit with at most so many draws, evenly spaced."""
-    if max_draws is not None and max_draws < _FEWEST:
-        raise OptionError(f"max_draws={max_draws!r} is too few to weight; give {_FEWEST} or more")
+    if max_draws is not None and max_draws < FEWEST_DRAWS:
+        raise OptionError(f"max_draws={max_draws!r} is too few to weight; give {FEWEST_DRAWS} or more")
     total = fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"]
     step = ceil(total / (max_draws or total))
     return fit if step == 1 else Thinned(fit.model, fit.draws, step)
@@ -260,8 +305,10 @@ def _weighted(fit: Fitted, values: xr.DataArray) -> tuple[xr.DataArray, xr.DataA
     return result.elpd_i.copy(), result.pareto_k.copy()
 
 
-def _integrate(fit: Fitted, pointwise: xr.DataArray, pareto_k: xr.DataArray) -> NDArray[np.int64]:
-    """Weight rows of a large k again, the random effects of their group integrated out; return their numbers.
+def _integrate(
+    fit: Fitted, pointwise: xr.DataArray, pareto_k: xr.DataArray, rows: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Weight rows of a large k again, the random effects of their group integrated out; return which.
 
     A row says much of its group's effects and little of the parameters θ. With b out, the weights are 1 / p(y_i | y_j
     without i, θ), and what they average is the same predictive density.
@@ -276,7 +323,7 @@ def _integrate(fit: Fitted, pointwise: xr.DataArray, pareto_k: xr.DataArray) -> 
         return large[:0]
     sizes = fit.posterior.sizes
     thinned = Thinned(fit.model, fit.draws, _step(fit) * max(1, sizes["chain"] * sizes["draw"] // draws))
-    pointwise[large], pareto_k[large] = _weighted(thinned, row_log_likelihood(thinned, large, factor))
+    pointwise[large], pareto_k[large] = _weighted(thinned, row_log_likelihood(thinned, rows[large], factor))
     return large
 
 

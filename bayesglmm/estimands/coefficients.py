@@ -138,9 +138,34 @@ class Coefficients(Result):
         printed = [name for name in _PRINTED if name in self.table]
         columns = [(frame, name) for frame in self.frames for name in printed]
         alone = self.table.loc[pd.IndexSlice[:, "conditional"], printed].droplevel("frame")
-        return Layout(
-            above, self.wide[columns] if self.grouped else alone, options={"float_format": "{:.3f}".format}, width=110
-        )
+        shown = self.wide[columns] if self.grouped else alone
+        return Layout(above, shown, self._below(), {"float_format": "{:.3f}".format}, 110)
+
+    @property
+    def attenuation(self) -> pd.Series:
+        """The marginal coefficients divided by the conditional ones, medians on the link scale, without the intercept.
+
+        Empty where nothing is averaged over. Under the logit link with a random intercept all are near
+        1 / √(1 + 0.346 σ²) (Zeger, Liang & Albert 1988).
+        """
+        if not self.grouped or "marginal" not in self.frames:
+            return pd.Series(dtype=float)
+        medians = self.link_draws.median(("chain", "draw"))
+        ratio = (medians.sel(frame="marginal", drop=True) / medians.sel(frame="conditional", drop=True)).to_series()
+        return ratio.drop("Intercept", errors="ignore").rename("attenuation")
+
+    def _below(self) -> tuple[str, ...]:
+        ratios = self.attenuation
+        if ratios.empty or np.allclose(ratios, 1.0, atol=1e-9):
+            return ()
+        conditional = self.table.xs("conditional", level="frame").loc[ratios.index]
+        away = (conditional["lower"] > self._null) | (conditional["upper"] < self._null)
+        texts = [f"{name} {value:.2f}" for name, value in ratios[away].items()]
+        return (f"marginal / conditional, of those whose interval excludes 0: {', '.join(texts)}",) if texts else ()
+
+    @property
+    def _null(self) -> float:
+        return 1.0 if self.exponentiated else 0.0
 
 
 def coefficients(

@@ -246,13 +246,15 @@ def distinct_rows(design: Design) -> tuple[NDArray[np.int64], Array]:
     Returns
     -------
     rows, weights
-        The first row of each set (c,), and its number of outcomes (c,): rows, or their trials.
+        The first row of each set (c,), and its number of outcomes (c,): rows, or their trials, by their weights. Sets
+        of weight 0 are left out.
     """
     outcome = design.outcome
-    trials = np.ones(design.n) if outcome is None else outcome.trials_or_ones
+    counts = np.ones(design.n) if outcome is None else outcome.weights_or_ones * outcome.trials_or_ones
     key = np.column_stack([design.x, design.offset, design.exposures, *(block.z for block in design.blocks)])
     _, rows, cell = np.unique(key, axis=0, return_index=True, return_inverse=True)
-    return rows, np.bincount(cell.reshape(-1), trials)
+    total = np.bincount(cell.reshape(-1), counts)
+    return rows[total > 0], total[total > 0]
 
 
 def _check_observed(block: BlockDesign, columns: Columns) -> None:

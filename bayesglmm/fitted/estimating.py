@@ -16,6 +16,7 @@ from bayesglmm.estimands import (
     predictions,
     random_effects,
     slopes,
+    subject_curves,
 )
 from bayesglmm.estimands.coefficients import Coefficients, Method
 from bayesglmm.estimands.contrasts import ContrastOption
@@ -27,6 +28,7 @@ from bayesglmm.estimands.icc import IccScale
 from bayesglmm.estimands.measures import Comparison
 from bayesglmm.estimands.random_effects import RandomEffects
 from bayesglmm.estimands.request import FrameOption, Scale
+from bayesglmm.estimands.subject_curves import SubjectCurves
 from bayesglmm.estimands.transforms import TransformOption
 from bayesglmm.posterior import summaries
 from bayesglmm.specify.model import Model
@@ -234,3 +236,16 @@ class Estimating:
             ci_prob=ci_prob,
             seed=seed,
         )
+
+    def subject_curves(
+        self,
+        focal: str,
+        factor: str | None = None,
+        *,
+        at: Mapping[str, Any] | None = None,
+        most: int = 60,
+        scale: Scale = "response",
+        ci_prob: float = 0.95,
+    ) -> SubjectCurves:
+        """Draw groups' curves beside the typical one and the population's: see `bayesglmm.estimands.subject_curves`."""
+        return subject_curves.subject_curves(self, focal, factor, at=at, most=most, scale=scale, ci_prob=ci_prob)

@@ -14,7 +14,7 @@ from bayesglmm.marginal_models.families import MarginalFamily, get_marginal
 from bayesglmm.sensitivity.separation.cells import merge
 from bayesglmm.sensitivity.separation.programme import Unsolved
 from bayesglmm.sensitivity.separation.recession import recession
-from bayesglmm.specify.check_data import check_left_out, check_offset, check_outcome
+from bayesglmm.specify.check_data import check_exposure, check_left_out, check_offset, check_outcome
 from bayesglmm.specify.design import Columns, Design
 from bayesglmm.specify.design.codes import as_factor
 from bayesglmm.specify.families import Family
@@ -160,7 +160,9 @@ def read(
         check_left_out(outcome)
     chosen.check(outcome, design.columns.rows)
     check_outcome(outcome, like)
-    check_offset(design, replace(like, link=used_link))
+    linked = replace(like, link=used_link)
+    check_offset(design, linked)
+    check_exposure(design, linked)
     if not design.coef:
         raise FormulaError("there are no coefficients to estimate; write 1 for an intercept", str(formula))
     kept = np.flatnonzero(outcome.weights_or_ones)

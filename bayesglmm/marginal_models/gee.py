@@ -10,8 +10,10 @@ Pepe & Anderson (1994), Communications in Statistics - Simulation and Computatio
 from collections.abc import Mapping
 from typing import Any
 
+from numpy.typing import NDArray
+
 from bayesglmm.errors import DataError, choose, refuse_unknown
-from bayesglmm.marginal_models.data import Missing, clustered, read, times, without_groups
+from bayesglmm.marginal_models.data import MarginalData, Missing, clustered, read, times, without_groups
 from bayesglmm.marginal_models.families import MARGINAL, QUASI
 from bayesglmm.marginal_models.results import GEEFit, GLMFit
 from bayesglmm.marginal_models.working import WORKING, Groups, Working, working_correlation
@@ -95,15 +97,8 @@ def gee(
     working = choose("working", working, WORKING)
     parsed, notes = clustered(formula)
     read_data = read(parsed, data, family, known=tuple(MARGINAL), link=link, missing=missing, reference=reference)
-    index = read_data.group
-    count, p = int(index.max()) + 1, len(read_data.design.coef)
-    if count <= p:
-        raise DataError(
-            f"{count} groups of {read_data.design.blocks[0].factor} cannot give robust standard errors of {p} "
-            "coefficients; use fewer terms, or bg.fit, which has no need of many groups"
-        )
-    time_of_rows, time_name = times(read_data, data, time, missing)
-    correlation = working_correlation(working, Groups(index, read_data.weight, time_of_rows, time_name, p))
+    groups = _groups(read_data, *times(read_data, data, time, missing))
+    correlation = working_correlation(working, groups)
     solved = solve_gee(read_data, correlation)
     return GEEFit(
         read_data.design,
@@ -117,10 +112,22 @@ def gee(
         solved.naive,
         solved.bias_reduced,
         solved.dispersion,
-        count,
-        time_name if working in ("autoregressive", "unstructured") else "",
+        len(groups.rows),
+        groups.time_name if working in ("autoregressive", "unstructured") else "",
         notes,
     )
+
+
+def _groups(data: MarginalData, time: NDArray[Any], time_name: str) -> Groups:
+    """Return the groups of rows, refused if they are no more than the coefficients."""
+    index, p = data.group, len(data.design.coef)
+    count = int(index.max()) + 1
+    if count <= p:
+        raise DataError(
+            f"{count} groups of {data.design.blocks[0].factor} cannot give robust standard errors of {p} "
+            "coefficients; use fewer terms, or bg.fit, which has no need of many groups"
+        )
+    return Groups(index, data.weight, time, time_name, p)
 
 
 def quasi_likelihood(

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,13 @@ from bayesglmm.common.results import Layout, Result
 from bayesglmm.errors import OptionError, choose
 from bayesglmm.marginal_models.families import MarginalFamily
 from bayesglmm.marginal_models.tables import FORMATS, coefficient_table
-from bayesglmm.marginal_models.working import Working
 from bayesglmm.posterior.summaries import NO_GROUPS
 from bayesglmm.specify.describe import notes, size
 from bayesglmm.specify.design import Design
 from bayesglmm.specify.families.links import Link
+
+if TYPE_CHECKING:
+    from bayesglmm.marginal_models.working import Working
 
 __all__ = ["STANDARD_ERRORS", "GEEFit", "GLMFit", "StandardErrors"]
 
@@ -72,7 +74,7 @@ class GEEFit(Result):
     design: Design
     family: MarginalFamily
     link: Link
-    working: Working
+    working: "Working"
     working_text: str
     correlation: Any
     beta: Array

@@ -192,12 +192,3 @@ def test_pictures_show_the_envelope_the_data_and_the_reading(true: Fit) -> None:
         figure.draw_without_rendering()
         assert "<table" in found._repr_html_()
         assert found.reading.split(" (p")[0] in " ".join(found.to_text().split())
-
-
-def test_weighted_rows_are_not_checked_as_if_each_were_one_outcome() -> None:
-    data = {"y": [1, 2, 0, 3, 1, 4], "x": [0.0, 1, 2, 0, 1, 2], "w": [1, 2, 1, 3, 1, 1]}
-    model = glmm("y | weights(w) ~ x", data, "poisson")
-    fit = model.fit(seed=1, draws=30, tune=50, chains=1, progress=False)
-    for check in (fit.residuals, fit.dispersion, fit.zeros, fit.posterior_check):
-        with pytest.raises(OptionError, match="a row for each outcome"):
-            check()

@@ -1,9 +1,9 @@
 """Rows and groups left out, and folds, are predicted as by fits to data from which they were really removed.
 
 Fits and comparison are those of benchmarks/left_out.py. What is compared are estimates from different draws: a unit's
-difference has the Monte Carlo error of both, from the ESS of the refit and from fits of several seeds. Differences by
-that error alone exceed 4 standard deviations once in 16,000 comparisons, and are once in 400 above three times their
-expected root mean square even where a single unit dominates it.
+difference has the Monte Carlo error of both, from fits of several seeds, or the ESS of a refit where that is large.
+Differences by that error alone exceed 4 standard deviations once in 16,000 comparisons, and are once in 400 above three
+times their expected root mean square even where a single unit dominates it; errors from few fits make both likelier.
 """
 
 import sys
@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from left_out import CASES, FILE, FOLD_DRAWS, beside_folds, beside_loo, fitted, removed
+from left_out import CASES, FILE, beside_folds, beside_loo, fitted, removed
 
 from bayesglmm.comparison.left_out import log_predictive
 from bayesglmm.posterior.pointwise import log_likelihood
@@ -80,4 +80,4 @@ def test_units_left_out_are_predicted_as_by_fits_without_them(name: str, unit: s
 @pytest.mark.parametrize("name", ["cbpp", "sleepstudy"])
 @pytest.mark.parametrize("rows", [True, False])
 def test_folds_are_predicted_as_by_fits_without_them(name: str, rows: bool) -> None:
-    agrees(beside_folds(name, None if rows else CASES[name].factor, seed=11, draws=FOLD_DRAWS))
+    agrees(beside_folds(name, None if rows else CASES[name].factor, seed=11, draws=1000))

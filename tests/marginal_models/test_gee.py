@@ -207,6 +207,15 @@ def test_quasi_poisson_is_poisson_here_and_takes_fractions():
         bg.gee(formula, halves, "poisson")
 
 
+def test_an_exposure_is_an_offset():
+    table = bg.datasets.load("seizure")
+    formula, offset = "count | rate(weeks) ~ trt*time + (1 | id)", fitted("seizure")
+    for family in ("poisson", "quasi_poisson"):
+        np.testing.assert_allclose(bg.gee(formula, table, family).robust, offset.robust, rtol=1e-9)
+    with pytest.raises(DataError, match="rate"):
+        bg.gee("age | rate(weeks) ~ trt + (1 | id)", table, "gaussian")
+
+
 def test_quasi_binomial_takes_labels_counts_and_proportions():
     table = bg.datasets.load("crossover")
     labels = table.assign(outcome=np.where(table["outcome"] == 1, "relief", "none"))

@@ -62,7 +62,7 @@ def test_intervals_are_of_the_t_distribution():
 
 def test_what_there_is_not_is_an_error_with_the_reason():
     ours = quasi_likelihood(FORMULAS["seizure"][0], bg.datasets.load("seizure"), "quasi_poisson")
-    for name in ("log_likelihood", "aic", "bic"):
+    for name in ("loglik", "aic", "bic"):
         with pytest.raises(OptionError, match=r"no distribution.*negative_binomial"):
             getattr(ours, name)
     for text in (str(ours), ours._repr_html_()):

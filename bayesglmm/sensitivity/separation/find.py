@@ -32,7 +32,7 @@ from bayesglmm.specify.families.links import Link
 from bayesglmm.specify.formula import Formula, column_names
 from bayesglmm.specify.model import Model, glmm
 
-__all__ = ["applies", "check_separation", "separation", "sides"]
+__all__ = ["applies", "check_separation", "separation", "sides", "weighted_rows"]
 
 _FEW = 20
 """The largest number of values of a predictor that names cells."""
@@ -100,8 +100,18 @@ def sides(model: Model) -> tuple[Mask, Mask]:
     return y == (1 if outcome.trials is None else outcome.trials), y == 0
 
 
+def weighted_rows(model: Model) -> Model:
+    """Return a model on its rows of weights above 0, each once: by how much more does not matter to separation."""
+    outcome = model.design.outcome
+    assert outcome is not None
+    if outcome.weights is None or outcome.weights.all():
+        return model
+    return replace(model, design=model.design.at(np.flatnonzero(outcome.weights)))
+
+
 def separation(model: Model) -> Separation:
-    """Look for separation in a model whose family has it; see `check_separation`."""
+    """Look for separation in a model whose family has it; see `check_separation`. Rows of weight 0 do not count."""
+    model = weighted_rows(model)
     design, (up, down) = model.design, sides(model)
     cells = merge(design.x, design.blocks, up, down)
     given_x = _recession(replace(cells, factors=()))
@@ -162,7 +172,7 @@ def _unanimous(design: Design, up: Mask, down: Mask, outcomes: tuple[str, str]) 
     for factor, block in {block.factor: block for block in design.blocks}.items():
         size = np.bincount(block.index, minlength=len(block.levels))
         ups, downs = (np.bincount(block.index, side, len(block.levels)) for side in (up, down))
-        for level in np.flatnonzero((ups == size) | (downs == size)):
+        for level in np.flatnonzero((size > 0) & ((ups == size) | (downs == size))):
             outcome = outcomes[int(ups[level] == size[level])]
             unanimous.append([factor, block.levels[level], outcome, int(size[level])])
     return unanimous

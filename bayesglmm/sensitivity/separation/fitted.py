@@ -3,13 +3,14 @@
 import warnings
 from collections.abc import Sequence
 
+import numpy as np
 import xarray as xr
 
 from bayesglmm.errors import BayesGLMMWarning, listing
 from bayesglmm.posterior.protocol import Fitted
 from bayesglmm.sample.diagnostics import Finding
 from bayesglmm.sensitivity.separation.cells import merge
-from bayesglmm.sensitivity.separation.find import applies, separation, sides
+from bayesglmm.sensitivity.separation.find import applies, separation, sides, weighted_rows
 from bayesglmm.sensitivity.separation.programme import Unsolved
 from bayesglmm.sensitivity.separation.recession import recession
 from bayesglmm.sensitivity.separation.result import Separation
@@ -44,11 +45,12 @@ def unbounded(model: Model) -> tuple[str, ...]:
     With the prior of the intercept on the centred design, the directions are those of the centred columns: the
     mean of the linear predictor stays where it is.
     """
-    design, flat = model.design, _flat(model)
+    flat, means = _flat(model), model.design.means
+    design = (model := weighted_rows(model)).design
     positions = [j for j, name in enumerate(design.coef) if name in flat]
     x = design.x[:, positions]
     if design.has_intercept and model.priors.centred and "Intercept" not in flat:
-        x = x - x.mean(axis=0)
+        x = x - means[np.array(positions) - 1]
     try:
         estimates = recession(merge(x, (), *sides(model))).estimates
     except Unsolved:

@@ -65,6 +65,10 @@ class Columns(Mapping[str, Column]):
         reference = {name: level for name, level in self.reference.items() if name in names}
         return replace(self, values_by_name={name: self[name] for name in names}, reference=reference)
 
+    def at(self, rows: NDArray[np.int64]) -> "Columns":
+        """Return the columns in some of the rows, (r,) positions in their order, which may repeat."""
+        return replace(self, values_by_name={name: self[name][rows] for name in self}, rows=self.rows[rows])
+
     def with_reference(self, reference: Mapping[str, Any]) -> "Columns":
         """Return the columns with the given reference levels first among their levels; numbers become labels.
 

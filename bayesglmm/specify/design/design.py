@@ -1,6 +1,5 @@
 """`Design.build(formula, data)` and `Design.on(new_data)`: a formula's numbers."""
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,12 +7,12 @@ from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from bayesglmm.errors import DataError, listing
+from bayesglmm.specify.design.checks import check_predictors, check_widths
 from bayesglmm.specify.design.codes import reference_level
-from bayesglmm.specify.design.columns import Column, Columns
+from bayesglmm.specify.design.columns import Columns
 from bayesglmm.specify.design.convert import rows_text
 from bayesglmm.specify.design.evaluate import check_labels, numbers
 from bayesglmm.specify.design.groups import Grouping
@@ -21,13 +20,10 @@ from bayesglmm.specify.design.matrix import Encoder
 from bayesglmm.specify.design.outcome import Outcome, learn_labels, read_outcome
 from bayesglmm.specify.design.rank import check_rank
 from bayesglmm.specify.design.roles import check_reference, check_text
-from bayesglmm.specify.formula import FUNCTIONS, Call, Formula, Name, column_names, parse, render
+from bayesglmm.specify.formula import Formula, Name, column_names, parse, render
 from bayesglmm.specify.reserved import RESERVED
 
 __all__ = ["BlockDesign", "Design", "Outcome"]
-
-_MOST_ENTRIES = 2**29
-"""The largest matrix one term may make: 4 GiB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +148,7 @@ class Design:
         """
         formula = parse(formula)
         columns = Columns.read(data, formula.columns, missing=missing)
-        _check_widths(formula, columns)
+        check_widths(formula, columns)
         if not isinstance(data, Columns):
             check_text(formula, columns)
         if reference:
@@ -161,7 +157,7 @@ class Design:
             check_labels(tree, columns)
         labels = learn_labels(formula.response, columns)
         outcome = read_outcome(formula.response, columns, labels)
-        _check_predictors(formula, columns)
+        check_predictors(formula, columns)
         common, x = Encoder.learn(formula.terms, columns)
         check_rank(x, common.names, "the population-level part")
         blocks, encoders = [], []
@@ -259,6 +255,18 @@ class Design:
         weights = None if self.outcome is None else self.outcome.weights
         return np.asarray(columns.mean(axis=0) if weights is None else np.average(columns, axis=0, weights=weights))
 
+    def at(self, rows: NDArray[np.int64]) -> "Design":
+        """Return the design on some of its rows, (r,) positions that may repeat: without weights, with all levels."""
+        return replace(
+            self,
+            outcome=None if self.outcome is None else self.outcome.at(rows),
+            x=self.x[rows],
+            offset=self.offset[rows],
+            exposure=None if self.exposure is None else self.exposure[rows],
+            blocks=tuple(replace(block, z=block.z[rows], index=block.index[rows]) for block in self.blocks),
+            columns=self.columns.at(rows),
+        )
+
     def counted(self) -> "Design":
         """Return the design with outcomes and trials rounded where they are whole numbers up to rounding error."""
         counted = None if self.outcome is None else self.outcome.counted()
@@ -272,51 +280,6 @@ class Design:
         groups = [factor for block in formula.blocks if str(block.group) in read for factor in block.group.factors]
         optional = column_names(*(formula.response.trees if outcome else ()), *groups)
         return needed, tuple(name for name in optional if name not in needed)
-
-
-def _check_predictors(formula: Formula, columns: Columns) -> None:
-    """Refuse as predictors the response itself, constants and dates."""
-    for terms in (formula.terms, *(block.terms for block in formula.blocks)):
-        for factor in dict.fromkeys(factor for term in terms.terms for factor in term.factors):
-            if formula.response.outcome in (factor, *(Name(name) for name in column_names(factor))):
-                raise DataError(f"'{render(factor)}' is the response and a predictor at once; remove it from the right")
-            inner = factor.args[0] if isinstance(factor, Call) and FUNCTIONS[factor.function].categorical else factor
-            if isinstance(inner, Name):
-                _check_predictor(inner.name, columns[inner.name], factor is not inner, terms.intercept)
-
-
-def _check_predictor(name: str, column: Column, coded: bool, intercept: bool) -> None:
-    if isinstance(column, pd.Categorical):
-        return
-    if column.dtype.kind in "Mm" and not coded:
-        raise DataError(
-            f"predictor '{name}' holds dates or times; make a number of them first, such as days since "
-            f"a start, or write C({name}) if each is a category"
-        )
-    if column.size > 1 and (column == column[0]).all() and (coded or intercept):
-        raise DataError(f"predictor '{name}' is constant ({column[0]} in every row): it cannot have an effect; drop it")
-
-
-def _check_widths(formula: Formula, columns: Columns) -> None:
-    """Refuse, before it is made, a term with more columns than rows, or too large for memory."""
-    for term in (term for terms in (formula.terms, *(block.terms for block in formula.blocks)) for term in terms.terms):
-        width = math.prod(max(_levels(factor, columns) - 1, 1) for factor in term.factors)
-        if width > columns.n or width * columns.n > _MOST_ENTRIES:
-            raise DataError(
-                f"'{term}' would make {width:,} columns for {columns.n:,} rows; make it a grouping factor, "
-                f"(1 | {term}), or join levels"
-            )
-
-
-def _levels(factor: Name | Call, columns: Columns) -> int:
-    """Return the number of levels of a factor, 1 for a number."""
-    inner = factor.args[0] if isinstance(factor, Call) and FUNCTIONS[factor.function].categorical else factor
-    if not isinstance(inner, Name):
-        return 1
-    column = columns[inner.name]
-    if isinstance(column, pd.Categorical):
-        return len(column.categories)
-    return 1 if inner is factor else len(np.unique(column))
 
 
 def _check_apart(blocks: Sequence[BlockDesign]) -> None:

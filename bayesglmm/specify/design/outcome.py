@@ -56,6 +56,17 @@ class Outcome:
         """The weight of each row, (n,); 1 where every row counts once."""
         return np.ones(len(self.y)) if self.weights is None else self.weights
 
+    @property
+    def counts(self) -> NDArray[np.int64] | None:
+        """How many outcomes each row stands for, (n,): its weight; None where some weight is not a whole number."""
+        weights = self.weights_or_ones
+        return weights.astype(np.int64) if (weights == np.floor(weights)).all() else None
+
+    def at(self, rows: NDArray[np.int64]) -> "Outcome":
+        """Return the outcome of some rows, (r,) positions that may repeat, each once whatever its weight."""
+        trials = None if self.trials is None else self.trials[rows]
+        return replace(self, y=self.y[rows], trials=trials, weights=None)
+
     def counted(self) -> "Outcome":
         """Return the outcome with values rounded that are whole numbers up to rounding error.
 
