@@ -32,7 +32,7 @@ type Array = NDArray[np.float64]
 
 FILE = Path(__file__).with_name("refits.csv")
 
-FITS = 6  # fits of all rows, of different seeds: how much `loo` varies with the draws
+FITS = 4  # fits of all rows, of different seeds: how much `loo` varies with the draws
 FOLDS = 5
 
 REPEATS, UNSURE = 6, 0.1
@@ -143,16 +143,25 @@ def removed(
     others = fitted(case, data[~gone].reset_index(drop=True), seed, **settings)
     draws = xr.DataTree.from_dict({"posterior": _with_all_groups(fit.model, others, seed)})
     scored = Thinned(with_weights(fit.model, gone.astype(float)), draws, 1)
-    if unit == "row":
-        values = log_likelihood(scored)[..., gone]
-    else:
-        values = group_log_likelihood(scored, unit)[..., np.unique(unit_of_rows(fit, unit)[gone])]
+    values = _log_densities(scored, unit)[..., np.unique(unit_of_rows(fit, unit)[gone])]
     largest = values.max(("chain", "draw"))
     mean = np.exp(values - largest).mean(("chain", "draw"))
     relative = np.exp(values - largest) / mean
     variances = np.square(mcse(relative, method="mean").values)
     of_sum = float(mcse(relative.sum(relative.dims[-1]), method="mean")) ** 2
     return Refitted((np.log(mean) + largest).values, variances, of_sum, np.ones(len(variances), dtype=np.int64))
+
+
+def _log_densities(fit: Any, unit: str) -> xr.DataArray:
+    """Return the log density of each unit at each draw, of groups with their random effects integrated out."""
+    return log_likelihood(fit) if unit == "row" else group_log_likelihood(fit, unit)
+
+
+def inside(fit: bg.Fit, unit: str) -> Array:
+    """Return the log predictive density of each unit by the fit that it is part of, (u,)."""
+    values = _log_densities(fit, unit)
+    largest = values.max(("chain", "draw"))
+    return np.asarray((np.log(np.exp(values - largest).mean(("chain", "draw"))) + largest).values)
 
 
 def averaged(parts: Sequence[Refitted]) -> Refitted:
@@ -235,6 +244,7 @@ def beside_loo(name: str, unit: str, units: int, seed: int = 1, **settings: Any)
         "se": found.se,
         "refits_by_loo": len(found.refitted),
         **differences(found.pointwise.values[chosen], variances, of_sum, exact),
+        "rms_inside": _rms(inside(fits[0], unit)[chosen] - exact.values),
         "repeated": int((exact.fits > 1).sum()),
         "largest_before": np.abs(weighted[0].pointwise.values[chosen] - exact.values).max(),
         "seconds": time.perf_counter() - start,
@@ -254,7 +264,7 @@ def beside_folds(name: str, by: str | None, seed: int = 1, **settings: Any) -> d
         gone, seeds = (part == number)[index], [1000 * i + 100 * seed + number for i in range(FOLD_REPEATS)]
         fitted_without.append(averaged([removed(case, fit, data, gone, unit, each, **settings) for each in seeds]))
     exact = joined(fitted_without)
-    values = found.pointwise.values[np.argsort(part, kind="stable")]
+    order = np.argsort(part, kind="stable")
     return {
         "study": name,
         "family": case.family,
@@ -262,7 +272,8 @@ def beside_folds(name: str, by: str | None, seed: int = 1, **settings: Any) -> d
         "units": total,
         "elpd": found.elpd,
         "se": found.se,
-        **differences(values, exact.variances, exact.of_sum, exact),
+        **differences(found.pointwise.values[order], exact.variances, exact.of_sum, exact),
+        "rms_inside": _rms(inside(fit, unit)[order] - exact.values),
         "repeated": total,
         "seconds": time.perf_counter() - start,
     }
@@ -272,7 +283,7 @@ def differences(values: Array, variances: Array, of_sum: float, exact: Refitted)
     """Compare the package's values (u,), of Monte Carlo variances (u,) and `of_sum` in all, with those of refits.
 
     Differences by Monte Carlo error alone have a root mean square near `rms_monte_carlo`, and a sum whose standard
-    deviation is near `error`.
+    deviation is near `error`. Beside them `rms_inside` is of units that were not left out at all.
     """
     apart, both = values - exact.values, variances + np.square(exact.errors)
     of_exact = exact.of_sum / exact.fits[0] if len(set(exact.fits)) == 1 else np.square(exact.errors).sum()
@@ -283,15 +294,19 @@ def differences(values: Array, variances: Array, of_sum: float, exact: Refitted)
         "error": np.sqrt(of_sum + of_exact),
         "largest": np.abs(apart).max(),
         "largest_error": np.sqrt(both[np.abs(apart).argmax()]),
-        "rms": np.sqrt(np.mean(np.square(apart))),
+        "rms": _rms(apart),
         "rms_monte_carlo": np.sqrt(np.mean(both)),
     }
 
 
-def cases(units: int, seed: int) -> Iterator[dict[str, Any]]:
+def _rms(values: Array) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def cases(studies: Sequence[str], units: int, seed: int) -> Iterator[dict[str, Any]]:
     """Leave out rows and groups of each study."""
-    for name, case in CASES.items():
-        for unit in ("row", case.factor):
+    for name in studies:
+        for unit in ("row", CASES[name].factor):
             yield beside_loo(name, unit, units, seed)
 
 
@@ -318,7 +333,8 @@ def keep_lines(lines: Iterator[dict[str, Any]], file: Path, keys: list[str], *, 
 def main() -> None:
     """Measure, and keep what was measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--units", type=int, default=12)
+    parser.add_argument("--units", type=int, default=9)
+    parser.add_argument("--studies", nargs="+", choices=list(CASES), default=list(CASES), help="whose cases to measure")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--part", choices=("cases", "folds"))
     given = parser.parse_args()
@@ -326,7 +342,7 @@ def main() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", bg.BayesGLMMWarning)
         if given.part in {None, "cases"}:
-            keep_lines(cases(given.units, given.seed), FILE, ["study", "unit"], keep=keep)
+            keep_lines(cases(given.studies, given.units, given.seed), FILE, ["study", "unit"], keep=keep)
         if given.part in {None, "folds"}:
             keep_lines(folds(given.seed), FILE, ["study", "unit"], keep=keep)
 
