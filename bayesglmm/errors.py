@@ -10,7 +10,8 @@
     ├── SpecError         a spec file that cannot be read wholly
     ├── SamplingError     a sampler that could not run
     │   └── InterfaceError a dependency whose private parts are not those the package was made for
-    ├── FigureError       figures that could not be drawn; all other results are written
+    ├── IncompleteError   results of a run that could not be made; all others are written
+    │   └── FigureError   of these, figures alone
     └── StorageError      a saved fit that cannot be written or read
 
 Each message says what was given, what is allowed and what to do.
@@ -29,6 +30,7 @@ __all__ = [
     "FamilyError",
     "FigureError",
     "FormulaError",
+    "IncompleteError",
     "InterfaceError",
     "OptionError",
     "PriorError",
@@ -100,20 +102,28 @@ class SamplingError(BayesGLMMError, RuntimeError):
     """A sampler that could not run or returned nothing."""
 
 
-class FigureError(BayesGLMMError, RuntimeError):
-    """Figures that could not be drawn; all other results are written.
+class IncompleteError(BayesGLMMError, RuntimeError):
+    """Results of a run that could not be made; all others are written.
 
     Parameters
     ----------
     reasons
-        The reason by the name of the figure.
+        The reason by the name of the result.
     """
+
+    _one, _several, _made = "a result", "results", "made"
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         self.reasons = dict(reasons)
         each = "; ".join(f"{name} ({plain(' '.join(reason.split()))})" for name, reason in self.reasons.items())
-        several = len(self.reasons) > 1
-        super().__init__(f"{'figures' if several else 'a figure'} could not be drawn: {each}; all else is written")
+        subject = self._several if len(self.reasons) > 1 else self._one
+        super().__init__(f"{subject} could not be {self._made}: {each}; all else is written")
+
+
+class FigureError(IncompleteError):
+    """Figures that could not be drawn; all other results are written."""
+
+    _one, _several, _made = "a figure", "figures", "drawn"
 
 
 class InterfaceError(SamplingError):

@@ -12,7 +12,7 @@ import pandas as pd
 from bayesglmm.common.tables import block, html, plain_table
 from bayesglmm.common.text import plain
 
-__all__ = ["Layout", "Result"]
+__all__ = ["Layout", "Result", "layout_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,3 +80,8 @@ class Result(ABC):
     def _wrapped(lines: tuple[str, ...], width: int | None) -> list[str]:
         texts = [plain(line) for line in lines]
         return texts if width is None else [fill(text, width, break_on_hyphens=False) for text in texts]
+
+
+def layout_of(result: Result) -> Layout:
+    """Return what a result shows, for a page that lays it out itself."""
+    return result._layout()

@@ -81,7 +81,15 @@ class ElpdComparison(Result):
             "its elpd is not to be relied on."
             for name in unreliable
         )
-        return Layout((first.estimand,), self.table, below, {"float_format": "{:.2f}".format, "na_rep": ""}, 110)
+        above = (f"{first.estimand} {self._method()}",)
+        return Layout(above, self.table, below, {"float_format": "{:.2f}".format, "na_rep": ""}, 110)
+
+    def _method(self) -> str:
+        """Say how units were left out, of each model where that differs."""
+        methods = {name: each.method for name, each in self.elpds.items()}
+        if len(set(methods.values())) == 1:
+            return next(iter(methods.values()))
+        return " ".join(f"{name}: {method[0].lower()}{method[1:]}" for name, method in methods.items())
 
 
 def compare(models: Mapping[str, Any], unit: str = "row", *, max_draws: int | None = None) -> ElpdComparison:

@@ -32,7 +32,7 @@ from bayesglmm.specify.model import Model
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
 
-__all__ = ["Elpd", "describe_unit", "loo", "read_unit", "standard_error", "unit_counts", "unit_of"]
+__all__ = ["FEWEST_DRAWS", "Elpd", "describe_unit", "loo", "read_unit", "standard_error", "unit_counts", "unit_of"]
 
 type Array = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ _TOO_LARGE = 0.7
 _MOST_REFITS = 50
 """The most refits that are made unasked."""
 
-_FEWEST = 100
+FEWEST_DRAWS = 100
 """The fewest draws whose largest weights a Pareto distribution is fitted to."""
 
 _INTEGRATED_DRAWS = {1: 2000, 2: 500}
@@ -282,8 +282,8 @@ def loo(
 
 def _thinned(fit: Fitted, max_draws: int | None) -> Fitted:
     """Return the fit with at most so many draws, evenly spaced."""
-    if max_draws is not None and max_draws < _FEWEST:
-        raise OptionError(f"max_draws={max_draws!r} is too few to weight; give {_FEWEST} or more")
+    if max_draws is not None and max_draws < FEWEST_DRAWS:
+        raise OptionError(f"max_draws={max_draws!r} is too few to weight; give {FEWEST_DRAWS} or more")
     total = fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"]
     step = ceil(total / (max_draws or total))
     return fit if step == 1 else Thinned(fit.model, fit.draws, step)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayesglmm.common.text import plain
-from bayesglmm.errors import BayesGLMMError, FigureError
+from bayesglmm.errors import BayesGLMMError, IncompleteError
 
 if TYPE_CHECKING:
     from bayesglmm.faces.spec import Spec
@@ -105,30 +105,35 @@ class _Version(argparse.Action):
 
 def _run(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
+    from functools import partial
 
     from bayesglmm.faces.report import Wanted, prepare, write_results
     from bayesglmm.faces.spec import read_spec
 
     spec = _overridden(read_spec(arguments.spec), arguments)
     model = spec.model(spec.load_data(arguments.data))  # errors of the spec are raised before sampling
+    others = spec.alternatives(model)
     wanted = Wanted(spec.figures_of(model), spec.focal, spec.by, spec.labels, spec.title, spec.description)
     folder = arguments.out if arguments.out is not None else Path("results") / spec.name
     prepare(folder)
     fitted = model.fit(progress=not arguments.quiet, **asdict(spec.sampler))
-    results = write_results(fitted, wanted, folder)
+    compare = None
+    if spec.compare is not None and not fitted.draws.attrs.get("interrupted"):
+        compare = partial(spec.compare.compare, models=others, sampler=spec.sampler, progress=not arguments.quiet)
+    results = write_results(fitted, wanted, folder, compare)
     saved = next(results)  # the posterior is saved before anything is printed
     _report_progress(f"{fitted}\n\nwrote {saved}", quiet=arguments.quiet)
-    figure_error = None
+    incomplete = None
     try:
         for written in results:
             _report_progress(f"wrote {written}", quiet=arguments.quiet)
-    except FigureError as error:  # reported after the checks of the sampling; everything else is written
-        figure_error = error
+    except IncompleteError as error:  # reported after the checks of the sampling; everything else is written
+        incomplete = error
     check = fitted.check()
-    if figure_error is not None:
-        _print_error(f"bayesglmm: error: {figure_error}")
+    if incomplete is not None:
+        _print_error(f"bayesglmm: error: {incomplete}")
     if check.ok:
-        return _DONE if figure_error is None else _FAILED
+        return _DONE if incomplete is None else _FAILED
     _print_error(f"\n{'!' * 80}\n{check}\nThe results are in '{folder}', marked as unreliable.\n{'!' * 80}")
     return _INTERRUPTED if fitted.draws.attrs.get("interrupted") else _UNRELIABLE
 
@@ -142,13 +147,16 @@ def _overridden(spec: "Spec", arguments: argparse.Namespace) -> "Spec":
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    from bayesglmm.comparison.steps import change
     from bayesglmm.faces.spec import read_spec
 
     spec = read_spec(arguments.spec)
     model = spec.model(spec.load_data(arguments.data))
     settings = ", ".join(f"{name} {value}" for name, value in vars(spec.sampler).items() if value is not None)
     figures = ", ".join(spec.figures_of(model)) or "none"
-    _print(f"{spec.title}\n\n{model.formula}\n{model}\nsampler: {settings}\nfigures: {figures}")
+    others = spec.alternatives(model)
+    compared = "".join(f"\ncompared with {name}: {change(model, other)}" for name, other in others.items())
+    _print(f"{spec.title}\n\n{model.formula}\n{model}\nsampler: {settings}\nfigures: {figures}{compared}")
     return _DONE
 
 

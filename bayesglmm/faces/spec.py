@@ -1,16 +1,18 @@
 """`read_spec(path) -> Spec`: a study in one TOML file, read wholly or refused."""
 
 import os
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bayesglmm import datasets
-from bayesglmm.errors import OptionError, SpecError, choose, listing, suggest
+from bayesglmm.errors import OptionError, SpecError, listing, suggest
 from bayesglmm.estimands.reference_grid import setting
+from bayesglmm.faces.alternatives import Compared
 from bayesglmm.faces.data_files import SUFFIXES, read_table
+from bayesglmm.faces.spec_values import FIGURES, READERS
+from bayesglmm.faces.toml_file import read_toml
 from bayesglmm.sample.settings import Sampler
 from bayesglmm.specify.model import Model, glmm
 
@@ -18,12 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["FIGURES", "Spec", "read_data", "read_spec"]
-
-FIGURES = ("coefficients", "random_effects", "diagnostics", "population")
-"""The names of figures."""
-
-_LARGEST, _LONGEST, _DEEPEST = 2**22, 1000, 12
-"""Limits of a spec: its bytes, the characters of a key, the depth of nested tables and lists."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +51,8 @@ class Spec:
         The predictors of the population figure.
     labels
         The label of a column in figures, with its unit, by column.
+    compare
+        The models that it is compared with; None for none.
     """
 
     path: Path
@@ -73,6 +71,7 @@ class Spec:
     focal: str | None = None
     by: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    compare: Compared | None = None
 
     @property
     def name(self) -> str:
@@ -120,6 +119,19 @@ class Spec:
         self._check(built)
         return built
 
+    def alternatives(self, model: Model) -> dict[str, Model]:
+        """Build the models that a model of the spec is compared with, by name; empty where there are none.
+
+        Raises
+        ------
+        SpecError
+            If one cannot be built, or not be compared.
+        """
+        try:
+            return self.compare.models(model) if self.compare is not None else {}
+        except SpecError as error:
+            raise SpecError(f"{self.path}: {error}") from error
+
     def figures_of(self, model: Model) -> tuple[str, ...]:
         """Return the names of the figures to draw: `figures`, or all that the model has."""
         if self.figures is not None:
@@ -157,7 +169,7 @@ def read_spec(path: str | Path) -> Spec:
         value is of the wrong type.
     """
     path = Path(path)
-    table = _parse(path)
+    table = read_toml(path)
     entries = [entry for entry in fields(Spec) if entry.name != "path"]
     known = [entry.name for entry in entries]
     for key in table:
@@ -166,7 +178,7 @@ def read_spec(path: str | Path) -> Spec:
     missing = [entry.name for entry in entries if _required(entry) and entry.name not in table]
     if missing:
         raise SpecError(f"{path}: the key {listing(missing)} is missing; a spec needs title, data, formula and family")
-    values = {key: _READERS[key](f"{path}: {key}", value) for key, value in table.items()}
+    values = {key: READERS[key](f"{path}: {key}", value) for key, value in table.items()}
     spec = Spec(path=path, **values)
     _check_figures(spec)
     return spec
@@ -193,53 +205,6 @@ def read_data(data: str | Path, folder: Path, na_values: Sequence[str] | None = 
     return read_table(file, na_values)
 
 
-def _parse(path: Path) -> dict[str, Any]:
-    if not os.path.isfile(path):
-        others = sorted(path.parent.glob("*.toml")) if os.path.isdir(path.parent) else []
-        suggestion = f"; {suggest(path.stem, [file.stem for file in others])}" if others else ""
-        raise SpecError(f"there is no spec file {str(path)!r}{suggestion}")
-    try:
-        if (size := path.stat().st_size) > _LARGEST:
-            raise SpecError(f"{path}: has {size:,} bytes; a spec is a text of at most {_LARGEST:,}")
-        text = path.read_text(encoding="utf-8-sig")
-        table = tomllib.loads(text)
-    except SpecError:
-        raise
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not UTF-8 text at byte {error.start}; save the file as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        reason = str(error).replace("at end of document", f"at line {len(text.splitlines())}, the end of the file")
-        raise SpecError(f"{path}: not TOML: {reason}; texts stand in quotes, tables in [brackets]") from error
-    except RecursionError as error:
-        raise SpecError(f"{path}: nested too deep; a spec has tables of tables, no deeper") from error
-    except ValueError as error:
-        raise SpecError(f"{path}: a value is out of range: {error}") from error
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read: {error}") from error
-    _check_sizes(path, table)
-    return table
-
-
-def _check_sizes(path: Path, table: Mapping[str, Any]) -> None:
-    """Refuse very long keys, deep nesting and integers beyond 64 bits, which TOML allows."""
-    level: list[Any] = [table]
-    for _ in range(_DEEPEST):
-        keys = [key for item in level if isinstance(item, dict) for key in item]
-        if long := [key for key in keys if len(key) > _LONGEST]:
-            raise SpecError(f"{path}: the key '{long[0][:40]}…' has {len(long[0]):,} characters")
-        level = [
-            value
-            for item in level
-            if isinstance(item, dict | list)
-            for value in (item.values() if isinstance(item, dict) else item)
-        ]
-        if any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in level):
-            raise SpecError(f"{path}: holds a whole number beyond ±2^63, which TOML does not support")
-        if not level:
-            return
-    raise SpecError(f"{path}: nested too deep; a spec has tables of tables, no deeper")
-
-
 def _required(entry: Any) -> bool:
     return entry.default is MISSING and entry.default_factory is MISSING
 
@@ -253,97 +218,3 @@ def _check_figures(spec: Spec) -> None:
         )
     if spec.by is not None and spec.by == spec.focal:
         raise SpecError(f"{spec.path}: focal and by are both {spec.by!r}; choose two predictors, or leave by out")
-
-
-def _text(where: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise SpecError(f"{where} is a text in quotes, not {_toml_type(value)}")
-    return value
-
-
-def _missing(where: str, value: Any) -> Literal["error", "drop"]:
-    rules: tuple[Literal["error", "drop"], ...] = ("error", "drop")
-    try:
-        return choose("missing", value, rules)
-    except OptionError as error:
-        raise SpecError(f"{where}: {error}") from error
-
-
-def _priors(where: str, value: Any) -> Mapping[str, Any] | str:
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, dict):
-        raise SpecError(f"{where} is a table of priors, or the name of a preset, not {_toml_type(value)}")
-    _check_priors(where, value)
-    return value
-
-
-def _check_priors(where: str, table: Mapping[str, Any]) -> None:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            _check_priors(f"{where}.{key}", value)
-        elif not isinstance(value, str):
-            raise SpecError(f'{where}.{key} is a prior such as "normal(0, 2.5)", not {_toml_type(value)}')
-
-
-def _sampler(where: str, value: Any) -> Sampler:
-    if not isinstance(value, dict):
-        raise SpecError(f"{where} is a table of settings, [sampler], not {_toml_type(value)}")
-    for key in value:
-        if key not in Sampler.options():
-            raise SpecError(f"{where} has no setting '{key}'; {suggest(key, Sampler.options())}")
-    try:
-        return Sampler(**value)
-    except OptionError as error:
-        raise SpecError(f"{where}: {error}") from error
-
-
-def _figures(where: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise SpecError(f'{where} is a list such as ["coefficients", "population"], not {_toml_type(value)}')
-    for name in value:
-        if name not in FIGURES:
-            raise SpecError(f"{where} has {name!r}, which is not a figure; {suggest(str(name), FIGURES)}")
-    return tuple(dict.fromkeys(value))
-
-
-def _labels(where: str, value: Any) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise SpecError(f"{where} is a table of texts by column, [labels], not {_toml_type(value)}")
-    return {key: _text(f"{where}.{key}", text) for key, text in value.items()}
-
-
-def _reference(where: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise SpecError(f"{where} is a table of levels by column, [reference], not {_toml_type(value)}")
-    for key, level in value.items():
-        if not isinstance(level, str | int | float):
-            raise SpecError(f"{where}.{key} is the label of a level, not {_toml_type(level)}")
-    return value
-
-
-def _na_values(where: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(mark, str) for mark in value):
-        raise SpecError(f'{where} is a list of texts such as ["NA", "."], not {_toml_type(value)}')
-    return tuple(value)
-
-
-def _toml_type(value: Any) -> str:
-    """Name the type of a TOML value."""
-    if value == "":
-        return "an empty text"
-    names = {bool: "true or false", str: "a text", dict: "a table", list: "a list", int: "a number", float: "a number"}
-    return next((name for python_type, name in names.items() if isinstance(value, python_type)), "a date or time")
-
-
-_READERS: Mapping[str, Callable[[str, Any], Any]] = {
-    **dict.fromkeys(("title", "description", "data", "formula", "family", "link", "focal", "by"), _text),
-    "priors": _priors,
-    "missing": _missing,
-    "reference": _reference,
-    "na_values": _na_values,
-    "sampler": _sampler,
-    "figures": _figures,
-    "labels": _labels,
-}
-"""The reader of each key."""

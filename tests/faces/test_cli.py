@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from handmade import hand_made, seizure_like
 
 import bayesglmm
 from bayesglmm import Fit, Model, Sampler, datasets, fit
+from bayesglmm.errors import SamplingError
 from bayesglmm.faces.cli import main
 from bayesglmm.faces.report import results
 from bayesglmm.posterior import storage
@@ -105,6 +107,86 @@ def test_options_of_run_replace_those_of_the_spec(
     }
     assert Path("there/report.html").exists()
     assert not Path("results").exists()
+
+
+COMPARE = """
+[compare]
+name = "Poisson"
+unit = "id"
+max_draws = 100
+
+[compare.wider]
+family = "negative_binomial"
+"""
+
+
+@pytest.fixture
+def compared(study: Path, asked: dict[str, Any]) -> Path:
+    """A spec that compares two models."""
+    study.write_text(STUDY.replace("draws = 500", "draws = 100") + COMPARE, encoding="utf-8")
+    return study.parent / "results" / "study"
+
+
+def test_run_fits_the_models_to_compare_and_the_report_shows_them(compared: Path) -> None:
+    assert main(["run", "study.toml", "--quiet"]) == 0
+    assert {path.name for path in compared.iterdir()} == WRITTEN | {"comparison.csv", "comparison.png"}
+    table = pd.read_csv(compared / "comparison.csv", index_col="model")
+    assert sorted(table.index) == ["Poisson", "wider"]
+    page = (compared / "report.html").read_text(encoding="utf-8")
+    assert "wider against Poisson: negative_binomial (log link) instead of poisson (log link)." in page
+    assert "each id left out whole" in page
+    assert "at 100 of 400 draws" in page
+    assert "not to be relied on" not in page
+
+
+def test_a_comparison_with_a_fit_that_failed_its_checks_says_so(
+    compared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = Model.fit
+
+    def fit(model: Model, **given: Any) -> Fit:
+        return good(model, broken=model.family.name == "negative_binomial", **given)
+
+    monkeypatch.setattr(Model, "fit", fit)
+    assert main(["run", "study.toml", "--quiet"]) == 0
+    page = (compared / "report.html").read_text(encoding="utf-8")
+    assert re.search("wider: SAMPLING FAILED .* The comparison is not to be relied on", page)
+    assert "Poisson: SAMPLING FAILED" not in page
+
+
+def test_a_comparison_that_fails_costs_nothing_else(
+    compared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = Model.fit
+
+    def fit(model: Model, **given: Any) -> Fit:
+        if model.family.name == "negative_binomial":
+            raise SamplingError("no draws")
+        return good(model, **given)
+
+    monkeypatch.setattr(Model, "fit", fit)
+    assert main(["run", "study.toml", "--quiet"]) == 1
+    err = capsys.readouterr().err
+    assert err == "bayesglmm: error: a result could not be made: comparison (no draws); all else is written\n"
+    assert {path.name for path in compared.iterdir()} == WRITTEN
+    assert "Not available: no draws." in (compared / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_interrupted_run_fits_no_other_model(
+    compared: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, fitted = Model.fit, []
+
+    def partial(model: Model, **given: Any) -> Fit:
+        fitted.append(model.family.name)
+        fit = good(model, **given)
+        fit.draws.attrs["interrupted"] = 1
+        return fit
+
+    monkeypatch.setattr(Model, "fit", partial)
+    assert main(["run", "study.toml", "--quiet"]) == 130
+    assert fitted == ["poisson"]
+    assert "Comparison" not in (compared / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_failed_check_is_loud_writes_all_and_exits_with_3(
@@ -313,6 +395,16 @@ def test_check_prints_the_model_and_samples_nothing(
         part in out for part in ("count ~ Poisson(μ)", "lkj(2)", "60 rows", "draws 500", "figures: coefficients")
     )
     assert not Path("results").exists()
+
+
+def test_check_names_the_models_to_compare(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write_text(STUDY + COMPARE, encoding="utf-8")
+    assert main(["check", "study.toml"]) == 0
+    said = "compared with wider: negative_binomial (log link) instead of poisson (log link)"
+    assert said in capsys.readouterr().out
+    study.write_text(STUDY + COMPARE.replace("negative_binomial", "gaussian"), encoding="utf-8")
+    assert main(["check", "study.toml"]) == 1
+    assert "compare.wider: 'Poisson' and 'wider' cannot be compared" in capsys.readouterr().err
 
 
 def test_check_takes_other_data(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from handmade import hand_made, seizure_fit, seizure_like
 from matplotlib.figure import Figure
 
-from bayesglmm import Fit, glmm
+from bayesglmm import ElpdComparison, Fit, compare, glmm, model_steps
 from bayesglmm.errors import OptionError, StorageError
 from bayesglmm.faces.report import Wanted, draw_figures, prepare, write_report, write_results
 from bayesglmm.faces.report.reading import how_to_read
@@ -35,7 +35,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "img", "br"):
+        if tag not in ("meta", "img", "br", "wbr"):
             self.open.append(tag)
         if tag == "tr":
             self.rows.append([])
@@ -318,3 +318,36 @@ def test_a_check_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     page, _ = page_of(model.fit(seed=1, draws=30, tune=50, chains=1, progress=False), tmp_path, checks=True)
     assert "Not available: the rows of y | weights(w) have weights that are not whole numbers" in page.text
     assert not [tag for tag, _ in page.tags if tag == "img"]
+
+
+def compared(fit: Fit) -> ElpdComparison:
+    other = hand_made(fit.model.update(family="negative_binomial"), draws=200, seed=2)
+    return compare({"mine": fit.loo(exact=False), "<b>wider</b>": other.loo(exact=False)})
+
+
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto:UserWarning")
+def test_comparisons_stand_in_a_section_with_their_sentences_tables_and_pictures(fit: Fit, tmp_path: Path) -> None:
+    elpds = compared(fit)
+    smaller = hand_made(fit.model.update("~ . - trt:time"), draws=200, seed=2)
+    steps = model_steps({"without": smaller, "mine": fit})
+    png = fit.random_effects().plot().png(dpi=50)
+    shown = {"Rows left out": elpds, "Steps": steps}
+    page, text = page_of(fit, tmp_path, figures={"effects": png}, comparisons=shown)
+    assert text.count("<h2>Comparison with other models</h2>") == 1
+    assert page.text.index("Rows left out") < page.text.index("Steps") < page.text.index("Prior sensitivity")
+    assert all(f"{reading}." in page.text for reading in elpds.readings)
+    assert page.row("model", 7) == ["model", "elpd", "se", "elpd_diff", "se_diff", "p_loo", "weight"]
+    for name, line in elpds.table.iterrows():
+        assert page.row(str(name), 7)[1:] == [f"{value:.2f}".replace("-", "\N{MINUS SIGN}") for value in line]
+    assert "mine: + trt:time" in page.text
+    mean, sd = steps.estimates.loc[("mine", "beta[trt:time]"), ["mean", "sd"]]
+    row = ["beta[trt:time]", "", f"{mean:.3f} ({sd:.3f})".replace("-", "\N{MINUS SIGN}")]
+    assert page.row("beta[trt:time]", 3) == row
+    assert re.findall(r"<b>Figure (\d)\.</b>", text) == ["1", "2"]  # steps have no picture
+    assert page.text.index("elpd") < page.text.index("Figure 1") < page.text.index("Figure 2. effects")
+    assert "<b>wider" not in text
+
+
+def test_what_is_no_comparison_is_refused(fit: Fit, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"comparisons\['x'\] is no comparison but Fit; give what bayesglmm.compare"):
+        write_report(fit, {}, tmp_path / "report.html", checks=False, comparisons={"x": fit})  # type: ignore[dict-item]

@@ -84,6 +84,53 @@ time = "time (years)"
     assert str(priors.sd["id"][0].prior).startswith("half_student_t")
 
 
+def test_models_to_compare_are_built_from_what_is_changed(tmp_path: Path) -> None:
+    spec = read(
+        tmp_path,
+        MINIMAL
+        + """
+[compare]
+name = "Poisson"
+unit = "id"
+max_draws = 500
+[compare.wider]
+family = "negative_binomial"
+[compare."one change for all"]
+formula = "~ . - (1 + time | id) + (1 | id)"
+priors.slopes = "normal(0, 1)"
+""",
+    )
+    assert spec.compare is not None
+    assert (spec.compare.name, spec.compare.unit, spec.compare.max_draws) == ("Poisson", "id", 500)
+    built = spec.alternatives(spec.model())
+    assert list(built) == ["wider", "one change for all"]
+    assert built["wider"].family.name == "negative_binomial"
+    assert built["wider"].formula == spec.model().formula
+    assert built["one change for all"].design.blocks[0].columns == ("Intercept",)
+    assert str(built["one change for all"].priors.slopes[0].prior) == "normal(0, 1)"
+    assert read(tmp_path, MINIMAL).alternatives(spec.model()) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[compare.b]\nfamily = 'gaussian'", "compare.b: 'this model' and 'b' cannot be compared: the gaussian family"),
+        ("[compare.b]\nformula = 'weeks ~ .'", "compare.b: 'this model' and 'b' have different outcomes"),
+        ("[compare.b]\nformula = '~ . + dose'", "compare.b: .*dose"),
+        (
+            "[compare]\nunit = 'centre'\n[compare.b]\nfamily = 'negative_binomial'",
+            "compare.b: unit='centre' is neither",
+        ),
+        ("[compare]\nunit = 'id'\n[compare.b]\nformula = '~ trt'", "compare.b: unit='id' is neither"),
+    ],
+)
+def test_models_that_cannot_be_compared_are_refused_before_sampling(tmp_path: Path, text: str, message: str) -> None:
+    spec = read(tmp_path, MINIMAL + text)
+    with pytest.raises(SpecError, match=message) as error:
+        spec.alternatives(spec.model())
+    assert "study.toml" in str(error.value)
+
+
 def test_priors_may_be_a_preset(tmp_path: Path) -> None:
     assert read(tmp_path, MINIMAL + 'priors = "rstanarm"').model().priors.preset == "rstanarm"
 
@@ -114,6 +161,23 @@ def test_priors_may_be_a_preset(tmp_path: Path) -> None:
         ("figures = ['population']", "needs focal"),
         ("by = 'trt'", "no focal predictor"),
         ("focal = 'trt'\nby = 'trt'", "both 'trt'"),
+        ("compare = 'gaussian'", r"compare is a table of models, such as \[compare.without_x\], not a text"),
+        ("[compare]\nunit = 'id'", "compare names no model"),
+        (
+            "[compare]\nunits = 'id'",
+            r"no setting 'units'; did you mean 'unit'\?; a model is a table, \[compare.units\]",
+        ),
+        (
+            "[compare.unit]\nfamily = 'bernoulli'\n[compare.b]\nlink = 'log'",
+            "compare.unit is a text in quotes, not a table",
+        ),
+        ("[compare]\nmax_draws = 99\n[compare.b]\nlink = 'log'", "max_draws is a whole number of 100 or more"),
+        ("[compare]\nmax_draws = 2e3\n[compare.b]\nlink = 'log'", "max_draws is a whole number of 100 or more"),
+        ("[compare]\nname = 'b'\n[compare.b]\nlink = 'log'", "name='b' is also that of another model"),
+        ("[compare.b]", "compare.b changes nothing; give one of formula, family, link, priors"),
+        ("[compare.b]\nfamilly = 'poisson'", r"compare.b has no key 'familly'; did you mean 'family'\?"),
+        ("[compare.b]\nformula = 3", "compare.b.formula is a text in quotes, not a number"),
+        ("[compare.b.priors]\nslopes = 2.5", "compare.b.priors.slopes is a prior such as"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, message: str) -> None:
@@ -195,6 +259,10 @@ seed = 4
 target_accept = 0.95
 [labels]
 time = "time (years)"
+[compare]
+unit = "id"
+[compare.wider]
+family = "negative_binomial"
 """
 )
 VALUES = (

@@ -1,9 +1,10 @@
 """`write_report(fit, figures, path, …)`: one HTML file, self-contained, the verdict on the sampling first."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bayesglmm.common.files import write_file
+from bayesglmm.common.results import Result
 from bayesglmm.errors import OptionError, StorageError
 from bayesglmm.faces.report.checks import ReportedCheck, reported_checks
+from bayesglmm.faces.report.comparisons import ReportedComparison, reported_comparison
 from bayesglmm.faces.report.markup import prose, shown
 from bayesglmm.faces.report.reading import how_to_read
 from bayesglmm.faces.report.tables import (
@@ -48,6 +51,7 @@ def write_report(
     captions: Mapping[str, str] | None = None,
     *,
     checks: bool = True,
+    comparisons: Mapping[str, Result | ReportedComparison] | None = None,
 ) -> Path:
     """Write the report of a fit.
 
@@ -70,6 +74,9 @@ def write_report(
         Captions by name, of figures given as bytes.
     checks
         Whether to show posterior checks, which take a second or two.
+    comparisons
+        Comparisons of the fit with other models by heading: what `bayesglmm.compare`, `bayes_factors` or `model_steps`
+        returns, shown with its sentences and its picture.
 
     Returns
     -------
@@ -79,7 +86,7 @@ def write_report(
     Raises
     ------
     OptionError
-        If something in `figures` is neither a figure nor a PNG.
+        If something in `figures` is neither a figure nor a PNG, or in `comparisons` no result.
     StorageError
         If the file cannot be written.
     """
@@ -88,6 +95,8 @@ def write_report(
     template = Template((files(__package__) / "page.html").read_text(encoding="utf-8"))
     covariance = covariance_table(fit)
     checked = tuple(reported_checks(fit)) if checks else ()
+    compared = {name: _reported(name, each) for name, each in (comparisons or {}).items()}
+    numbers = count(1)  # of figures, in the order of the page
     text = template.substitute(
         title=prose(title or str(fit.model.formula)),
         style=(files(__package__) / "page.css").read_text(encoding="utf-8"),
@@ -99,9 +108,10 @@ def write_report(
         parameters=parameter_table(fit) + coefficient_table(fit),
         reading="".join(f"<p>{shown(sentence)}</p>" for sentence in how_to_read(fit.model)),
         covariance=_section("Random-effects covariance", covariance) if covariance else "",
-        checks=_checks(checked),
+        checks=_checks(checked, numbers),
+        comparison=_comparisons(compared, numbers),
         sensitivity=_sensitivity(fit),
-        figures=_figures(figures, captions or {}, undrawn or {}, 1 + sum(1 for each in checked if each.png)),
+        figures=_figures(figures, captions or {}, undrawn or {}, numbers),
         settings=settings_table(_settings(fit)),
         footer="Written by bayesglmm. All intervals are equal-tailed posterior intervals.",
     )
@@ -173,27 +183,47 @@ def _data(fit: Fit) -> str:
     return f"{size(fit.model.design)}; {text}."
 
 
-def _checks(checks: Sequence[ReportedCheck]) -> str:
+def _checks(checks: Sequence[ReportedCheck], numbers: Iterator[int]) -> str:
     """Return the section on posterior checks, each a sentence and a figure."""
-    parts, number = [], 0
+    parts = []
     for each in checks:
-        number += bool(each.png)
         name = f"{each.name[0].upper()}{each.name[1:]}"
         parts.append(f"<h3>{shown(name)}</h3><p>{shown(each.reading)}</p>")
-        parts.append(_figure(number, each.name, each.png, each.caption) if each.png else "")
+        parts.append(_figure(next(numbers), each.name, each.png, each.caption) if each.png else "")
     return _section("Checks", "\n".join(parts)) if checks else ""
 
 
+def _reported(name: str, comparison: Any) -> ReportedComparison:
+    if isinstance(comparison, ReportedComparison):
+        return comparison
+    if isinstance(comparison, Result):
+        return reported_comparison(comparison)
+    raise OptionError(
+        f"comparisons[{name!r}] is no comparison but {type(comparison).__name__}; give what bayesglmm.compare, "
+        "bayes_factors or model_steps returns"
+    )
+
+
+def _comparisons(comparisons: Mapping[str, ReportedComparison], numbers: Iterator[int]) -> str:
+    """Return the section on other models, each comparison sentences, a table and a figure."""
+    parts = []
+    for name, each in comparisons.items():
+        above, below = ("".join(f"<p>{shown(text)}</p>" for text in texts) for texts in (each.above, each.below))
+        parts.append(f"<h3>{shown(name)}</h3>{above}{each.table}{below}")
+        parts.append(_figure(next(numbers), name, each.png, each.caption) if each.png else "")
+    return _section("Comparison with other models", "\n".join(parts)) if comparisons else ""
+
+
 def _figures(
-    figures: Mapping[str, Figure | bytes], captions: Mapping[str, str], undrawn: Mapping[str, str], first: int
+    figures: Mapping[str, Figure | bytes],
+    captions: Mapping[str, str],
+    undrawn: Mapping[str, str],
+    numbers: Iterator[int],
 ) -> str:
-    """Return the section of figures, numbered from `first` on."""
+    """Return the section of the figures wanted."""
     if not figures and not undrawn:
         return ""
-    drawn = [
-        _figure(number, name, figure, captions.get(name, ""))
-        for number, (name, figure) in enumerate(figures.items(), start=first)
-    ]
+    drawn = [_figure(next(numbers), name, figure, captions.get(name, "")) for name, figure in figures.items()]
     failed = [f"<p><b>{shown(name)}</b> could not be drawn: {prose(reason)}.</p>" for name, reason in undrawn.items()]
     return _section("Figures", "\n".join([*drawn, *failed]))
 

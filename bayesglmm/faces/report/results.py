@@ -2,7 +2,7 @@
 
 import itertools
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,9 +13,11 @@ import pandas as pd
 from bayesglmm import plots
 from bayesglmm.common.files import probe, remove, write_file
 from bayesglmm.common.spreadsheet import to_csv
-from bayesglmm.errors import FigureError, OptionError, StorageError, choose
+from bayesglmm.comparison.compare import ElpdComparison
+from bayesglmm.errors import FigureError, IncompleteError, OptionError, StorageError, choose
 from bayesglmm.estimands.reference_grid import setting
 from bayesglmm.estimands.request import FrameOption
+from bayesglmm.faces.report.comparisons import ReportedComparison, reported_comparison
 from bayesglmm.faces.report.page import write_report
 from bayesglmm.fitted import Fit
 from bayesglmm.plots import Picture
@@ -26,6 +28,12 @@ __all__ = ["Wanted", "draw_figures", "prepare", "write_results"]
 
 _BYTES = 120
 """The longest name of a figure's file; file systems take 255."""
+_COMPARISON = "Predictions of outcomes left out"
+"""The heading of the comparison."""
+
+type Compare = Callable[[Fit], tuple[ElpdComparison, Sequence[str]]]
+"""Compares a fit with other models; returns the comparison, and sentences to stand before it."""
+
 _UNFINISHED = "unfinished.txt"
 _UNFINISHED_TEXT = (
     "A run of bayesglmm has not written all its results here: files may be of an earlier run. Run it again.\n"
@@ -88,43 +96,94 @@ def _drawers(fit: Fit, wanted: Wanted) -> dict[str, Callable[[], Picture]]:
     return drawers
 
 
-def write_results(fit: Fit, wanted: Wanted, folder: Path) -> Iterator[Path]:
+def write_results(fit: Fit, wanted: Wanted, folder: Path, compare: Compare | None = None) -> Iterator[Path]:
     """Write the fit, its tables, the figures and the report, the fit first; yield each path when it is there.
 
-    A figure that cannot be drawn is left out: everything else is written, the report says which and why, and the error
+    What cannot be made is left out: everything else is written, the report says what is missing and why, and the error
     is raised last. Until all are written, `unfinished.txt` says that files may be of two runs.
+
+    Parameters
+    ----------
+    fit, wanted, folder
+        What is written, and where.
+    compare
+        Compares the fit with other models, which may be fitted then: called when the fit is saved.
 
     Raises
     ------
     StorageError
         If something cannot be written; it says where the fit is saved, which is elsewhere if it must be.
-    FigureError
-        After all else is written, if figures could not be drawn.
+    IncompleteError
+        After all else is written, if figures or the comparison could not be made; `FigureError` for figures alone.
     """
-    failed: dict[str, Exception] = {}
     saved = _save(fit, folder)
     yield saved
     with _fit_is_saved(folder, saved):
         yield _table(fit.summary(), folder / "summary.csv")
         if fit.model.design.blocks:
             yield _table(fit.varcorr(), folder / "covariance.csv")
-        figures: dict[str, bytes] = {}
-        captions: dict[str, str] = {}
-        for name, draw in _drawers(fit, wanted).items():
-            try:
-                picture = draw()
-                png = picture.png()  # layout happens here, and may fail
-            except Exception as error:  # a figure that fails must not cost the fit
-                failed[name] = error
-                continue
-            write_file(folder / f"{name}.png", png)
-            figures[name], captions[name] = png, str(picture.get_label())
-            yield folder / f"{name}.png"
-        reasons = {name: str(error) or type(error).__name__ for name, error in failed.items()}
-        yield write_report(fit, figures, folder / "report.html", wanted.title, wanted.description, reasons, captions)
+        figures, captions, undrawn = yield from _write_figures(fit, wanted, folder)
+        compared, not_compared = yield from _write_comparison(fit, compare, folder)
+        yield write_report(
+            fit,
+            figures,
+            folder / "report.html",
+            wanted.title,
+            wanted.description,
+            _reasons(undrawn),
+            captions,
+            comparisons=compared,
+        )
     remove(folder / _UNFINISHED)
-    if failed:
-        raise FigureError(reasons) from next(iter(failed.values()))
+    if failed := undrawn | not_compared:
+        error = IncompleteError if not_compared else FigureError
+        raise error(_reasons(failed)) from next(iter(failed.values()))
+
+
+def _write_figures(
+    fit: Fit, wanted: Wanted, folder: Path
+) -> Generator[Path, None, tuple[dict[str, bytes], dict[str, str], dict[str, Exception]]]:
+    """Write the figures; return them with their captions, and the errors of those that could not be drawn, by name."""
+    figures: dict[str, bytes] = {}
+    captions: dict[str, str] = {}
+    failed: dict[str, Exception] = {}
+    for name, draw in _drawers(fit, wanted).items():
+        try:
+            picture = draw()
+            png = picture.png()  # layout happens here, and may fail
+        except Exception as error:  # a figure that fails must not cost the fit
+            failed[name] = error
+            continue
+        write_file(folder / f"{name}.png", png)
+        figures[name], captions[name] = png, str(picture.get_label())
+        yield folder / f"{name}.png"
+    return figures, captions, failed
+
+
+def _write_comparison(
+    fit: Fit, compare: Compare | None, folder: Path
+) -> Generator[Path, None, tuple[dict[str, ReportedComparison], dict[str, Exception]]]:
+    """Write the comparison; return it as the report shows it by its heading, and the error if it could not be made."""
+    if compare is None:
+        return {}, {}
+    try:
+        result, notes = compare(fit)
+        reported = reported_comparison(result, notes)
+    except Exception as error:  # neither must a comparison
+        missing = ReportedComparison((f"Not available: {_reason(error)}.",))
+        return {_COMPARISON: missing}, {"comparison": error}
+    yield _table(result.table, folder / "comparison.csv")
+    write_file(folder / "comparison.png", reported.png)
+    yield folder / "comparison.png"
+    return {_COMPARISON: reported}, {}
+
+
+def _reasons(errors: Mapping[str, Exception]) -> dict[str, str]:
+    return {name: _reason(error) for name, error in errors.items()}
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _save(fit: Fit, folder: Path) -> Path:
