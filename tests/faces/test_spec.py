@@ -165,7 +165,7 @@ def test_priors_may_be_a_preset(tmp_path: Path) -> None:
         ("[compare]\nunit = 'id'", "compare names no model"),
         (
             "[compare]\nunits = 'id'",
-            r"no setting 'units'; did you mean 'unit'\?; a model is a table, \[compare.units\]",
+            r"no setting 'units'; did you mean 'unit'\?.*; a model is a table, \[compare.units\]",
         ),
         (
             "[compare.unit]\nfamily = 'bernoulli'\n[compare.b]\nlink = 'log'",
