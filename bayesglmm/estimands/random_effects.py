@@ -27,7 +27,7 @@ from bayesglmm.posterior.draws import Draws, block_diagonal
 from bayesglmm.posterior.inference import INFERENCE, is_posterior, said
 from bayesglmm.posterior.moments import interval, summarise
 from bayesglmm.posterior.protocol import Fitted
-from bayesglmm.specify.design import BlockDesign
+from bayesglmm.specify.design import BlockDesign, factor_named
 
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
@@ -309,16 +309,8 @@ def blocks_of(fit: Fitted, factor: str | None) -> tuple[BlockDesign, ...]:
     Raises
     ------
     OptionError
-        If there are none, or the factor is left out where there are several.
+        If there are none, it is none of them, or it is left out where there are several.
     """
-    known = dict.fromkeys(block.factor for block in fit.model.design.blocks)
-    if not known:
-        raise OptionError("the model has no random effects: its formula has no block (… | group)")
-    if factor is None and len(known) > 1:
-        raise OptionError(
-            f"the model has {len(known)} grouping factors ({listing(known)}): say which, {next(iter(known))!r}"
-        )
-    chosen = next(iter(known)) if factor is None else find(str(factor), known)
-    if chosen is None:
-        raise OptionError(f"{factor!r} is not a grouping factor of the model; {suggest(str(factor), known)}")
-    return tuple(block for block in fit.model.design.blocks if block.factor == chosen)
+    blocks = fit.model.design.blocks
+    chosen = factor_named(blocks, factor)
+    return tuple(block for block in blocks if block.factor == chosen)

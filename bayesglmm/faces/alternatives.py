@@ -17,6 +17,7 @@ from bayesglmm.comparison.loo import unit_of
 from bayesglmm.comparison.same_data import refuse_other_data
 from bayesglmm.comparison.steps import change
 from bayesglmm.errors import BayesGLMMError, SpecError
+from bayesglmm.marginalize.group_likelihood import integrated_with
 from bayesglmm.sample.settings import Sampler
 from bayesglmm.specify.model import Model
 
@@ -82,7 +83,7 @@ class Compared:
         Raises
         ------
         SpecError
-            If a model cannot be built, has other data than the spec's, or has no groups that are the units.
+            If a model cannot be built, has other data than the spec's, or has no groups that can be left out whole.
         """
         models = {}
         for name, alternative in self.alternatives.items():
@@ -90,7 +91,8 @@ class Compared:
                 models[name] = model.update(**asdict(alternative))
                 refuse_other_data({self.name: model, name: models[name]})
                 for each in (model, models[name]):
-                    unit_of(each, self.unit)
+                    if (unit := unit_of(each, self.unit)) != "row":
+                        integrated_with(each.design, unit)
             except BayesGLMMError as error:
                 raise SpecError(f"compare.{name}: {error}") from error
         return models

@@ -1,7 +1,7 @@
 """`maximise(model)`: the maximum of the likelihood, as plain numbers."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ type Method = Literal["quadrature", "laplace", "pql"]
 _CHANGE = 1e-3
 """The change of the log likelihood with more points at which a number that was asked for is said to be too small."""
 
-METHODS: tuple[Method, ...] = ("quadrature", "laplace", "pql")
+METHODS: tuple[Method, ...] = get_args(Method.__value__)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,13 +16,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesglmm.common.names import find
-from bayesglmm.errors import OptionError, listing, suggest
+from bayesglmm.errors import OptionError, listing
 from bayesglmm.marginalize.groups import Groups, over_effects
 from bayesglmm.marginalize.nested import NestedGroups, over_nested_effects
 from bayesglmm.posterior.draws import Draws, block_diagonal, chunks, linear_predictor, random_part
 from bayesglmm.posterior.protocol import Fitted
-from bayesglmm.specify.design import BlockDesign, Design
+from bayesglmm.specify.design import BlockDesign, Design, factor_named
 
 __all__ = [
     "POINTS",
@@ -152,16 +151,7 @@ class _Effects:
 
 def _blocks_of(design: Design, factor: str | None) -> tuple[list[BlockDesign], list[BlockDesign]]:
     """Return the blocks whose groups are those of the factor, and those of the factor nested in it."""
-    factors = dict.fromkeys(block.factor for block in design.blocks)
-    if not factors:
-        raise OptionError("the model has no groups; its rows are independent given the coefficients")
-    if factor is None:
-        if len(factors) > 1:
-            raise OptionError(f"the model has several grouping factors; give one of {listing(factors)} as factor=")
-        (factor,) = factors
-    name = find(str(factor), factors)
-    if name is None:
-        raise OptionError(f"factor={factor!r} is not a grouping factor; {suggest(str(factor), factors)}")
+    name = factor_named(design.blocks, factor)
     first = next(block for block in design.blocks if block.factor == name)
     inside = [block for block in design.blocks if block is not first and _nested(block.index, first.index)]
     own = [first, *(block for block in inside if _nested(first.index, block.index))]

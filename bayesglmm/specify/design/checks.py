@@ -1,15 +1,18 @@
-"""What a design refuses of a formula's predictors: the response, constants, dates, and terms too wide for the data."""
+"""What a design refuses: as predictors the response, constants and dates, terms too wide, blocks that are not apart."""
 
 import math
+from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from bayesglmm.errors import DataError
+from bayesglmm.errors import DataError, listing
+from bayesglmm.specify.design.block import BlockDesign
 from bayesglmm.specify.design.columns import Column, Columns
 from bayesglmm.specify.formula import FUNCTIONS, Call, Formula, Name, column_names, render
 
-__all__ = ["check_predictors", "check_widths"]
+__all__ = ["check_apart", "check_predictors", "check_widths"]
 
 _MOST_ENTRIES = 2**29
 """The largest matrix one term may make: 4 GiB."""
@@ -58,3 +61,16 @@ def _levels(factor: Name | Call, columns: Columns) -> int:
     if isinstance(column, pd.Categorical):
         return len(column.categories)
     return 1 if inner is factor else len(np.unique(column))
+
+
+def check_apart(blocks: Sequence[BlockDesign]) -> None:
+    """Refuse two blocks with the same column on the same groups: only the sum of their variances is identified."""
+    for first, second in combinations(blocks, 2):
+        shared = [name for name in first.columns if name in second.columns]
+        m = len(first.levels)
+        if shared and m == len(second.levels) == len(np.unique(first.index * m + second.index)):
+            raise DataError(
+                f"the blocks on '{first.factor}' and '{second.factor}' have the same groups and both have the column "
+                f"{listing(shared)}: only the sum of two variances can be learned; leave it out of one, as in "
+                f"(0 + x | {second.factor})"
+            )

@@ -1,16 +1,15 @@
 """`Design.build(formula, data)` and `Design.on(new_data)`: a formula's numbers."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesglmm.errors import DataError, listing
-from bayesglmm.specify.design.checks import check_predictors, check_widths
+from bayesglmm.errors import DataError
+from bayesglmm.specify.design.block import BlockDesign, block_names
+from bayesglmm.specify.design.checks import check_apart, check_predictors, check_widths
 from bayesglmm.specify.design.codes import reference_level
 from bayesglmm.specify.design.columns import Columns
 from bayesglmm.specify.design.convert import rows_text
@@ -20,51 +19,9 @@ from bayesglmm.specify.design.matrix import Encoder
 from bayesglmm.specify.design.outcome import Outcome, learn_labels, read_outcome
 from bayesglmm.specify.design.rank import check_rank
 from bayesglmm.specify.design.roles import check_reference, check_text
-from bayesglmm.specify.formula import Formula, Name, column_names, parse, render
-from bayesglmm.specify.reserved import RESERVED
+from bayesglmm.specify.formula import Formula, column_names, parse, render
 
-__all__ = ["BlockDesign", "Design", "Outcome"]
-
-
-@dataclass(frozen=True, eq=False)
-class BlockDesign:
-    """A block of random effects: columns, index and levels.
-
-    Parameters
-    ----------
-    name
-        Its name in the posterior: `b_<name>`, `sd_<name>`, `corr_<name>`.
-    columns
-        The names of its k columns, `Intercept` first.
-    z
-        (n, k) the columns.
-    index
-        (n,) the level of each row, −1 for one not observed.
-    levels
-        The labels of the m levels.
-    correlated
-        Whether G is full; diagonal otherwise, and always with one column.
-    grouping
-        The grouping factor.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    z: NDArray[np.float64]
-    index: NDArray[np.int64]
-    levels: tuple[Any, ...]
-    correlated: bool
-    grouping: Grouping
-
-    @property
-    def factor(self) -> str:
-        """The grouping factor as written; several blocks may share it."""
-        return str(self.grouping.group)
-
-    @property
-    def size(self) -> int:
-        """The number of columns, k."""
-        return len(self.columns)
+__all__ = ["Design"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,14 +118,14 @@ class Design:
         common, x = Encoder.learn(formula.terms, columns)
         check_rank(x, common.names, "the population-level part")
         blocks, encoders = [], []
-        for name, block in zip(_block_names(formula), formula.blocks, strict=True):
+        for name, block in zip(block_names(formula), formula.blocks, strict=True):
             encoder, z = Encoder.learn(block.terms, columns)
             grouping, index = Grouping.learn(block.group, columns)
             check_rank(z, encoder.names, f"the block on '{block.group}'")
             correlated = block.correlated and z.shape[1] > 1
             blocks.append(BlockDesign(name, encoder.names, z, index, grouping.levels, correlated, grouping))
             encoders.append(encoder)
-        _check_apart(blocks)
+        check_apart(blocks)
         offset, exposure = _offset(formula, columns), _exposure(formula, columns)
         learned = (common, tuple(encoders), labels)
         return cls(formula, outcome, x, common.names, offset, exposure, tuple(blocks), columns, *learned)
@@ -282,19 +239,6 @@ class Design:
         return needed, tuple(name for name in optional if name not in needed)
 
 
-def _check_apart(blocks: Sequence[BlockDesign]) -> None:
-    """Refuse two blocks with the same column on the same groups: only the sum of their variances is identified."""
-    for first, second in combinations(blocks, 2):
-        shared = [name for name in first.columns if name in second.columns]
-        m = len(first.levels)
-        if shared and m == len(second.levels) == len(np.unique(first.index * m + second.index)):
-            raise DataError(
-                f"the blocks on '{first.factor}' and '{second.factor}' have the same groups and both have the column "
-                f"{listing(shared)}: only the sum of two variances can be learned; leave it out of one, as in "
-                f"(0 + x | {second.factor})"
-            )
-
-
 def _offset(formula: Formula, columns: Columns) -> NDArray[np.float64]:
     total = np.zeros(columns.n)
     for expression in formula.offsets:
@@ -316,22 +260,3 @@ def _exposure(formula: Formula, columns: Columns) -> NDArray[np.float64] | None:
             "a finite number above 0: correct these rows, or leave them out"
         )
     return exposure
-
-
-def _block_names(formula: Formula) -> tuple[str, ...]:
-    """Return a variable's name for each block: that of its factor, numbered where several blocks share one."""
-    taken: dict[str, int] = {}
-    names = []
-    for block in formula.blocks:
-        parts = []
-        for factor in block.group.factors:
-            plain = factor if isinstance(factor, Name) else factor.args[0]
-            text = plain.name if isinstance(plain, Name) else render(plain)
-            parts.append(re.sub(r"[^\w.]+", "_", text).strip("_") or "group")
-        name = ":".join(parts)
-        name = f"{name}_" if name in RESERVED else name
-        taken[name] = taken.get(name, 0) + 1
-        names.append(name if taken[name] == 1 else f"{name}_{taken[name]}")
-    if len(set(names)) < len(names):
-        raise DataError(f"the blocks would be named {listing(names)}; rename a grouping factor in the data")
-    return tuple(names)

@@ -6,9 +6,10 @@ import pkgutil
 from typing import Any
 
 from bayesglmm.errors import FamilyError, listing, suggest
-from bayesglmm.specify.families.base import Family, Merge, Parameter, Residual, Rule
+from bayesglmm.specify.families.base import Family, Parameter, Residual, Rule
 from bayesglmm.specify.families.elsewhere import instead
 from bayesglmm.specify.families.links import LINKS, Link
+from bayesglmm.specify.families.merging import Merge
 
 __all__ = ["FAMILIES", "Family", "Merge", "Parameter", "Residual", "Rule", "get_family"]
 

@@ -1,7 +1,8 @@
 """Binary outcomes: V = μ(1 − μ)."""
 
-from bayesglmm.specify.families.base import LARGE, Family, Merge, Pointer, Pointers, Predictors, Rule, sum_rows
+from bayesglmm.specify.families.base import LARGE, Family, Pointer, Pointers, Predictors, Rule
 from bayesglmm.specify.families.links import get_link
+from bayesglmm.specify.families.merging import Merge, sum_rows
 from bayesglmm.specify.families.special import exp, log, log_proportions
 
 __all__ = ["BERNOULLI", "binary_rows"]

@@ -3,9 +3,10 @@
 import numpy as np
 from scipy import special
 
-from bayesglmm.specify.families.base import LARGE, Array, Family, Merge, Rule, sum_rows, whole
+from bayesglmm.specify.families.base import LARGE, Array, Family, Rule, whole
 from bayesglmm.specify.families.bernoulli import BERNOULLI, binary_rows
 from bayesglmm.specify.families.links import get_link
+from bayesglmm.specify.families.merging import Merge, sum_rows
 from bayesglmm.specify.families.special import stirlings
 
 __all__ = ["BINOMIAL"]

@@ -5,18 +5,9 @@ import math
 import numpy as np
 from scipy import special
 
-from bayesglmm.specify.families.base import (
-    Array,
-    Cells,
-    Family,
-    Merge,
-    Parameter,
-    Pointer,
-    Pointers,
-    Predictors,
-    Residual,
-)
+from bayesglmm.specify.families.base import Array, Family, Parameter, Pointer, Pointers, Predictors, Residual
 from bayesglmm.specify.families.links import get_link
+from bayesglmm.specify.families.merging import Cells, Merge
 
 __all__ = ["GAUSSIAN"]
 

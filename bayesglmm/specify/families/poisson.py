@@ -5,20 +5,9 @@ import math
 import numpy as np
 from scipy import special
 
-from bayesglmm.specify.families.base import (
-    LARGE,
-    Array,
-    Cells,
-    Family,
-    Merge,
-    Pointer,
-    Pointers,
-    Predictors,
-    Rule,
-    sum_rows,
-    whole,
-)
+from bayesglmm.specify.families.base import LARGE, Array, Family, Pointer, Pointers, Predictors, Rule, whole
 from bayesglmm.specify.families.links import get_link
+from bayesglmm.specify.families.merging import Cells, Merge, sum_rows
 from bayesglmm.specify.families.special import log_ratio_less, stirlings
 
 __all__ = ["COUNT_RULES", "POISSON", "draw_counts", "overdispersed_cdf", "poisson_cdf", "saturated"]
