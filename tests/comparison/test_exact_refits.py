@@ -16,7 +16,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from left_out import CASES, FILE, beside_folds, beside_loo, fitted, removed
+from left_out import FILE, beside_folds, beside_loo, removed
+from left_out_cases import CASES, fitted
 
 from bayesglmm.comparison.left_out import log_predictive
 from bayesglmm.posterior.pointwise import log_likelihood
