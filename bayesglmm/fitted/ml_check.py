@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ml_check"]
 
-_TELLING = 0.2
+_TELLING = 0.3
 """By how many standard errors more points move an estimate where an approximation is said to be off."""
 
 _POSTERIOR = "bg.fit(…) of the same formula gives a posterior"
