@@ -5,7 +5,7 @@ entry that is 0, a standard deviation at the end of its range, stays as it is: i
 of the sd their absolute values.
 
 Random effects are drawn given each draw of θ and the outcomes: exactly where one factor has at most three, else from
-the normal approximation at the maximum, moved along with θ.
+each effect's normal approximation given θ, correlations between effects left out.
 """
 
 from collections.abc import Callable
@@ -292,7 +292,19 @@ class Asymptotic:
         return {f"b_{block.name}": b[:, :, a:e] for block, a, e in zip(design.blocks, ends[:-1], ends[1:], strict=True)}
 
     def _normal_effects(self, thetas: Array, rng: np.random.Generator) -> dict[str, Array]:
-        raise NotImplementedError
+        """Draw each effect from its normal approximation given θ, correlations between effects left out."""
+        maximum, blocks = self.maximum, self.maximum.model.design.blocks
+        objective, first = maximum.log_likelihood, self.coordinates.coefficients if maximum.restricted else 0
+        drawn: dict[str, list[Array]] = {block.name: [] for block in blocks}
+        for theta in thetas:
+            if objective is None:  # PQL, which has no likelihood to find modes of
+                modes, sds = list(maximum.b_modes.values()), list(maximum.b_sds.values())
+            else:
+                found = objective.effects(theta[first:])
+                modes, sds = list(found.modes), list(found.sds)
+            for block, mode, sd in zip(blocks, modes, sds, strict=True):
+                drawn[block.name].append(mode + sd * rng.standard_normal(mode.shape))
+        return {f"b_{name}": np.stack(values) for name, values in drawn.items()}
 
 
 _OF_DISPERSION: dict[str, Callable[[Array], Array]] = {"sigma": np.sqrt, "shape": np.reciprocal}

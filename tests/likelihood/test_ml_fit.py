@@ -92,6 +92,17 @@ def test_effects_are_drawn_given_the_outcomes(sleep: bg.MLFit) -> None:
     assert (drawn["sd"] > 0.95 * modes["sd"]).all()
 
 
+def test_effects_of_crossed_factors_are_drawn_about_their_modes() -> None:
+    rng = np.random.default_rng(1)
+    a, b, x = np.repeat(np.arange(8), 6), np.tile(np.arange(6), 8), rng.normal(size=48)
+    mean = np.exp(0.5 + 0.3 * x + 0.5 * rng.normal(size=8)[a] + 0.4 * rng.normal(size=6)[b])
+    data = {"y": rng.poisson(mean), "x": x, "a": a, "b": b}
+    fit = bg.maximum_likelihood("y ~ x + (1 | a) + (1 | b)", data, "poisson", method="laplace", draws=100)
+    drawn, modes = fit.random_effects("a").table, fit.modes("a")
+    assert np.abs((drawn["mean"] - modes["mode"]) / modes["sd"]).max() < 0.6
+    assert (drawn["sd"] / modes["sd"]).between(0.7, 2.0).all()
+
+
 def test_laplace_where_one_point_is_too_few_is_said() -> None:
     """The published run-away, sd 23.47 by glmer, beside the sentence that says why not to believe it."""
     data = bg.datasets.load("crossover")
