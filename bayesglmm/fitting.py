@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bayesglmm.errors import OptionError, refuse_unknown
 from bayesglmm.fitted import Fit, MLFit
-from bayesglmm.likelihood.maximise import Method, maximise
+from bayesglmm.likelihood.methods import Method
 from bayesglmm.marginal_models.families import QUASI
-from bayesglmm.marginal_models.results import GLMFit
 from bayesglmm.posterior import storage
 from bayesglmm.sample import mending
 from bayesglmm.sample.sampling import sample
@@ -19,6 +18,9 @@ from bayesglmm.specify.families import Family
 from bayesglmm.specify.families.links import Link
 from bayesglmm.specify.formula import Formula
 from bayesglmm.specify.model import LEFT_OUT, Model, glmm
+
+if TYPE_CHECKING:
+    from bayesglmm.marginal_models.results import GLMFit
 
 __all__ = ["fit", "load", "maximum_likelihood", "sampled"]
 
@@ -158,7 +160,7 @@ def maximum_likelihood(
     reference: Mapping[str, Any] | None = None,
     draws: int = 2000,
     seed: int = 0,
-) -> MLFit | GLMFit:
+) -> "MLFit | GLMFit":
     """Fit a generalized linear mixed model by maximum likelihood.
 
     Parameters
@@ -197,5 +199,7 @@ def maximum_likelihood(
         from bayesglmm.marginal_models.gee import quasi_likelihood
 
         return quasi_likelihood(formula, data, family, link=link, missing=missing, reference=reference)
+    from bayesglmm.likelihood.maximise import maximise  # numba, which a posterior does not wait for
+
     model = glmm(formula, data, family, link=link, missing=missing, reference=reference)
     return MLFit(model, maximise(model, method=method, nodes=nodes, restricted=restricted), draws, seed)

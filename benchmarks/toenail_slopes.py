@@ -21,14 +21,12 @@ def slopes(seed: int, folds: int = 10) -> Iterator[dict[str, Any]]:
     model = "outcome ~ month*treatment + (1 | id)"
     one = bg.fit(model, data, "bernoulli", seed=seed, draws=500, chains=4, progress=False)
     fits = {"intercepts": one, "slopes": one.update("~ month*treatment + (1 + month | id)", progress=False)}
-    for unit in ("row", "id"):
-        ways = {
-            "loo": {name: fit.loo(unit) for name, fit in fits.items()},
-            f"{folds} folds": {
-                name: fit.kfold(folds, by=None if unit == "row" else unit, seed=seed) for name, fit in fits.items()
-            },
-        }
-        for way, elpds in ways.items():
+    for unit in ("id", "row"):
+        by = None if unit == "row" else unit
+        for way in (f"{folds} folds", "loo"):
+            elpds = {
+                n: fit.loo(unit) if way == "loo" else fit.kfold(folds, by=by, seed=seed) for n, fit in fits.items()
+            }
             compared = bg.compare(elpds).table
             for name, found in elpds.items():
                 large = int((found.pareto_k.values > 0.7).sum())

@@ -23,7 +23,7 @@ from bayesglmm.comparison.nested import Dropped, dropped
 if TYPE_CHECKING:
     from bayesglmm.plots import Picture
 
-__all__ = ["LikelihoodRatio", "likelihood_ratio", "mixture_of"]
+__all__ = ["LikelihoodRatio", "likelihood_ratio", "mixture_of", "mixture_text", "tail"]
 
 type Mixture = tuple[tuple[float, int], ...]
 """Weights and degrees of freedom."""

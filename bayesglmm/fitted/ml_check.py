@@ -4,8 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesglmm.likelihood.nodes import LADDER
-from bayesglmm.likelihood.objective import Objective
 from bayesglmm.marginalize.groups import MOST_EFFECTS
 from bayesglmm.sample.diagnostics import Check, Finding
 from bayesglmm.sensitivity import separation
@@ -72,6 +70,9 @@ def _moved(fit: "MLFit", place: int) -> str:
 
 def _integral(fit: "MLFit") -> list[Finding]:
     """Return a finding where more quadrature points change the log likelihood at the estimates."""
+    from bayesglmm.likelihood.nodes import LADDER
+    from bayesglmm.likelihood.objective import Objective
+
     maximum, blocks = fit.maximum, fit.model.design.blocks
     q = sum(block.size for block in blocks)
     one_factor = all(np.array_equal(block.index, blocks[0].index) for block in blocks)

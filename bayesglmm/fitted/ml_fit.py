@@ -22,8 +22,7 @@ from bayesglmm.errors import OptionError
 from bayesglmm.estimands import posterior_draws
 from bayesglmm.fitted.checking import Checking
 from bayesglmm.fitted.ml_check import ml_check
-from bayesglmm.likelihood.asymptotic import Asymptotic
-from bayesglmm.likelihood.maximise import Maximum, Method, maximise
+from bayesglmm.likelihood.methods import Method
 from bayesglmm.posterior.inference import INFERENCE
 from bayesglmm.posterior.protocol import Thinned
 from bayesglmm.sample.diagnostics import Check
@@ -36,6 +35,8 @@ from bayesglmm.specify.model import Model
 if TYPE_CHECKING:
     from bayesglmm.comparison.profile import Profile
     from bayesglmm.comparison.wald import WaldTest
+    from bayesglmm.likelihood.asymptotic import Asymptotic
+    from bayesglmm.likelihood.maximise import Maximum
 
 __all__ = ["MLFit"]
 
@@ -55,7 +56,7 @@ class MLFit(Checking):
     """
 
     model: Model
-    maximum: Maximum
+    maximum: "Maximum"
     size: int = 2000
     seed: int = 0
 
@@ -190,8 +191,10 @@ class MLFit(Checking):
     # The asymptotic normal distribution
 
     @cached_property
-    def asymptotic(self) -> Asymptotic:
+    def asymptotic(self) -> "Asymptotic":
         """The normal distribution of the estimates in large samples."""
+        from bayesglmm.likelihood.asymptotic import Asymptotic  # numba, which a posterior does not wait for
+
         return Asymptotic(self.maximum)
 
     @cached_property
@@ -279,6 +282,8 @@ class MLFit(Checking):
         self, model: Model, *, method: Method | None = None, nodes: int | None = None, restricted: bool | None = None
     ) -> "MLFit":
         """Fit another model in the same way."""
+        from bayesglmm.likelihood.maximise import maximise
+
         before: Any = self.method if self.method != "glm" else "quadrature"
         chosen = before if method is None else method
         kept = self.nodes if method is None and nodes is None else nodes

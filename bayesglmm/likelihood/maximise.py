@@ -1,7 +1,7 @@
 """`maximise(model)`: the maximum of the likelihood, as plain numbers."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from bayesglmm.likelihood.findings import (
     unsettled,
 )
 from bayesglmm.likelihood.integrated import Effects
+from bayesglmm.likelihood.methods import METHODS, Method
 from bayesglmm.likelihood.nodes import MOST_NODES, change_with_more, settled
 from bayesglmm.likelihood.objective import Objective, check_quadrature
 from bayesglmm.likelihood.pql import penalised_quasi_likelihood
@@ -24,15 +25,12 @@ from bayesglmm.likelihood.search import Ascent, ascend, natural_units
 from bayesglmm.likelihood.start import start
 from bayesglmm.specify.model import Model
 
-__all__ = ["METHODS", "Maximum", "Method", "maximise"]
+__all__ = ["Maximum", "maximise"]
 
 type Array = NDArray[np.float64]
-type Method = Literal["quadrature", "laplace", "pql"]
 
 _CHANGE = 1e-3
 """The change of the log likelihood with more points at which a number that was asked for is said to be too small."""
-
-METHODS: tuple[Method, ...] = get_args(Method.__value__)
 
 
 @dataclass(frozen=True, eq=False)

@@ -175,7 +175,7 @@ def test_a_mapping_redraws_one_factor_and_holds_another() -> None:
     found = fit.posterior_check("group_statistic", factor="id", frame={"id": "population", "time": "group"}, seed=1)
     assert "random effects of time held" in found.estimand
     assert "random effects of id redrawn" in found.estimand
-    with pytest.raises(OptionError, match="say which"):
+    with pytest.raises(OptionError, match="2 grouping factors; give one of"):
         fit.posterior_check("group_statistic")
 
 

@@ -109,8 +109,10 @@ def test_moment_matching_and_refits_of_arviz_agree_with_exact_refits(fit: Fit, p
     refitted = az.reloo(fit.arviz_wrapper(), loo_orig=pointwise, pointwise=True)
     matched = az.loo_moment_match(fit.draws, pointwise, pointwise=True, **fit.arviz_wrapper().moment_matching())
     ours = fit.loo()
-    assert ours.refitted
-    assert float(refitted.elpd) == pytest.approx(ours.elpd, abs=1.0)
+    bad = pointwise.pareto_k.values > 0.7
+    assert bad.sum() >= 4
+    apart = np.abs(refitted.elpd_i.values - ours.pointwise.values)[bad]
+    assert np.median(apart) < 0.3  # a row's error by a refit of 600 draws; the most influential rows have more
     before = np.abs(pointwise.elpd_i.values - refitted.elpd_i.values)
     after = np.abs(matched.elpd_i.values - refitted.elpd_i.values)
     worst = before > 1

@@ -69,7 +69,7 @@ def test_factors_that_cannot_be_left_out_alone_are_refused() -> None:
         group_log_likelihood(nested)
     with pytest.raises(OptionError, match="'sit' is not a grouping factor of the model; did you mean 'site'"):
         group_log_likelihood(nested, "sit")
-    with pytest.raises(OptionError, match="the model has no groups"):
+    with pytest.raises(OptionError, match="the model has no random effects"):
         group_log_likelihood(hand_made(bg.glmm("yes ~ x", crossed(), "bernoulli")))
     with pytest.raises(OptionError, match="thin=0 is not a whole number of 1 or more"):
         nested.group_log_likelihood("site:id", thin=0)
